@@ -1,0 +1,74 @@
+"""Feature pyramids: images [B, 3, H, W] -> list of [B, channels, H/stride, W/stride]."""
+
+from torch import Tensor, nn
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.models.resnet import BasicBlock
+from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
+
+from triplehead.plan.options import Backbone, ResNet, Tiny
+
+
+class ResNetFPN(nn.Module):
+    """ResNet-50/101 with frozen BatchNorm and FPN.
+
+    One-stage detectors use P3-P7 with P6 and P7 convolved from P5 (strides 8-128); two-stage ones P2-P5 and
+    a pooled P6 (strides 4-64).
+    """
+
+    def __init__(self, options: ResNet, two_stage: bool = False):
+        super().__init__()
+        channels = options.channels
+        self.channels = channels
+        self.strides = [4, 8, 16, 32, 64] if two_stage else [8, 16, 32, 64, 128]
+        self.fpn = resnet_fpn_backbone(
+            backbone_name=f"resnet{options.depth}",
+            weights=None,
+            norm_layer=FrozenBatchNorm2d,
+            trainable_layers=5 - options.frozen_stages,
+            returned_layers=[1, 2, 3, 4] if two_stage else [2, 3, 4],
+            extra_blocks=LastLevelMaxPool() if two_stage else LastLevelP6P7(channels, channels),
+        )
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return list(self.fpn(images).values())
+
+
+class TinyBody(nn.Module):
+    """Stem and three basic blocks: strides 4, 8, 16."""
+
+    def __init__(self, widths: tuple[int, int, int]):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, widths[0], 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(True)
+        )
+        self.stages = nn.ModuleList()
+        for before, after in zip((widths[0], *widths), widths, strict=False):
+            shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride=2, bias=False), nn.BatchNorm2d(after))
+            self.stages.append(BasicBlock(before, after, stride=2, downsample=shortcut))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        x, features = self.stem(images), []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features
+
+
+class TinyFPN(nn.Module):
+    """The embedded scales' backbone: `TinyBody` with a three-level FPN."""
+
+    def __init__(self, options: Tiny):
+        super().__init__()
+        self.channels = options.channels
+        self.strides = [4, 8, 16]
+        self.body = TinyBody(options.widths)
+        self.fpn = FeaturePyramidNetwork(list(options.widths), options.channels)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        features = self.body(images)
+        return list(self.fpn({str(level): feature for level, feature in enumerate(features)}).values())
+
+
+def build_backbone(options: Backbone, two_stage: bool = False) -> ResNetFPN | TinyFPN:
+    return TinyFPN(options) if isinstance(options, Tiny) else ResNetFPN(options, two_stage)

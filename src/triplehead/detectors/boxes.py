@@ -1,0 +1,76 @@
+"""Points, boxes and what a head predicts for them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Points:
+    """The centres of all feature cells, levels concatenated, finest first.
+
+    xy: [N, 2] pixels. stride: [N] pixels. level: [N] long. sizes: (height, width) of each level.
+    """
+
+    xy: Tensor
+    stride: Tensor
+    level: Tensor
+    sizes: tuple[tuple[int, int], ...]
+
+    def split(self, values: Tensor, dim: int = 1) -> tuple[Tensor, ...]:
+        """Cut a tensor with N entries along dim into its levels."""
+        return values.split([h * w for h, w in self.sizes], dim=dim)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a head says of B images at N points.
+
+    logits: [B, N, C]. boxes: [B, N, 4] xyxy pixels, the final ones. coarse_boxes: the same from the
+    pre-regression branch, or None. quality: [B, N] logits of centerness or IoU, or None.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+    coarse_boxes: Tensor | None = None
+    quality: Tensor | None = None
+
+
+def make_points(sizes: list[tuple[int, int]], strides: list[int], device: torch.device | str = "cpu") -> Points:
+    """Cell (i, j) of a level lies at (j * stride + stride // 2, i * stride + stride // 2), as in FCOS."""
+    xy, stride_of, level_of = [], [], []
+    for level, ((height, width), stride) in enumerate(zip(sizes, strides, strict=True)):
+        y = torch.arange(height, device=device) * stride + stride // 2
+        x = torch.arange(width, device=device) * stride + stride // 2
+        xy.append(torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2).float())  # [HW, 2]
+        stride_of.append(torch.full((height * width,), float(stride), device=device))
+        level_of.append(torch.full((height * width,), level, device=device))
+    return Points(torch.cat(xy), torch.cat(stride_of), torch.cat(level_of), tuple(sizes))
+
+
+def ltrb_to_boxes(xy: Tensor, ltrb: Tensor) -> Tensor:
+    """Distances [..., N, 4] from points [N, 2] to the four sides -> xyxy boxes [..., N, 4]."""
+    return torch.cat([xy - ltrb[..., :2], xy + ltrb[..., 2:]], dim=-1)
+
+
+def boxes_to_ltrb(xy: Tensor, boxes: Tensor) -> Tensor:
+    """Inverse of `ltrb_to_boxes`; negative where the point lies outside."""
+    return torch.cat([xy - boxes[..., :2], boxes[..., 2:] - xy], dim=-1)
+
+
+def centerness(ltrb: Tensor) -> Tensor:
+    """FCOS, eq. (3): sqrt(min(l,r)/max(l,r) * min(t,b)/max(t,b)); [..., 4] -> [...]."""
+    low = torch.minimum(ltrb[..., :2], ltrb[..., 2:]).clamp(min=0)
+    high = torch.maximum(ltrb[..., :2], ltrb[..., 2:]).clamp(min=1e-6)
+    return (low / high).prod(dim=-1).sqrt()
+
+
+def paired_iou(a: Tensor, b: Tensor) -> Tensor:
+    """IoU of boxes [..., 4] with boxes [..., 4], one by one -> [...]."""
+    top_left = torch.maximum(a[..., :2], b[..., :2])
+    bottom_right = torch.minimum(a[..., 2:], b[..., 2:])
+    intersection = (bottom_right - top_left).clamp(min=0).prod(dim=-1)
+    area_a = (a[..., 2:] - a[..., :2]).clamp(min=0).prod(dim=-1)
+    area_b = (b[..., 2:] - b[..., :2]).clamp(min=0).prod(dim=-1)
+    return intersection / (area_a + area_b - intersection).clamp(min=1e-9)

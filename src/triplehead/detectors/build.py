@@ -1,0 +1,40 @@
+"""A run's spec -> its detector."""
+
+import torch
+from torch import nn
+
+from triplehead.detectors.assigners import build_assigner
+from triplehead.detectors.backbone import build_backbone
+from triplehead.detectors.dense import DenseDetector, Normalize
+from triplehead.detectors.faster_rcnn import FasterRCNNDetector
+from triplehead.detectors.heads import build_head
+from triplehead.plan.options import FasterRCNN
+from triplehead.plan.runs import RunSpec
+
+
+def build_detector(spec: RunSpec) -> nn.Module:
+    """The detector with its initial weights: the same for the same spec and seed. Global RNG is left alone."""
+    detector, size = spec.detector, spec.input
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.seed)
+        if isinstance(detector, FasterRCNN):
+            backbone = build_backbone(detector.backbone, two_stage=True)
+            return FasterRCNNDetector(backbone, spec.num_classes, size.mean, size.std)
+        backbone = build_backbone(detector.backbone)
+        return DenseDetector(
+            backbone,
+            build_head(detector.head, backbone.channels, spec.num_classes, backbone.strides),
+            build_assigner(detector.assigner, detector.loss),
+            detector.loss,
+            detector.postprocess,
+            Normalize(size.mean, size.std),
+        )
+
+
+def count_parameters(model: nn.Module) -> dict[str, int]:
+    """Parameters of each part, two levels deep, and `total`. Frozen BatchNorm has buffers, not parameters."""
+    counts: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        part = ".".join(name.split(".")[:2])
+        counts[part] = counts.get(part, 0) + parameter.numel()
+    return counts | {"total": sum(counts.values())}

@@ -1,0 +1,72 @@
+"""The one-stage detector: backbone -> head -> (assigner -> losses | post-processing)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from triplehead.detectors.boxes import Points, Predictions, make_points
+from triplehead.detectors.losses import dense_losses
+from triplehead.detectors.postprocess import detect
+from triplehead.plan.options import Loss, Postprocess
+
+Target = dict[str, Tensor]
+
+
+class Normalize(nn.Module):
+    """Images of any sizes [3, H, W] in 0..1 -> one batch [B, 3, H', W'], zero-padded to a multiple of `divisor`."""
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], divisor: int = 32):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.divisor = divisor
+
+    def forward(self, images: list[Tensor]) -> Tensor:
+        height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
+        height, width = (-(-side // self.divisor) * self.divisor for side in (height, width))
+        batch = images[0].new_zeros(len(images), 3, height, width)
+        for slot, image in zip(batch, images, strict=True):
+            slot[:, : image.shape[1], : image.shape[2]] = (image - self.mean) / self.std
+        return batch
+
+
+class DenseDetector(nn.Module):
+    """torchvision's detection contract: losses in training, detections in evaluation.
+
+    images: list of [3, H, W] in 0..1. targets: list of {boxes [M, 4] xyxy pixels, labels [M] from 0}.
+    `progress` is the share of training done; assigners may depend on it, the trainer sets it.
+    """
+
+    progress: float = 0.0
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        assigner: Callable,
+        loss: Loss,
+        postprocess: Postprocess,
+        normalize: Normalize,
+    ):
+        super().__init__()
+        self.normalize, self.backbone, self.head = normalize, backbone, head
+        self.assigner, self.loss, self.postprocess = assigner, loss, postprocess
+
+    def forward(
+        self, images: list[Tensor], targets: list[Target] | None = None
+    ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
+        predictions, points = self.predict(images)
+        if not self.training:
+            sizes = [tuple(image.shape[1:]) for image in images]
+            return detect(predictions, points, sizes, self.postprocess)
+        matched_gt = self.assigner(predictions, points, targets, self.progress)
+        quality = self.head.options.quality
+        return dense_losses(predictions, points, targets, matched_gt, self.loss, quality, self.head.refined)
+
+    def predict(self, images: list[Tensor]) -> tuple[Predictions, Points]:
+        batch = self.normalize(images)
+        features = self.backbone(batch)
+        sizes = [tuple(feature.shape[2:]) for feature in features]
+        points = make_points(sizes, self.backbone.strides, batch.device)
+        return self.head(features, points), points

@@ -1,0 +1,13 @@
+"""Heads: features of all levels -> predictions."""
+
+from torch import nn
+
+from triplehead.detectors.heads.fcos import FCOSHead
+from triplehead.detectors.heads.triple import TripleHead
+from triplehead.plan import options
+from triplehead.plan.options import Head
+
+
+def build_head(head: Head, channels: int, num_classes: int, strides: list[int]) -> nn.Module:
+    kind = {options.FCOSHead: FCOSHead, options.TripleHead: TripleHead}[type(head)]
+    return kind(head, channels, num_classes, strides)

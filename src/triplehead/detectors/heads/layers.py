@@ -1,0 +1,68 @@
+"""What the heads are made of."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+LARGEST_LOG_RATIO = 12.0  # exp(12) strides: far beyond any image, keeps an untrained head finite
+
+
+class ConvBlock(nn.Module):
+    """3x3 convolution, normalisation, ReLU; convolution shared between levels.
+
+    "group": GroupNorm(32), as in the paper. "batch": one BatchNorm a level, whose statistics differ.
+    """
+
+    def __init__(self, channels: int, norm: str, num_levels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        if norm == "group":
+            self.norm = nn.GroupNorm(32, channels)
+        else:
+            self.norm = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(num_levels))
+
+    def forward(self, x: Tensor, level: int) -> Tensor:
+        norm = self.norm[level] if isinstance(self.norm, nn.ModuleList) else self.norm
+        return norm(self.conv(x)).relu_()
+
+
+class Tower(nn.Module):
+    def __init__(self, num_convs: int, channels: int, norm: str, num_levels: int):
+        super().__init__()
+        self.blocks = nn.ModuleList(ConvBlock(channels, norm, num_levels) for _ in range(num_convs))
+
+    def forward(self, x: Tensor, level: int) -> Tensor:
+        for block in self.blocks:
+            x = block(x, level)
+        return x
+
+
+class Scale(nn.Module):
+    """One learned factor a level."""
+
+    def __init__(self, num_levels: int):
+        super().__init__()
+        self.factors = nn.ParameterList(nn.Parameter(torch.tensor(1.0)) for _ in range(num_levels))
+
+    def forward(self, x: Tensor, level: int) -> Tensor:
+        return x * self.factors[level]
+
+
+def exp(x: Tensor) -> Tensor:
+    return x.float().clamp(max=LARGEST_LOG_RATIO).exp()
+
+
+def flatten(x: Tensor) -> Tensor:
+    """[B, C, H, W] -> [B, HW, C] in float32."""
+    return x.flatten(2).transpose(1, 2).float()
+
+
+def init_head(head: nn.Module, classifier: nn.Conv2d, prior: float) -> None:
+    """Normal weights of deviation 0.01, zero biases, and the class prior of RetinaNet."""
+    for module in head.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, std=0.01)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    nn.init.constant_(classifier.bias, -math.log((1 - prior) / prior))

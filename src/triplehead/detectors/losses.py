@@ -1,0 +1,85 @@
+"""Training losses of a one-stage detector."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
+
+from triplehead.detectors.boxes import Points, Predictions, boxes_to_ltrb, centerness, paired_iou
+from triplehead.plan.options import Loss
+
+
+def iou_loss(boxes: Tensor, gt_boxes: Tensor) -> Tensor:
+    """-log IoU (UnitBox), smoothed as (I + 1) / (U + 1) in square pixels like FCOS; [P, 4] -> [P]."""
+    top_left = torch.maximum(boxes[:, :2], gt_boxes[:, :2])
+    bottom_right = torch.minimum(boxes[:, 2:], gt_boxes[:, 2:])
+    intersection = (bottom_right - top_left).clamp(min=0).prod(dim=1)
+    union = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1) + (gt_boxes[:, 2:] - gt_boxes[:, :2]).prod(dim=1) - intersection
+    return -torch.log((intersection + 1) / (union + 1))
+
+
+BOX_LOSSES = {"iou": iou_loss, "giou": generalized_box_iou_loss}
+
+
+def dense_losses(
+    predictions: Predictions,
+    points: Points,
+    targets: list[dict[str, Tensor]],
+    matched_gt: Tensor,
+    options: Loss,
+    quality: str,
+    refined: bool,
+) -> dict[str, Tensor]:
+    """Focal loss over all samples but the ignored, box and quality losses over the positives.
+
+    matched_gt: [B, N] with -2 ignore, -1 background, else the index of the image's box. `quality` is what the
+    quality branch learns (none, centerness, iou). Each loss is divided by the number of positives; the box loss
+    of a head with centerness is weighted by it and divided by its sum, as in FCOS.
+    """
+    positive = matched_gt >= 0
+    image, sample = positive.nonzero(as_tuple=True)  # [P]
+    gt_boxes, gt_labels = _gather(targets, matched_gt, image, sample)
+    num_positive = max(1, len(image))
+
+    one_hot = torch.zeros_like(predictions.logits)
+    one_hot[image, sample, gt_labels] = 1
+    focal = sigmoid_focal_loss(predictions.logits, one_hot, options.focal_alpha, options.focal_gamma)
+    losses = {"classification": focal[matched_gt != -2].sum() / num_positive}
+
+    weight = gt_boxes.new_ones(len(image))
+    target_centerness = None
+    if quality == "centerness":
+        target_centerness = weight = centerness(boxes_to_ltrb(points.xy[sample], gt_boxes))
+    total_weight = weight.sum().clamp(min=1e-6) if quality == "centerness" else num_positive
+    box_loss = BOX_LOSSES[options.box]
+    final, coarse = predictions.boxes[image, sample], None
+    scale = options.refined_weight if refined else 1.0
+    losses["box"] = scale * (box_loss(final, gt_boxes) * weight).sum() / total_weight
+    if predictions.coarse_boxes is not None:
+        coarse = predictions.coarse_boxes[image, sample]
+        if predictions.coarse_boxes is not predictions.boxes:
+            losses["coarse_box"] = options.coarse_weight * box_loss(coarse, gt_boxes).sum() / num_positive
+
+    if quality != "none":
+        if target_centerness is None:
+            judged = coarse if coarse is not None and options.iou_target == "coarse" else final
+            target_quality = paired_iou(judged.detach(), gt_boxes)
+        else:
+            target_quality = target_centerness
+        entropy = binary_cross_entropy_with_logits(
+            predictions.quality[image, sample], target_quality, reduction="sum"
+        )
+        losses["quality"] = options.quality_weight * entropy / num_positive
+    return losses
+
+
+def _gather(
+    targets: list[dict[str, Tensor]], matched_gt: Tensor, image: Tensor, sample: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Boxes [P, 4] and labels [P] of the positives."""
+    boxes = torch.cat([target["boxes"] for target in targets])
+    labels = torch.cat([target["labels"] for target in targets])
+    counts = torch.tensor([len(target["boxes"]) for target in targets], device=matched_gt.device)
+    first = counts.cumsum(0) - counts
+    index = first[image] + matched_gt[image, sample]
+    return boxes[index], labels[index]

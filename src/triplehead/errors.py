@@ -1,0 +1,10 @@
+"""The one error that a user's input can cause."""
+
+from pathlib import Path
+
+
+class InputError(Exception):
+    """Something outside the code is wrong: prints as one line, exits with status 2."""
+
+    def __init__(self, where: str | Path, problem: str):
+        super().__init__(f"{where}: {problem}")

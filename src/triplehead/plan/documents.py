@@ -1,0 +1,186 @@
+"""YAML in, validated models out; every mistake is one line with file, path and what is allowed."""
+
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from triplehead.errors import InputError
+
+
+Model = TypeVar("Model")
+
+
+class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice and reads 1e-4 as a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds. Raises InputError naming file and line."""
+    try:
+        document = yaml.load(path.read_bytes(), Loader=_Loader)
+    except FileNotFoundError:
+        raise InputError(path, "no such file") from None
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise InputError(path, f"{line}{getattr(error, 'problem', None) or 'not valid YAML'}") from None
+    except UnicodeDecodeError:
+        raise InputError(path, "not valid YAML (not UTF-8 text)") from None
+    if not isinstance(document, dict):
+        raise InputError(path, f"expected a mapping at the top, found {type(document).__name__}")
+    return document
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One source of settings: later layers win.
+
+    `prefix` is where `values` stand in `file`; `renamed` maps a first key to its place there instead.
+    """
+
+    file: Path
+    prefix: str
+    values: dict[str, Any]
+    renamed: dict[str, str] = field(default_factory=dict)
+
+    def place(self, path: list) -> str:
+        parts = [str(part) for part in path]
+        if parts and parts[0] in self.renamed:
+            parts[0] = self.renamed[parts[0]]
+        return ".".join([self.prefix, *parts] if self.prefix else parts)
+
+
+def merge(layers: Sequence[Layer]) -> dict[str, Any]:
+    """Deep merge, later layers over earlier ones."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        _merge_into(merged, layer.values)
+    return merged
+
+
+def _merge_into(target: dict, values: dict) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict):
+            _merge_into(target[key], value)
+        else:
+            target[key] = json.loads(json.dumps(value, default=str)) if isinstance(value, dict | list) else value
+
+
+def validate(model: type[Model], layers: Layer | Sequence[Layer]) -> Model:
+    """Build `model` (a class or annotated union) from layered settings.
+
+    JSON mode: lists become tuples, but no other value is converted. Raises InputError that names the layer
+    which holds the offending value.
+    """
+    layers = [layers] if isinstance(layers, Layer) else list(layers)
+    values = merge(layers)
+    try:
+        return TypeAdapter(model).validate_json(json.dumps(values, default=str))
+    except ValidationError as error:
+        raise _explain(model, layers, error) from None
+
+
+def _explain(model: Any, layers: list[Layer], error: ValidationError) -> InputError:
+    details = error.errors(include_url=False)[0]
+    path = _document_path(details["loc"], merge(layers))
+    kind = details["type"]
+    message = details["msg"].removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        allowed = _keys_at(model, details["loc"][:-1])
+        close = difflib.get_close_matches(str(details["loc"][-1]), allowed, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        message = f"unknown key; {hint}allowed: {', '.join(allowed)}"
+    elif kind == "missing":
+        message = "required, but missing"
+    elif kind == "union_tag_invalid":
+        message = f"found {details['ctx']['tag']!r}, allowed: {details['ctx']['expected_tags']}"
+        path = [*path, details["ctx"]["discriminator"].strip("'")]
+    elif kind == "union_tag_not_found":
+        message = f"required, but {details['ctx']['discriminator']} is missing"
+    else:
+        message = message[0].lower() + message[1:]
+        if not isinstance(details["input"], dict | list):
+            message += f", found {details['input']!r}"
+    layer = next((layer for layer in reversed(layers) if _holds(layer.values, path)), layers[-1])
+    where = layer.place(path)
+    return InputError(layer.file, f"{where}: {message}" if where else message)
+
+
+def _document_path(loc: tuple, values: Any) -> list:
+    """Drop what pydantic adds to a location (union tags), keep what stands in the document."""
+    path = []
+    for index, part in enumerate(loc):
+        if isinstance(values, dict) and part in values:
+            values = values[part]
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            values = values[part]
+        elif index < len(loc) - 1:
+            continue
+        elif isinstance(values, dict) and values.get("name", values.get("source")) == part:
+            continue
+        path.append(part)
+    return path
+
+
+def _holds(values: Any, path: list) -> bool:
+    for part in path:
+        if isinstance(values, dict) and part in values:
+            values = values[part]
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            values = values[part]
+        else:
+            return False
+    return True
+
+
+def _keys_at(model: Any, loc: tuple) -> list[str]:
+    """The keys that the model reached by a pydantic location takes."""
+    if not loc:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            return list(model.model_fields)
+        for option in get_args(model):
+            if keys := _keys_at(option, loc):
+                return keys
+        return []
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        field = model.model_fields.get(str(loc[0]))
+        return _keys_at(field.annotation, loc[1:]) if field else []
+    origin, arguments = get_origin(model), get_args(model)
+    if origin in (Union, UnionType):
+        for option in arguments:
+            tags = getattr(option, "model_fields", {})
+            named = any(loc[0] in get_args(tags[tag].annotation) for tag in _TAGS if tag in tags)
+            if keys := _keys_at(option, loc[1:] if named else loc):
+                return keys
+        return []
+    if origin is dict:
+        return _keys_at(arguments[1], loc[1:])
+    if origin in (tuple, list):
+        return _keys_at(arguments[0], loc[1:])
+    return _keys_at(arguments[0], loc) if arguments else []
+
+
+_TAGS = ("name", "source", "architecture", "kind")

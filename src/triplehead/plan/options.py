@@ -1,0 +1,276 @@
+"""What can be chosen: one frozen model per part, validated without importing torch.
+
+Each class is also the argument of the part that it configures (`JLA(JLAOptions(k=25))`,
+`FCOSHead(FCOSHeadOptions(), ...)`), so what passes here is what the constructor takes.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Norm = Literal["group", "batch"]
+
+
+class Options(BaseModel):
+    """Base: immutable, no unknown keys, no silent conversions, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+# --- data ---------------------------------------------------------------------------------------
+
+
+class Scenes(Options):
+    """The embedded data: scenes of scikit-learn's handwritten digits, written in COCO's layout."""
+
+    source: Literal["scenes"] = "scenes"
+    kind: Literal["coco"] = "coco"
+    image_size: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] = 128
+    train: PositiveInt = 3000
+    val: PositiveInt = 500
+    objects: tuple[PositiveInt, PositiveInt] = (2, 8)
+    small: Share = 0.41
+    medium: Share = 0.34
+    overlap: Share = 0.3
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def num_classes(self) -> int:
+        return 10
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.small + self.medium > 1:
+            raise ValueError("small + medium must not exceed 1: the rest are large objects")
+        if self.objects[0] > self.objects[1]:
+            raise ValueError("objects must be [fewest, most]")
+        return self
+
+
+class Folder(Options):
+    """Images that the user has, in the data set's official layout below `data_root`."""
+
+    source: Literal["folder"]
+    layout: Literal["coco"] = "coco"
+    num_classes: PositiveInt = 80
+    train_images: str = "coco/train2017"
+    train_annotations: str = "coco/annotations/instances_train2017.json"
+    val_images: str = "coco/val2017"
+    val_annotations: str = "coco/annotations/instances_val2017.json"
+
+
+Data = Annotated[Scenes | Folder, Field(discriminator="source")]
+
+
+class Input(Options):
+    """Shorter side is scaled to `short` unless the longer would exceed `long` (pixels)."""
+
+    short: PositiveInt = 800
+    long: PositiveInt = 1333
+    flip: Share = 0.5
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.229, 0.224, 0.225)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.long < self.short:
+            raise ValueError("long must be at least short")
+        return self
+
+
+# --- backbone -----------------------------------------------------------------------------------
+
+
+class Pretrain(Options):
+    """Object-crop classification before detection training: stands in for ImageNet."""
+
+    iterations: PositiveInt = 600
+    batch_size: PositiveInt = 64
+    lr: PositiveFloat = 0.003
+    crop_size: Annotated[int, Field(ge=16, multiple_of=16)] = 32
+
+
+class Tiny(Options):
+    """Three-stage ResNet with one basic block a stage, FPN levels of strides 4, 8, 16."""
+
+    name: Literal["tiny"]
+    widths: tuple[PositiveInt, PositiveInt, PositiveInt] = (16, 32, 48)
+    channels: PositiveInt = 32
+    pretrain: Pretrain | None = None
+
+
+class ResNet(Options):
+    """ResNet-50/101 with frozen BatchNorm, FPN P3-P7, P6 and P7 convolved from P5."""
+
+    name: Literal["resnet"]
+    depth: Literal[50, 101]
+    channels: Annotated[int, Field(ge=32, multiple_of=32)] = 256
+    frozen_stages: Annotated[int, Field(ge=0, le=5)] = 2
+
+
+Backbone = Annotated[Tiny | ResNet, Field(discriminator="name")]
+
+
+# --- heads --------------------------------------------------------------------------------------
+
+
+class FCOSHead(Options):
+    """Two parallel towers (FCOS, Tian et al. 2019)."""
+
+    name: Literal["fcos"] = "fcos"
+    quality: Literal["none", "centerness", "iou"] = "none"
+    num_convs: Annotated[int, Field(ge=1, le=8)] = 4
+    norm: Norm = "group"
+    box_unit: Literal["pixel", "stride"] = "pixel"
+    prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
+
+
+class TripleHead(Options):
+    """Pre-regression, classification and regression branches (paper, section 3.3)."""
+
+    name: Literal["triple"] = "triple"
+    refinement: bool = True  # eq. (8)
+    quality: Literal["none", "iou"] = "iou"
+    # The paper does not say which box is final without refinement. "regressed": the regression branch
+    # predicts it anew from the star-sampled features.
+    unrefined_box: Literal["coarse", "regressed"] = "coarse"
+    # Share of the gradient that passes from the deformable convolutions into the coarse box; unstated.
+    offset_gradient: Share = 0.0
+    num_convs: Annotated[int, Field(ge=2, le=8)] = 4
+    norm: Norm = "group"
+    box_unit: Literal["pixel", "stride"] = "pixel"
+    prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
+
+
+Head = Annotated[FCOSHead | TripleHead, Field(discriminator="name")]
+
+
+# --- assigners ----------------------------------------------------------------------------------
+
+
+class FCOSAssigner(Options):
+    """Spatial ranges: a point belongs to the smallest box around it whose size fits its level."""
+
+    name: Literal["fcos"] = "fcos"
+    boundaries: tuple[PositiveFloat, ...] = (64.0, 128.0, 256.0, 512.0)
+    center_radius: PositiveFloat | None = None  # in strides; none: the whole box, as in the original
+
+    @model_validator(mode="after")
+    def _increasing(self) -> Self:
+        if list(self.boundaries) != sorted(set(self.boundaries)):
+            raise ValueError("boundaries must increase")
+        return self
+
+
+class JLA(Options):
+    """Joint-loss-aware assignment (paper, section 3.2)."""
+
+    name: Literal["jla"] = "jla"
+    k: PositiveInt = 35
+    # Objects at a small scale hold fewer points; k_share maps the paper's K to the same share of them.
+    k_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    theta: Share = 0.6
+    alpha: PositiveFloat = 1.0
+    # The paper's own rule ("largest weight") makes theta a no-op for two boxes: weights are normalised
+    # 1/loss, so the largest weight is the smallest loss. Undecided samples are therefore left out.
+    fallback: Literal["ignore", "background", "max_weight"] = "ignore"
+    # Share of training after which an ambiguous sample goes to its smallest loss; unstated.
+    switch_at: Share = 0.5
+    # Unstated. "after": among the positives of each box, as in LLA, on which JLA builds.
+    resolve: Literal["after", "before"] = "after"
+    # eq. (4): up to the largest loss of the low cluster; "densest": PAA's separation.
+    boundary: Literal["cluster", "densest"] = "cluster"
+    joint_box: Literal["final", "coarse"] = "final"  # which box enters the joint loss; unstated
+
+    @property
+    def k_in_force(self) -> int:
+        return max(1, round(self.k * self.k_share))
+
+
+Assigner = Annotated[FCOSAssigner | JLA, Field(discriminator="name")]
+
+
+# --- losses, post-processing, training ----------------------------------------------------------
+
+
+class Loss(Options):
+    focal_alpha: Share = 0.25
+    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    box: Literal["iou", "giou"] = "iou"
+    coarse_weight: PositiveFloat = 1.0
+    refined_weight: PositiveFloat = 1.0
+    quality_weight: PositiveFloat = 1.0
+    iou_target: Literal["coarse", "final"] = "coarse"  # the box whose IoU the confidence predicts; unstated
+
+
+class Postprocess(Options):
+    score_threshold: Share = 0.05  # on the class probability alone
+    pre_nms: PositiveInt = 1000  # per level
+    nms_iou: Share = 0.6
+    max_detections: PositiveInt = 100
+    quality_exponent: Share = 0.5  # score = class^(1-q) * quality^q
+
+
+class Schedule(Options):
+    iterations: PositiveInt
+    batch_size: PositiveInt = 16
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: PositiveFloat = 0.01
+    momentum: Share = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0001
+    bias_lr_factor: PositiveFloat = 2.0
+    bias_weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    warmup: Literal["constant", "linear"] = "constant"
+    warmup_iterations: Annotated[int, Field(ge=0)] = 500
+    warmup_factor: Annotated[float, Field(gt=0, le=1)] = 1 / 3
+    decay: Literal["steps", "cosine"] = "steps"
+    steps: tuple[PositiveInt, ...] = ()
+    gamma: PositiveFloat = 0.1
+    clip_norm: PositiveFloat | None = None
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    checkpoint_every: PositiveInt = 1000
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if any(step >= self.iterations for step in self.steps):
+            raise ValueError(f"steps must lie below iterations ({self.iterations})")
+        if self.warmup_iterations > self.iterations:
+            raise ValueError(f"warmup_iterations must not exceed iterations ({self.iterations})")
+        return self
+
+
+class Evaluation(Options):
+    batch_size: PositiveInt = 8
+    area_small: PositiveFloat = 32.0**2  # pixels of the original image
+    area_large: PositiveFloat = 96.0**2
+
+
+# --- detectors ----------------------------------------------------------------------------------
+
+
+class Dense(Options):
+    """A one-stage detector: backbone -> head -> (assigner -> losses | post-processing)."""
+
+    architecture: Literal["dense"] = "dense"
+    backbone: Backbone
+    head: Head
+    assigner: Assigner
+    loss: Loss = Loss()
+    postprocess: Postprocess = Postprocess()
+
+    @model_validator(mode="after")
+    def _coarse_box_exists(self) -> Self:
+        if self.assigner.name == "jla" and self.assigner.joint_box == "coarse" and self.head.name != "triple":
+            raise ValueError("assigner.joint_box 'coarse' needs the triple head: no other predicts a coarse box")
+        return self
+
+
+class FasterRCNN(Options):
+    """torchvision's Faster R-CNN on our backbone."""
+
+    architecture: Literal["faster_rcnn"]
+    backbone: Backbone
+
+
+Detector = Annotated[Dense | FasterRCNN, Field(discriminator="architecture")]

@@ -1,0 +1,173 @@
+"""The whole study: every exhibit, its rows, and the runs behind them."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from triplehead.errors import InputError
+from triplehead.paths import EXPERIMENTS
+from triplehead.plan.documents import Layer, read_yaml, validate
+from triplehead.plan.options import Detector
+from triplehead.plan.runs import RunSpec
+from triplehead.plan.schema import Config, DetectorFile, Exhibit, Row, Scale
+
+
+@dataclass
+class Run:
+    """A spec to train, and the rows that want its scores: (exhibit, label)."""
+
+    spec: RunSpec
+    users: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What experiments/ declares at one scale. Build it with `load_plan`."""
+
+    config: Config
+    scale: Scale
+    exhibits: dict[str, Exhibit]
+    runs: dict[str, Run]
+    specs: dict[tuple[str, str], tuple[RunSpec, ...]]  # (exhibit, label) -> one spec a seed
+
+    def run_ids(self, exhibit: str, label: str | None = None) -> list[str]:
+        """Ids behind an exhibit, or one of its rows, without repetition."""
+        labels = [row.label for row in self.exhibits[exhibit].rows if label in (None, row.label)]
+        return list(dict.fromkeys(spec.id for key in labels for spec in self.specs.get((exhibit, key), ())))
+
+    def run(self, run_id: str) -> RunSpec:
+        if run_id not in self.runs:
+            raise InputError(run_id, f"no such run at scale {self.config.scale}; see `triplehead plan`")
+        return self.runs[run_id].spec
+
+    @cached_property
+    def data(self) -> dict[str, RunSpec]:
+        """data id -> a spec that uses it."""
+        return {run.spec.data_id: run.spec for run in self.runs.values()}
+
+    @cached_property
+    def pretrained(self) -> dict[str, RunSpec]:
+        """pretrained backbone id -> a spec that uses it."""
+        return {run.spec.pretrained_id: run.spec for run in self.runs.values() if run.spec.pretrained_id}
+
+
+class Experiments:
+    """The files below a folder, read once; resolves rows at any scale."""
+
+    def __init__(self, folder: Path = EXPERIMENTS):
+        if not folder.is_dir():
+            raise InputError(folder, "no such folder; run from the project's root")
+        self.folder = folder
+        self.exhibits = {path.stem: validate(Exhibit, self._layer(path)) for path in self._exhibit_files()}
+        self.detectors = {
+            path.stem: validate(DetectorFile, self._layer(path))
+            for path in sorted((folder / "detectors").glob("*.yaml"))
+        }
+
+    def _exhibit_files(self) -> list[Path]:
+        return sorted([*self.folder.glob("table*.yaml"), *self.folder.glob("fig*.yaml")])
+
+    @staticmethod
+    def _layer(path: Path) -> Layer:
+        return Layer(path, "", read_yaml(path))
+
+    def config(self, overrides: dict[str, Any] | None = None) -> Config:
+        file = self.folder / "config.yaml"
+        layers = [self._layer(file)]
+        if overrides:
+            layers.append(Layer(Path("--config"), "", overrides))
+        return validate(Config, layers)
+
+    def scale(self, name: str) -> Scale:
+        path = self.folder / "scales" / f"{name}.yaml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
+            raise InputError(self.folder / "config.yaml", f"scale: no scale {name!r}; allowed: {known}")
+        return validate(Scale, self._layer(path))
+
+    def resolve(self, scale_name: str, scale: Scale, exhibit: str, index: int, seed: int = 0) -> RunSpec | None:
+        """The run behind row `index` of an exhibit; None if the row is only cited."""
+        row = self.exhibits[exhibit].rows[index]
+        if row.spec is None:
+            return None
+        file, at = self.folder / f"{exhibit}.yaml", f"rows.{index}.spec"
+        scale_file = self.folder / "scales" / f"{scale_name}.yaml"
+        spec = row.spec
+        for key, known in (("detector", self.detectors), ("schedule", scale.schedules),
+                           ("dataset", scale.datasets), ("backbone", scale.backbones)):  # fmt: skip
+            if getattr(spec, key) not in known:
+                raise InputError(
+                    file, f"{at}.{key}: no {getattr(spec, key)!r} at scale {scale_name}; allowed: {', '.join(known)}"
+                )
+        data = scale.datasets[spec.dataset]
+        return RunSpec(
+            scale=scale_name,
+            dataset=spec.dataset,
+            data=data,
+            num_classes=data.num_classes,
+            input=scale.input,
+            detector=self._detector(row, file, at, scale, scale_file),
+            schedule=scale.schedules[spec.schedule],
+            evaluation=scale.evaluation,
+            threads=scale.threads,
+            seed=seed,
+        )
+
+    def _detector(self, row: Row, file: Path, at: str, scale: Scale, scale_file: Path) -> Detector:
+        detector = self.detectors[row.spec.detector]
+        detector_file = self.folder / "detectors" / f"{row.spec.detector}.yaml"
+        backbone = scale.backbones[row.spec.backbone].model_dump(mode="json")
+        base: dict[str, Any] = {"architecture": detector.architecture, "backbone": backbone}
+        layers = [Layer(scale_file, "", base)]
+        if detector.architecture == "dense":
+            defaults: dict[str, Any] = {"loss": scale.loss, "postprocess": scale.postprocess}
+            layers.append(Layer(scale_file, "", defaults))
+            for part, by_name in (("head", scale.heads), ("assigner", scale.assigners)):
+                name = (getattr(detector, part) | getattr(row.spec, part)).get("name")
+                if name in by_name:
+                    layers.append(Layer(scale_file, "", {part: by_name[name]}, {part: f"{part}s.{name}"}))
+        parts = ("head", "assigner", "loss", "postprocess")
+        for source, source_file, prefix in ((detector, detector_file, ""), (row.spec, file, at)):
+            values = {part: getattr(source, part) for part in parts if getattr(source, part)}
+            layers.append(Layer(source_file, prefix, values))
+        return validate(Detector, layers)
+
+
+def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENTS) -> Plan:
+    """Read and validate everything. Raises InputError with file, path and what is allowed."""
+    experiments = Experiments(folder)
+    config = experiments.config(overrides)
+    scale = experiments.scale(config.scale)
+    plan = Plan(config, scale, experiments.exhibits, {}, {})
+    for name, exhibit in experiments.exhibits.items():
+        if exhibit.kind == "parameters":
+            _counted(experiments, name)
+            continue
+        for index, row in enumerate(exhibit.rows):
+            specs = [
+                experiments.resolve(config.scale, scale, name, index, seed)
+                for seed in range(config.seeds or scale.seeds)
+            ]
+            if specs[0] is None:
+                continue
+            plan.specs[name, row.label] = tuple(specs)
+            for spec in specs:
+                plan.runs.setdefault(spec.id, Run(spec)).users.append((name, row.label))
+    return plan
+
+
+def _counted(experiments: Experiments, exhibit: str) -> list[RunSpec | None]:
+    """Parameters are a fact of the paper's architecture: always those of the paper scale."""
+    scale = experiments.scale("paper")
+    rows = range(len(experiments.exhibits[exhibit].rows))
+    return [experiments.resolve("paper", scale, exhibit, index) for index in rows]
+
+
+def paper_specs(exhibit: str, folder: Path = EXPERIMENTS) -> list[RunSpec | None]:
+    """The specs of an exhibit's rows at the paper scale, whatever scale is configured."""
+    return _counted(Experiments(folder), exhibit)

@@ -1,0 +1,62 @@
+"""A run is a resolved spec with a seed; its id ends in a digest of everything that defines it."""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from triplehead.plan.options import Data, Detector, Evaluation, Input, Options, Schedule, Tiny
+
+
+def digest(options: Options | dict) -> str:
+    """Ten hex digits of SHA-256 over canonical JSON."""
+    values = options.model_dump(mode="json") if isinstance(options, Options) else options
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+class RunSpec(Options):
+    """Everything that decides a run's numbers, all defaults written out."""
+
+    format: Literal[1] = 1
+    scale: str
+    dataset: str
+    data: Data
+    num_classes: PositiveInt
+    input: Input
+    detector: Detector
+    schedule: Schedule
+    evaluation: Evaluation
+    threads: PositiveInt
+    seed: Annotated[int, Field(ge=0)]
+
+    @cached_property
+    def id(self) -> str:
+        return f"{self.scale}-{self.dataset}-{self.short_name}-s{self.seed}-{digest(self)}"
+
+    @property
+    def short_name(self) -> str:
+        """For example fcos-jla: what a reader wants to know of a run before its digest."""
+        if self.detector.architecture == "faster_rcnn":
+            return "faster_rcnn"
+        return f"{self.detector.head.name}-{self.detector.assigner.name}"
+
+    @cached_property
+    def group(self) -> str:
+        """The same for all seeds of a spec."""
+        return digest(self.model_dump(mode="json") | {"seed": None})
+
+    @property
+    def data_id(self) -> str:
+        return f"{self.scale}-{self.dataset}-{digest(self.data)}"
+
+    @property
+    def pretrained_id(self) -> str | None:
+        """The backbone that classified object crops first; shared by all runs on the same data."""
+        backbone = self.detector.backbone
+        if not isinstance(backbone, Tiny) or backbone.pretrain is None:
+            return None
+        parts = {"backbone": backbone.model_dump(mode="json"), "data": self.data_id, "threads": self.threads}
+        return f"{self.scale}-{backbone.name}-{digest(parts)}"

@@ -1,0 +1,119 @@
+"""What the files under experiments/ may say."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Schedule
+
+DatasetName = Literal["coco", "voc", "visdrone"]
+BackboneName = Literal["resnet50", "resnet101"]
+Settings = dict[str, Any]  # part of an Options class; checked when merged
+SCORES = ("AP", "AP50", "AP75", "APS", "APM", "APL")
+
+
+class Config(Options):
+    """experiments/config.yaml, overridden by `--config key=value`."""
+
+    scale: str = "proxy"
+    seeds: PositiveInt | None = None  # none: as many as the scale says
+    data_root: str | None = None
+    tracking_uri: str | None = None  # none: SQLite below results/
+
+
+class DetectorFile(Options):
+    """experiments/detectors/*.yaml."""
+
+    title: str
+    architecture: Literal["dense", "faster_rcnn"] = "dense"
+    head: Settings = {}
+    assigner: Settings = {}
+    loss: Settings = {}
+    postprocess: Settings = {}
+
+
+class Cost(Options):
+    """CPU seconds on the machine named, to estimate with before anything ran."""
+
+    machine: str
+    image: dict[str, PositiveFloat]  # per training image, by head
+    run: PositiveFloat  # start, evaluation and book-keeping of a run
+
+
+class Scale(Options):
+    """experiments/scales/*.yaml: same code, other data, image size, backbone and schedule."""
+
+    title: str
+    about: str
+    seeds: PositiveInt
+    threads: PositiveInt
+    num_workers: Annotated[int, Field(ge=0)] = 0
+    accelerator: Literal["cpu", "auto"] = "cpu"
+    datasets: dict[DatasetName, Data]
+    input: Input
+    backbones: dict[BackboneName, Backbone]
+    heads: dict[str, Settings] = {}
+    assigners: dict[str, Settings] = {}
+    loss: Settings = {}
+    postprocess: Settings = {}
+    schedules: dict[str, Schedule]
+    evaluation: Evaluation = Evaluation()
+    cost: Cost | None = None
+
+
+class Spec(Options):
+    """What a row trains, before a scale and a seed are chosen."""
+
+    detector: str
+    dataset: DatasetName = "coco"
+    backbone: BackboneName = "resnet50"
+    schedule: str = "1x"
+    head: Settings = {}
+    assigner: Settings = {}
+    loss: Settings = {}
+    postprocess: Settings = {}
+
+
+class Row(Options):
+    """One line of a table, or one curve of a figure."""
+
+    label: str
+    ticks: dict[str, bool | int | float | str] = {}  # the columns left of the numbers, as printed
+    spec: Spec | None = None  # none: a number that the paper only cites
+    published: dict[str, float | int] = {}
+    group: str | None = None  # sub-heading above the row
+    note: str | None = None
+
+
+class Exhibit(Options):
+    """A table or figure: experiments/table*.yaml, experiments/fig*.yaml."""
+
+    kind: Literal["scores", "parameters", "speed", "figure"]
+    title: str
+    section: str  # of the paper, where it is discussed
+    columns: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    transposed: bool = False  # the paper prints the rows as columns
+    protocol: DatasetName = "coco"
+    notes: tuple[str, ...] = ()
+    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _rows_fit(self) -> Self:
+        allowed = {
+            "scores": set(SCORES),
+            "parameters": {"parameters"},
+            "speed": {"FPS"},
+            "figure": set(),
+        }[self.kind]
+        if unknown := set(self.metrics) - allowed:
+            raise ValueError(f"metrics: {sorted(unknown)[0]} is not a metric of kind {self.kind}")
+        labels = [row.label for row in self.rows]
+        for index, row in enumerate(self.rows):
+            if labels.index(row.label) != index:
+                raise ValueError(f"rows.{index}.label: {row.label!r} is used twice")
+            if unknown := set(row.published) - set(self.metrics):
+                raise ValueError(f"rows.{index}.published: {sorted(unknown)[0]} is not among metrics")
+            if unknown := set(row.ticks) - set(self.columns):
+                raise ValueError(f"rows.{index}.ticks: {sorted(unknown)[0]} is not among columns")
+        return self
