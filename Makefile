@@ -1,0 +1,40 @@
+# make reproduce | test | smoke | lint | mlflow | clean-env        CORES=4 CONFIG="scale=smoke"
+PYTHON ?= python3.11
+VENV ?= .venv
+CORES ?= 4
+CONFIG ?=
+BIN := $(VENV)/bin
+SNAKEMAKE = PATH="$(abspath $(BIN)):$$PATH" snakemake --cores $(CORES) $(1) $(if $(strip $(CONFIG)),--config $(CONFIG))
+
+.PHONY: reproduce smoke test test-fast lint mlflow environment
+.DEFAULT_GOAL := reproduce
+
+reproduce: environment
+	$(BIN)/triplehead recover
+	$(call SNAKEMAKE,reproduce_all)
+
+smoke:
+	$(MAKE) reproduce CONFIG="scale=smoke $(CONFIG)"
+
+test: environment
+	$(BIN)/python -m pytest
+
+test-fast: environment
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: environment
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	PATH="$(abspath $(BIN)):$$PATH" snakemake --lint
+
+mlflow: environment
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port 5000 \
+		--backend-store-uri sqlite:///$(abspath results/mlflow.db)
+
+environment: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@

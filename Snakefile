@@ -1,0 +1,17 @@
+# The whole study. `snakemake --cores 4 reproduce_all`, or one table: `snakemake results/table5.csv`.
+# What runs is declared below experiments/; how it runs on this machine, in profiles/.
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/report.smk"
+
+
+rule reproduce_all:
+    default_target: True
+    input:
+        TABLES,
+        "reports/report.pdf",
+        "logs/tracked.txt",

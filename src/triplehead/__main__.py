@@ -1,0 +1,3 @@
+from triplehead.cli import main
+
+main()

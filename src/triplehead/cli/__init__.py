@@ -1,0 +1,5 @@
+"""The command line: `triplehead --help`."""
+
+from triplehead.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,51 @@
+"""Commands, and how an error becomes one line and an exit status."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from triplehead.errors import InputError
+from triplehead.plan.plan import Plan, load_plan
+
+app = typer.Typer(
+    help="Reproduce the triple-head detector paper. Run from the project's root.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+ConfigOption = Annotated[
+    list[str] | None,
+    typer.Option("--config", "-c", metavar="KEY=VALUE", help="As Snakemake's --config, for example scale=smoke."),
+]
+
+
+def parse_config(items: list[str] | None) -> dict[str, Any]:
+    """["scale=smoke", "seeds=2"] -> {"scale": "smoke", "seeds": 2}."""
+    values = {}
+    for item in items or []:
+        key, equals, text = item.partition("=")
+        if not equals:
+            raise InputError("--config", f"expected KEY=VALUE, found {item!r}")
+        try:
+            values[key] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            values[key] = text
+    return values
+
+
+def plan_from(items: list[str] | None) -> Plan:
+    return load_plan(parse_config(items))
+
+
+def main() -> None:
+    """Run a command; InputError exits with 2, as do mistakes in the command line."""
+    from triplehead.cli import inspect, work  # noqa: F401  registers the commands
+
+    try:
+        app()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

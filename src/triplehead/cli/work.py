@@ -1,0 +1,155 @@
+"""Commands that make files: what the Snakemake rules call."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from triplehead import paths
+from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.errors import InputError
+from triplehead.locking import exclusive
+
+data_app = typer.Typer(help="The data sets.", no_args_is_help=True)
+track_app = typer.Typer(help="MLflow: a view of the files under results/.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(track_app, name="track")
+
+RunId = Annotated[str, typer.Argument(help="A run's id; `triplehead plan` lists them.")]
+
+
+@data_app.command("prepare")
+def data_prepare(data_id: str, config: ConfigOption = None) -> None:
+    """Write the embedded data set, or check the user's, and state what is there in a manifest."""
+    from triplehead.data.prepare import prepare
+
+    plan = plan_from(config)
+    if data_id not in plan.data:
+        raise InputError(data_id, f"no such data at scale {plan.config.scale}; allowed: {', '.join(plan.data)}")
+    root = Path(plan.config.data_root) if plan.config.data_root else None
+    prepare(plan.data[data_id].data, root, paths.DATA / data_id)
+
+
+@app.command()
+def pretrain(pretrained_id: str, config: ConfigOption = None) -> None:
+    """Train a backbone on object crops."""
+    from triplehead.engine.pretrain import pretrain
+
+    plan = plan_from(config)
+    if pretrained_id not in plan.pretrained:
+        raise InputError(pretrained_id, f"no such backbone at scale {plan.config.scale}")
+    spec = plan.pretrained[pretrained_id]
+    pretrain(spec, paths.DATA / spec.data_id, paths.PRETRAINED / f"{pretrained_id}.pt")
+
+
+@app.command()
+def train(run_id: RunId, config: ConfigOption = None) -> None:
+    """Train one run, from its last checkpoint if it was interrupted."""
+    from triplehead.engine.train import train
+    from triplehead.tracking.run import Tracker
+    from triplehead.tracking.store import uri
+
+    plan = plan_from(config)
+    spec = plan.run(run_id)
+    pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
+    scratch, out = paths.SCRATCH / run_id, paths.RUNS / run_id
+    with exclusive(scratch), Tracker(uri(plan.config), spec, plan.runs[run_id].users, out) as tracker:
+        train(
+            spec,
+            paths.DATA / spec.data_id,
+            out,
+            scratch,
+            tracker,
+            pretrained,
+            accelerator=plan.scale.accelerator,
+            num_workers=plan.scale.num_workers,
+        )
+
+
+@app.command()
+def evaluate(run_id: RunId, config: ConfigOption = None) -> None:
+    """Evaluate a trained run on its validation split."""
+    import shutil
+
+    from triplehead.engine.evaluate import evaluate
+    from triplehead.tracking.run import Tracker
+    from triplehead.tracking.store import uri
+
+    plan = plan_from(config)
+    spec, out = plan.run(run_id), paths.RUNS / run_id
+    with Tracker(uri(plan.config), spec, plan.runs[run_id].users, out) as tracker:
+        scores = evaluate(
+            spec,
+            paths.DATA / spec.data_id,
+            out,
+            accelerator=plan.scale.accelerator,
+            num_workers=plan.scale.num_workers,
+        )
+        tracker.log_scores(scores, [out / "spec.json", out / "scores.json", out / "history.csv"])
+    shutil.rmtree(paths.SCRATCH / run_id, ignore_errors=True)
+
+
+@app.command()
+def table(exhibit: str, config: ConfigOption = None) -> None:
+    """Write results/<table>.csv and .tex from the scores of its runs."""
+    from triplehead.analysis.latex import table_tex
+    from triplehead.analysis.tables import table_frame, write_csv
+
+    plan = plan_from(config)
+    if exhibit not in plan.exhibits:
+        raise InputError(exhibit, f"no such table; allowed: {', '.join(plan.exhibits)}")
+    frame = table_frame(plan, exhibit, paths.RUNS)
+    write_csv(frame, paths.RESULTS / f"{exhibit}.csv")
+    with paths.atomic(paths.RESULTS / f"{exhibit}.tex") as file:
+        file.write_text(table_tex(plan, exhibit, frame))
+
+
+@app.command()
+def report(config: ConfigOption = None) -> None:
+    """Compile reports/report.pdf."""
+    from triplehead.report.build import build_report
+
+    build_report(plan_from(config), paths.RESULTS, Path("reports/report.pdf"))
+
+
+@app.command()
+def recover() -> None:
+    """Release the lock that a killed Snakemake left; refuses while one is at work here."""
+    from triplehead.locking import release_snakemake
+
+    release_snakemake(Path.cwd())
+
+
+@track_app.command("init")
+def track_init(config: ConfigOption = None) -> None:
+    """Create the MLflow store before anything logs, and close runs whose process is gone."""
+    from triplehead.tracking import rebuild, store
+
+    address = store.uri(plan_from(config).config)
+    store.create(address)
+    rebuild.sweep(address)
+
+
+@track_app.command("tables")
+def track_tables(config: ConfigOption = None) -> None:
+    """Log every table, a run per row."""
+    import pandas as pd
+
+    from triplehead.tracking.store import uri
+    from triplehead.tracking.tables import log_exhibit
+
+    plan = plan_from(config)
+    for exhibit, declared in plan.exhibits.items():
+        if declared.kind != "figure":
+            files = [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in ("csv", "tex")]
+            log_exhibit(uri(plan.config), plan, exhibit, pd.read_csv(files[0]), files)
+
+
+@track_app.command("rebuild")
+def track_rebuild(config: ConfigOption = None) -> None:
+    """Make the MLflow store anew from the files under results/."""
+    from triplehead.tracking.rebuild import rebuild
+    from triplehead.tracking.store import uri
+
+    plan = plan_from(config)
+    rebuild(uri(plan.config), plan, paths.RESULTS)

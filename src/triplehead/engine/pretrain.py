@@ -1,0 +1,40 @@
+"""A backbone that has seen objects: crops of training objects, classified. Stands in for ImageNet."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from triplehead.data.crops import Crops
+from triplehead.data.prepare import open_split
+from triplehead.detectors.backbone import TinyBody
+from triplehead.engine import checkpoint, runtime
+from triplehead.plan.runs import RunSpec
+
+
+def pretrain(spec: RunSpec, data: Path, out: Path) -> None:
+    """Train the body of `spec`'s backbone on object crops and write its weights to `out`."""
+    options = spec.detector.backbone.pretrain
+    fabric = runtime.start(spec, "cpu")
+    crops = Crops(open_split(data, "train", cache=True), options.crop_size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        body = TinyBody(spec.detector.backbone.widths)
+        classifier = nn.Linear(spec.detector.backbone.widths[-1], spec.num_classes)
+    model = nn.ModuleList([body, classifier]).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=0.01)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.iterations)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (spec.input.mean, spec.input.std))
+    for step in range(options.iterations):
+        images, labels = crops.batch(seed=0, step=step, batch_size=options.batch_size)
+        logits = classifier(body((images - mean) / std)[-1].mean(dim=(2, 3)))
+        loss = cross_entropy(logits, labels)
+        optimizer.zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        optimizer.step()
+        decay.step()
+        if (step + 1) % max(1, options.iterations // 10) == 0:
+            accuracy = (logits.argmax(dim=1) == labels).float().mean()
+            fabric.print(f"{step + 1}/{options.iterations}  loss {loss:.3f}  accuracy {accuracy:.2f}")
+    checkpoint.save(out, spec.pretrained_id, body=body.state_dict())

@@ -1,0 +1,50 @@
+"""Device, precision and determinism of a process."""
+
+import hashlib
+import platform
+from importlib.metadata import version
+
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.accelerators import CUDAAccelerator
+
+from triplehead import __version__
+from triplehead.plan.runs import RunSpec
+
+REPORTED = ("torch", "torchvision", "lightning-fabric", "pycocotools", "numpy", "scikit-learn", "snakemake", "mlflow")
+
+
+def start(spec: RunSpec, accelerator: str, precision: str = "32-true") -> Fabric:
+    """One device; on the CPU the same bytes for the same spec on the same machine."""
+    use_gpu = accelerator != "cpu" and CUDAAccelerator.is_available()
+    torch.set_num_threads(spec.threads)
+    torch.use_deterministic_algorithms(not use_gpu)
+    fabric = Fabric(accelerator="cuda" if use_gpu else "cpu", devices=1, precision=precision)
+    fabric.launch()
+    return fabric
+
+
+def seed_step(seed: int, step: int) -> None:
+    """What a model draws at an iteration (torchvision samples proposals) depends on (seed, iteration) alone."""
+    key = hashlib.sha256(f"{seed}/{step}".encode()).digest()
+    torch.manual_seed(int.from_bytes(key[:8], "big") >> 1)
+
+
+def environment() -> dict[str, str]:
+    """What ran, without anything that changes from run to run on one machine."""
+    versions = {name: version(name) for name in REPORTED}
+    return {
+        "triplehead": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "system": platform.system(),
+    } | versions
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown"
