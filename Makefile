@@ -4,7 +4,7 @@ VENV ?= .venv
 CORES ?= 4
 CONFIG ?=
 BIN := $(VENV)/bin
-SNAKEMAKE = PATH="$(abspath $(BIN)):$$PATH" snakemake --cores $(CORES) $(1) $(if $(strip $(CONFIG)),--config $(CONFIG))
+SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(1) $(if $(strip $(CONFIG)),--config $(CONFIG))
 
 .PHONY: reproduce smoke test test-fast lint mlflow environment
 .DEFAULT_GOAL := reproduce
@@ -26,7 +26,7 @@ lint: environment
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	PATH="$(abspath $(BIN)):$$PATH" snakemake --lint
+	$(BIN)/snakemake --lint
 
 mlflow: environment
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port 5000 \

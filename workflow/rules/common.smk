@@ -1,9 +1,8 @@
 # The plan, made while the DAG is built: a mistake below experiments/ ends here, in one line.
-import shlex
 import sys
 
-from triplehead import paths
 from triplehead.errors import InputError
+from triplehead.jobs import hand_down
 from triplehead.plan.plan import load_plan
 
 try:
@@ -12,8 +11,8 @@ except InputError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
 
-PYTHON = shlex.quote(sys.executable)
-CONFIG = [word for key, value in config.items() for word in ("--config", f"{key}={value}")]
+hand_down(dict(config))
+
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
 TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", "tex")]
 
@@ -32,7 +31,9 @@ def pretrained_data(wildcards):
 
 
 def scores_of(wildcards):
-    return [f"results/runs/{run}/scores.json" for run in PLAN.run_ids(wildcards.exhibit)]
+    return [
+        f"results/runs/{run}/scores.json" for run in PLAN.run_ids(wildcards.exhibit)
+    ]
 
 
 def declaration_of(wildcards):

@@ -1,13 +1,14 @@
 rule data:
     output:
         "results/data/{data}/manifest.json",
-    params:
-        config=CONFIG,
-        root=PLAN.config.data_root,
     log:
         "logs/data/{data}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        root=PLAN.config.data_root,
     shell:
-        "{PYTHON} -m triplehead data prepare {wildcards.data} {params.config:q} 2> {log:q}"
+        "triplehead data prepare {wildcards.data} 2> {log:q}"
 
 
 rule pretrain:
@@ -15,10 +16,10 @@ rule pretrain:
         pretrained_data,
     output:
         "results/pretrained/{pretrained}.pt",
-    params:
-        config=CONFIG,
-    threads: PLAN.scale.threads
     log:
         "logs/pretrain/{pretrained}.log",
+    conda:
+        "../../environment.yml"
+    threads: PLAN.scale.threads
     shell:
-        "{PYTHON} -m triplehead pretrain {wildcards.pretrained} {params.config:q} > {log:q} 2>&1"
+        "triplehead pretrain {wildcards.pretrained} > {log:q} 2>&1"

@@ -4,12 +4,12 @@ rule report:
         "reports/report.typ",
     output:
         "reports/report.pdf",
-    params:
-        config=CONFIG,
     log:
         "logs/report.log",
+    conda:
+        "../../environment.yml"
     shell:
-        "{PYTHON} -m triplehead report {params.config:q} 2> {log:q}"
+        "triplehead report 2> {log:q}"
 
 
 rule tracked:
@@ -19,9 +19,9 @@ rule tracked:
         "reports/report.pdf",
     output:
         touch("logs/tracked.txt"),
-    params:
-        config=CONFIG,
     log:
         "logs/tracked.log",
+    conda:
+        "../../environment.yml"
     shell:
-        "{PYTHON} -m triplehead track tables {params.config:q} 2> {log:q}"
+        "triplehead track tables 2> {log:q}"

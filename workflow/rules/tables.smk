@@ -3,10 +3,11 @@ rule table:
         scores_of,
     output:
         multiext("results/{exhibit}", ".csv", ".tex"),
-    params:
-        config=CONFIG,
-        declaration=declaration_of,
     log:
         "logs/tables/{exhibit}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        declaration=declaration_of,
     shell:
-        "{PYTHON} -m triplehead table {wildcards.exhibit} {params.config:q} 2> {log:q}"
+        "triplehead table {wildcards.exhibit} 2> {log:q}"

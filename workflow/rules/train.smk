@@ -5,12 +5,12 @@ rule tracking_store:
     # Concurrent first use of one SQLite store breaks it: made once, before any run logs.
     output:
         touch("logs/tracking_store.ready"),
-    params:
-        config=CONFIG,
     log:
         "logs/tracking_store.log",
+    conda:
+        "../../environment.yml"
     shell:
-        "{PYTHON} -m triplehead track init {params.config:q} 2> {log:q}"
+        "triplehead track init 2> {log:q}"
 
 
 rule train:
@@ -19,16 +19,22 @@ rule train:
         pretrained=pretrained_of,
         store=ancient("logs/tracking_store.ready"),
     output:
-        multiext("results/runs/{run}/", "model.pt", "history.csv", "spec.json", "environment.json"),
-    params:
-        config=CONFIG,
+        multiext(
+            "results/runs/{run}/",
+            "model.pt",
+            "history.csv",
+            "spec.json",
+            "environment.json",
+        ),
+    log:
+        "logs/train/{run}.log",
+    conda:
+        "../../environment.yml"
     threads: PLAN.scale.threads
     resources:
         gpu=int(PLAN.scale.accelerator != "cpu"),
-    log:
-        "logs/train/{run}.log",
     shell:
-        "{PYTHON} -m triplehead train {wildcards.run} {params.config:q} 2> {log:q}"
+        "triplehead train {wildcards.run} 2> {log:q}"
 
 
 rule evaluate:
@@ -38,12 +44,12 @@ rule evaluate:
         data=data_of,
     output:
         multiext("results/runs/{run}/", "scores.json", "detections.json.gz"),
-    params:
-        config=CONFIG,
+    log:
+        "logs/evaluate/{run}.log",
+    conda:
+        "../../environment.yml"
     threads: PLAN.scale.threads
     resources:
         gpu=int(PLAN.scale.accelerator != "cpu"),
-    log:
-        "logs/evaluate/{run}.log",
     shell:
-        "{PYTHON} -m triplehead evaluate {wildcards.run} {params.config:q} 2> {log:q}"
+        "triplehead evaluate {wildcards.run} 2> {log:q}"

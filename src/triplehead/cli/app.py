@@ -7,6 +7,7 @@ import typer
 import yaml
 
 from triplehead.errors import InputError
+from triplehead.jobs import handed_down
 from triplehead.plan.plan import Plan, load_plan
 
 app = typer.Typer(
@@ -37,7 +38,8 @@ def parse_config(items: list[str] | None) -> dict[str, Any]:
 
 
 def plan_from(items: list[str] | None) -> Plan:
-    return load_plan(parse_config(items))
+    """The plan under the configuration that Snakemake hands to its jobs and what the command line adds."""
+    return load_plan(handed_down() | parse_config(items))
 
 
 def main() -> None:

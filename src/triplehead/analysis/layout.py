@@ -1,0 +1,212 @@
+"""How a table is laid out, whatever it is printed with: left columns, number pairs, caption, notes."""
+
+from dataclasses import dataclass
+from numbers import Integral
+
+import pandas as pd
+
+from triplehead.plan.options import Scenes
+from triplehead.plan.plan import Plan
+from triplehead.plan.schema import Exhibit, Row
+
+MEANINGLESS = ("smoke", "mini")  # scales that show that everything runs, and nothing else
+PUBLISHED_ON = {"coco": "COCO 2017", "voc": "PASCAL VOC", "visdrone": "VisDrone2019-DET"}
+IN_FORCE = "K in force"
+
+Left = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number twice: as the paper prints it, and as measured here. None where there is none."""
+
+    published: float | int | None
+    mean: float | int | None
+    std: float | None
+    n: int
+    best_published: bool = False
+    best_measured: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    label: str
+    group: str | None
+    left: tuple[Left, ...]
+    cells: tuple[Cell, ...]
+    note: str | None  # letter of its footnote
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    name: str  # table5
+    title: str
+    kind: str
+    transposed: bool
+    left: tuple[str, ...]  # headings of the left columns
+    metrics: tuple[str, ...]
+    lines: tuple[Line, ...]
+    caption: tuple[str, ...]  # sentences
+    notes: tuple[tuple[str, str], ...]  # (letter or nothing, text)
+
+    @property
+    def heading(self) -> str:
+        """For example Table 5."""
+        return f"Table {self.name.removeprefix('table')}"
+
+    @property
+    def has_std(self) -> bool:
+        return any(cell.std is not None for line in self.lines for cell in line.cells)
+
+
+def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame) -> TableLayout:
+    """Lay out `frame` (from `table_frame` or `read_csv`) like the paper's table."""
+    table = plan.exhibits[exhibit]
+    left = _left_columns(plan, exhibit)
+    letters = iter("abcdefghijklmnopqrstuvwxyz")
+    marks = {row.label: next(letters) for row in table.rows if row.note}
+    best = _best(table, frame, measured=plan.config.scale not in MEANINGLESS)
+    lines = []
+    for index, row in enumerate(table.rows):
+        cells = tuple(_cell(frame, index, metric, best) for metric in table.metrics)
+        values = tuple(_left_value(plan, exhibit, row, column) for column in left)
+        lines.append(Line(row.label, row.group, values, cells, marks.get(row.label)))
+    notes = [(marks[row.label], row.note) for row in table.rows if row.note] + [
+        ("", note) for note in table.notes
+    ]
+    if IN_FORCE in left:
+        share = next(iter(_shares(plan, exhibit)))
+        notes.append(
+            ("", f"{IN_FORCE}: the paper's K times {share:g}, the same share of an object's points.")
+        )
+    return TableLayout(
+        exhibit, table.title, table.kind, table.transposed, left, table.metrics, tuple(lines),
+        caption(plan, exhibit, frame), tuple(notes),
+    )  # fmt: skip
+
+
+def caption(plan: Plan, exhibit: str, frame: pd.DataFrame) -> tuple[str, ...]:
+    """Sentences that say what either side is: section, data, scale, seeds."""
+    table = plan.exhibits[exhibit]
+    first = f"{table.title} (section {table.section} of the paper)."
+    if table.kind == "parameters":
+        counted = (
+            "Measured: counted exactly on the paper's own architecture, whatever the scale of this report."
+        )
+        return (first, "Paper: as published.", counted)
+    if not frame["n"].any():
+        return (first, "Paper: as published.", "Measured: nothing yet; empty cells were not measured.")
+    sentences = [
+        first,
+        f"Paper: as published, on {PUBLISHED_ON[table.protocol]}.",
+        f"Measured: {plan.config.scale} scale, on {data_phrase(plan, exhibit)}; {seeds_phrase(frame)}.",
+    ]
+    if table.kind == "scores":
+        sentences.append("All scores in %.")
+    if plan.config.scale in MEANINGLESS:
+        sentences.append(
+            "At this scale the measured scores mean nothing: they show only that everything runs."
+        )
+        sentences.append("Bold: the paper's highest value of a column.")
+    else:
+        if plan.config.scale != "paper":
+            sentences.append("The two sides come from different data and must not be compared in size.")
+        sentences.append("Bold: the highest value of a column on either side.")
+    return tuple(sentences)
+
+
+def seeds_phrase(frame: pd.DataFrame) -> str:
+    """For example: mean ± sample standard deviation over 3 seeds."""
+    counts = sorted(set(frame.loc[frame["n"] > 0, "n"]))
+    if counts == [1]:
+        return "one seed, hence no standard deviation"
+    number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"mean ± sample standard deviation over {number} seeds"
+
+
+def data_phrase(plan: Plan, exhibit: str) -> str:
+    """The data behind an exhibit's runs, in a few words."""
+    spec = next(specs[0] for (name, _), specs in plan.specs.items() if name == exhibit)
+    if isinstance(spec.data, Scenes):
+        size = spec.data.image_size
+        return f"embedded digit scenes of {size} × {size} pixels (not {PUBLISHED_ON[spec.dataset]})"
+    if plan.config.scale == "paper":
+        return f"{PUBLISHED_ON[spec.dataset]} at the published schedule"
+    return f"a few real photographs in the layout of {PUBLISHED_ON[spec.dataset]} (not the data set itself)"
+
+
+def plain(value: Left) -> str:
+    """A left-hand cell as text; ticks are up to the printer."""
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def metric_parts(metric: str) -> tuple[str, str]:
+    """A metric's name and its index: AP75 -> (AP, 75), APS -> (AP, S), parameters -> (Parameters, '')."""
+    if metric.startswith("AP") and len(metric) > 2:
+        return "AP", metric[2:]
+    return (metric.capitalize() if metric.islower() else metric), ""
+
+
+def _left_columns(plan: Plan, exhibit: str) -> tuple[str, ...]:
+    columns = plan.exhibits[exhibit].columns
+    if not columns:
+        return ("Model",)
+    if "K" in columns and _shares(plan, exhibit):
+        place = columns.index("K") + 1
+        return (*columns[:place], IN_FORCE, *columns[place:])
+    return columns
+
+
+def _shares(plan: Plan, exhibit: str) -> set[float]:
+    """The factors on K, where it is not the paper's own."""
+    assigners = [_jla(plan, exhibit, row) for row in plan.exhibits[exhibit].rows]
+    return {assigner.k_share for assigner in assigners if assigner is not None and assigner.k_share != 1}
+
+
+def _jla(plan: Plan, exhibit: str, row: Row):
+    specs = plan.specs.get((exhibit, row.label))
+    assigner = getattr(specs[0].detector, "assigner", None) if specs else None
+    return assigner if assigner is not None and assigner.name == "jla" else None
+
+
+def _left_value(plan: Plan, exhibit: str, row: Row, column: str) -> Left:
+    if not plan.exhibits[exhibit].columns:
+        return row.label
+    if column == IN_FORCE:
+        assigner = _jla(plan, exhibit, row)
+        return "" if assigner is None else assigner.k_in_force
+    return row.ticks.get(column, "")
+
+
+def _cell(frame: pd.DataFrame, index: int, metric: str, best: dict[tuple[str, str], str]) -> Cell:
+    record = frame[(frame["row"] == index) & (frame["metric"] == metric)].iloc[0]
+    published, mean, std = (
+        None if pd.isna(record[name]) else record[name] for name in ("published", "mean", "std")
+    )
+    return Cell(
+        published, mean, std, int(record["n"]),
+        best_published=published is not None and number(published) == best.get((metric, "published")),
+        best_measured=mean is not None and number(mean) == best.get((metric, "mean")),
+    )  # fmt: skip
+
+
+def _best(table: Exhibit, frame: pd.DataFrame, measured: bool) -> dict[tuple[str, str], str]:
+    """The highest value of each column, as printed: ties in print are ties."""
+    if table.kind == "parameters":
+        return {}
+    best = {}
+    for metric in table.metrics:
+        for side in ("published", "mean") if measured else ("published",):
+            values = frame.loc[frame["metric"] == metric, side].dropna()
+            if len(values) > 1:
+                best[metric, side] = number(values.max())
+    return best
+
+
+def number(value: float | int | None) -> str:
+    """As the paper prints: one decimal, or a whole count in groups of three. Nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
+    return f"{float(value):.1f}"

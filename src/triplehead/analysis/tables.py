@@ -1,0 +1,164 @@
+"""Tidy tables: one line per row and metric of an exhibit, measured beside published."""
+
+import io
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from triplehead.errors import InputError
+from triplehead.paths import atomic
+from triplehead.plan.plan import Plan, paper_specs
+from triplehead.plan.runs import RunSpec
+
+COLUMNS = (
+    "exhibit", "row", "label", "metric", "mean", "std", "n", "published", "difference", "scale", "run_ids",
+)  # fmt: skip
+NUMBERS = ("mean", "std", "published", "difference")
+COUNTED_AT = "paper architecture"
+TABLES = ("scores", "parameters", "speed")  # kinds of exhibits that are tables
+
+
+def table_frame(plan: Plan, exhibit: str, runs: Path) -> pd.DataFrame:
+    """What an exhibit's rows measured and what the paper prints for them.
+
+    scores: mean and sample standard deviation over a row's seeds, from `runs`/<id>/scores.json.
+    parameters: counted on the paper's architecture, without a run.
+    What was not measured stays empty, with n = 0.
+    Raises InputError for a run without scores, and for an exhibit that is no table.
+    """
+    if exhibit not in plan.exhibits:
+        raise InputError(exhibit, f"no such exhibit; known: {', '.join(plan.exhibits)}")
+    kind = plan.exhibits[exhibit].kind
+    if kind not in TABLES:
+        raise InputError(exhibit, f"is a {kind}, not a table")
+    measure = {"scores": _scores, "parameters": _parameters, "speed": _not_measured}[kind](
+        plan, exhibit, runs
+    )
+    records = []
+    for index, row in enumerate(plan.exhibits[exhibit].rows):
+        for metric in plan.exhibits[exhibit].metrics:
+            measured = measure[index][metric]
+            mean, published = measured["mean"], row.published.get(metric)
+            difference = None if mean is None or published is None else mean - published
+            records.append(
+                {"exhibit": exhibit, "row": index, "label": row.label, "metric": metric}
+                | measured
+                | {"published": published, "difference": difference}
+            )
+    return _typed(pd.DataFrame(records, columns=list(COLUMNS)))
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Four decimals, integers as integers, nothing where there is no number; written atomically."""
+    text = frame.astype({name: object for name in NUMBERS})
+    for name in NUMBERS:
+        text[name] = [_number(value) for value in frame[name]]
+    with atomic(path) as file:
+        file.write_text(text.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A table written by `write_csv`. Raises InputError if the file is missing or is no such table."""
+    try:
+        frame = pd.read_csv(
+            io.StringIO(path.read_text(encoding="utf-8")), dtype={"scale": str, "run_ids": str}
+        )
+    except FileNotFoundError:
+        raise InputError(path, "no such table; make it first") from None
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise InputError(path, f"is no table ({error})") from None
+    if tuple(frame.columns) != COLUMNS:
+        raise InputError(path, f"expected the columns {','.join(COLUMNS)}")
+    try:
+        return _typed(frame.fillna({"scale": "", "run_ids": ""}))
+    except (ValueError, TypeError) as error:
+        raise InputError(path, f"a number is expected ({error})") from None
+
+
+def mean_and_std(values: list[float]) -> tuple[float | None, float | None]:
+    """Mean, and sample standard deviation (n - 1), which needs two values."""
+    if not values:
+        return None, None
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return mean, None
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def read_scores(path: Path, metrics: tuple[str, ...]) -> dict[str, float | None]:
+    """The named scores of one run. Raises InputError naming the file and the metric that is no number."""
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(path, "no such file: the run has not been evaluated") from None
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"cannot be read as JSON ({error})") from None
+    if not isinstance(scores, dict):
+        raise InputError(path, "expected a mapping of scores")
+    for metric in metrics:
+        if metric not in scores:
+            raise InputError(path, f"{metric}: missing")
+        value = scores[metric]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if value is not None and not is_number:
+            raise InputError(path, f"{metric}: expected a number or null, found {value!r}")
+    return {metric: scores[metric] for metric in metrics}
+
+
+def _scores(plan: Plan, exhibit: str, runs: Path) -> list[dict[str, dict]]:
+    metrics = plan.exhibits[exhibit].metrics
+    return [
+        _over_seeds(plan.specs.get((exhibit, row.label), ()), metrics, runs, plan.config.scale)
+        for row in plan.exhibits[exhibit].rows
+    ]
+
+
+def _over_seeds(
+    specs: tuple[RunSpec, ...], metrics: tuple[str, ...], runs: Path, scale: str
+) -> dict[str, dict]:
+    scores = [read_scores(runs / spec.id / "scores.json", metrics) for spec in specs]
+    measured = {}
+    for metric in metrics:
+        values = [entry[metric] for entry in scores if entry[metric] is not None]
+        mean, std = mean_and_std(values)
+        ids = ";".join(spec.id for spec in specs)
+        measured[metric] = _measured(mean, std, len(values), scale if specs else "", ids)
+    return measured
+
+
+def _parameters(plan: Plan, exhibit: str, _: Path) -> list[dict[str, dict]]:
+    from triplehead.detectors.build import build_detector, count_parameters  # torch takes seconds to import
+
+    rows = []
+    for spec in paper_specs(exhibit):
+        if spec is None:
+            rows.append({"parameters": _measured(None, None, 0, "", "")})
+        else:
+            count = count_parameters(build_detector(spec))["total"]
+            rows.append({"parameters": _measured(count, None, 1, COUNTED_AT, "")})
+    return rows
+
+
+def _not_measured(plan: Plan, exhibit: str, _: Path) -> list[dict[str, dict]]:
+    metrics, rows = plan.exhibits[exhibit].metrics, plan.exhibits[exhibit].rows
+    return [{metric: _measured(None, None, 0, "", "") for metric in metrics} for _row in rows]
+
+
+def _measured(mean: float | None, std: float | None, n: int, scale: str, run_ids: str) -> dict:
+    return {"mean": mean, "std": std, "n": n, "scale": scale, "run_ids": run_ids}
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Nullable integers where every number of an exhibit is one (parameters), else floats with NaN."""
+    numbers = [value for name in NUMBERS for value in frame[name] if not pd.isna(value)]
+    whole = bool(numbers) and set(frame["metric"]) == {"parameters"}
+    kind = "Int64" if whole else "float64"
+    return frame.astype({name: kind for name in NUMBERS} | {"row": "int64", "n": "int64"})
+
+
+def _number(value: object) -> str:
+    if pd.isna(value):
+        return ""
+    return str(value) if isinstance(value, int) else f"{float(value):.4f}"

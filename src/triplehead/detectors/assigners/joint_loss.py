@@ -1,0 +1,83 @@
+"""The joint loss of a sample and a ground-truth box (paper, eq. (2))."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+INSIDE_MARGIN = 0.01  # pixels, as in LLA, on which JLA builds
+# Predicted boxes pass through exp and can overflow; at this size (pixels) areas are still finite in float32.
+LARGEST_COORDINATE = 1e8
+
+
+def inside_pairs(points_xy: Tensor, gt_boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """All pairs with I_in = 1 in eqs. (1) and (2): the point lies strictly inside the box.
+
+    points_xy: [N, 2], gt_boxes: [M, 4] xyxy, pixels -> gt_index [P], point_index [P] (long), sorted by box,
+    then by point.
+    """
+    x, y = points_xy.unbind(dim=1)
+    x1, y1, x2, y2 = gt_boxes[:, :, None].unbind(dim=1)  # each [M, 1]
+    inside = (x - x1 > INSIDE_MARGIN) & (x2 - x > INSIDE_MARGIN)  # [M, N]
+    inside &= (y - y1 > INSIDE_MARGIN) & (y2 - y > INSIDE_MARGIN)
+    gt_index, point_index = inside.nonzero(as_tuple=True)
+    return gt_index, point_index
+
+
+def focal_terms(logits: Tensor, alpha: float, gamma: float) -> tuple[Tensor, Tensor]:
+    """Focal loss (Lin et al. 2017) of logits taken as positives and as negatives, element by element."""
+    p = logits.sigmoid()
+    positive = alpha * (1 - p) ** gamma * F.softplus(-logits)
+    negative = (1 - alpha) * p**gamma * F.softplus(logits)
+    return positive, negative
+
+
+def classification_loss(
+    logits: Tensor, point_index: Tensor, gt_labels: Tensor, focal_alpha: float, focal_gamma: float
+) -> Tensor:
+    """L_cls of eq. (2): focal loss summed over the classes, the box's class as one-hot target -> [P].
+
+    logits: [N, C]; point_index, gt_labels: [P]. The sum over C is taken once per point, not once per pair:
+    a pair then differs from 'all classes negative' in its own class alone.
+    """
+    points, pair_of = point_index.unique(return_inverse=True)
+    _, negative = focal_terms(logits[points].float(), focal_alpha, focal_gamma)  # [points, C]
+    own_positive, own_negative = focal_terms(
+        logits[point_index, gt_labels].float(), focal_alpha, focal_gamma
+    )  # [P]
+    return negative.sum(dim=1)[pair_of] + own_positive - own_negative
+
+
+def regression_loss(boxes: Tensor, gt_boxes: Tensor) -> Tensor:
+    """L_reg of eq. (2): -log((I + 1) / (U + 1)) of boxes [P, 4] with gt_boxes [P, 4], pixels -> [P]."""
+    boxes = boxes.float().clamp(-LARGEST_COORDINATE, LARGEST_COORDINATE)
+    gt_boxes = gt_boxes.float().clamp(-LARGEST_COORDINATE, LARGEST_COORDINATE)
+    top_left = torch.maximum(boxes[:, :2], gt_boxes[:, :2])
+    bottom_right = torch.minimum(boxes[:, 2:], gt_boxes[:, 2:])
+    intersection = (bottom_right - top_left).clamp(min=0).prod(dim=1)
+    area = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=1)
+    gt_area = (gt_boxes[:, 2:] - gt_boxes[:, :2]).clamp(min=0).prod(dim=1)
+    # Rounding can leave the union of two equal boxes below their intersection: a loss is never negative.
+    union = torch.maximum(area + gt_area - intersection, intersection)
+    return (union + 1).log() - (intersection + 1).log()
+
+
+def joint_loss(
+    logits: Tensor,
+    boxes: Tensor,
+    point_index: Tensor,
+    gt_boxes: Tensor,
+    gt_labels: Tensor,
+    alpha: float,
+    focal_alpha: float = 0.25,
+    focal_gamma: float = 2.0,
+) -> Tensor:
+    """L_u = L_cls + alpha * L_reg, eq. (2), of P pairs whose point lies inside the box -> float32 [P].
+
+    logits: [N, C], boxes: [N, 4] xyxy pixels, what is predicted at N points. point_index: [P] into N.
+    gt_boxes: [P, 4], gt_labels: [P], the ground truth of each pair. Pairs outside, whose loss is infinite,
+    are simply not listed. Computed in float32 whatever the input; a NaN counts as the largest loss.
+    """
+    loss_cls = classification_loss(logits, point_index, gt_labels, focal_alpha, focal_gamma)
+    loss_reg = regression_loss(boxes[point_index], gt_boxes)
+    loss = loss_cls + alpha * loss_reg
+    return loss.nan_to_num(nan=torch.finfo(loss.dtype).max).clamp(min=0)

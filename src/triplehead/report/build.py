@@ -1,0 +1,95 @@
+"""reports/report.pdf: content and figures into a temporary folder, Typst over them, PDF moved into place."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import typst
+
+from triplehead.analysis.layout import MEANINGLESS
+from triplehead.analysis.tables import TABLES, read_csv
+from triplehead.errors import InputError
+from triplehead.paths import atomic
+from triplehead.plan.plan import Plan
+from triplehead.report.content import report_content
+from triplehead.report.detections import FEWEST_OBJECTS, THRESHOLD, detections_figure
+from triplehead.report.figures import comparison_figure, learning_curves
+
+TEMPLATE = Path("reports/report.typ")
+
+
+def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE) -> None:
+    """Write the report as PDF: the same results give the same bytes.
+
+    Reads `results`/table*.csv, the runs' scores.json, environment.json, history.csv and detections.json.gz, and the
+    data's manifest. Figures made elsewhere are added if they lie at `results`/fig*.svg. Raises InputError naming
+    what is missing, or the template's line that does not compile.
+    """
+    frames = {
+        name: read_csv(results / f"{name}.csv")
+        for name, exhibit in plan.exhibits.items()
+        if exhibit.kind in TABLES
+    }
+    content = report_content(plan, results, frames)
+    if not template.is_file():
+        raise InputError(template, "no such file; run from the project's root")
+    with tempfile.TemporaryDirectory(prefix="triplehead-report-") as name:
+        folder = Path(name)
+        content["figures"] = _figures(plan, results, frames, folder)
+        (folder / "report.json").write_text(
+            json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8"
+        )
+        source = folder / "report.typ"
+        source.write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
+        try:
+            # Only the fonts that come with Typst: the same pages on every machine.
+            pdf = typst.Compiler(root=str(folder), ignore_system_fonts=True).compile(str(source), timestamp=0)
+        except typst.TypstError as error:
+            raise InputError(template, f"does not compile ({' '.join(str(error).split())})") from None
+    with atomic(out) as file:
+        file.write_bytes(pdf)
+
+
+def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict[str, Any]]:
+    """Draw into `folder` what the plan has rows for; -> file, caption and the section it belongs to."""
+    scale, figures = plan.config.scale, []
+
+    def add(path: Path, section: str, caption: str) -> None:
+        figures.append({"file": path.name, "section": section, "caption": caption})
+
+    if any(plan.exhibits[name].kind == "scores" for name in frames):
+        spread = "bars are one sample standard deviation" if any(frame["std"].notna().any() for frame in frames.values()) \
+            else "one seed each, hence no bars"  # fmt: skip
+        nothing = " At this scale the measured scores mean nothing." if scale in MEANINGLESS else ""
+        add(
+            comparison_figure(plan, frames, folder / "comparison.svg"),
+            "scores",
+            "Order of the rows in AP: published by the paper (left), measured at the "
+            f"{scale} scale (right; {spread}). Each panel has its own axis: compare orders, not sizes.{nothing}",
+        )
+    labels = tuple(label for label in ("FCOS", "JLA", "All") if ("table5", label) in plan.specs)
+    if labels:
+        add(
+            detections_figure(plan, results, folder / "detections.png", labels=labels),
+            "pictures",
+            f"The first validation images with at least {FEWEST_OBJECTS} objects under {len(labels)} rows of Table 5 "
+            f"({scale} scale, first seed). Dashed white: ground truth. Coloured: detections with a score of at least "
+            f"{THRESHOLD}, with their class.",
+        )
+        several = (plan.config.seeds or plan.scale.seeds) > 1
+        add(
+            learning_curves(plan, results / "runs", folder / "learning_curves.svg"),
+            "pictures",
+            f"Training losses of Table 5's rows ({scale} scale, "
+            + ("mean over seeds, band from smallest to largest" if several else "one seed")
+            + "; moving mean over a twentieth of training). Each row has its own positives, so heights differ in "
+            "meaning from row to row.",
+        )
+    for name, exhibit in plan.exhibits.items():
+        made = results / f"{name}.svg"
+        if exhibit.kind == "figure" and made.is_file():
+            (folder / made.name).write_bytes(made.read_bytes())
+            place = f"figure {name.removeprefix('fig')}, section {exhibit.section} of the paper"
+            add(folder / made.name, "pictures", f"{exhibit.title} ({place}; {scale} scale).")
+    return figures

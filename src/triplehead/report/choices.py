@@ -1,0 +1,116 @@
+"""What the paper leaves open and what is used here; and where a scale departs from the paper's set-up."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from triplehead.plan.options import JLA, Loss, Options, Postprocess, TripleHead
+from triplehead.plan.plan import Plan, paper_specs
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A switch for something that the paper does not say."""
+
+    part: str  # of a detector
+    owner: type[Options]
+    name: str
+    question: str
+
+
+CHOICES = (
+    Choice(
+        "assigner", JLA, "fallback",
+        "What becomes of an ambiguous sample whose largest weight stays below θ. The paper gives it to the largest "
+        "weight, which for two boxes makes θ a no-op.",
+    ),
+    Choice(
+        "assigner", JLA, "switch_at",
+        "The share of training after which ambiguous samples go to their smallest loss ('early' and 'later stage').",
+    ),
+    Choice(
+        "assigner", JLA, "resolve",
+        "Whether ambiguous samples are settled after the positives of each box are found, or before.",
+    ),
+    Choice(
+        "assigner", JLA, "boundary",
+        "Where the mixture cuts: after the whole cluster of low losses, or after its densest sample.",
+    ),
+    Choice("assigner", JLA, "joint_box", "Which box enters the joint loss where the head predicts two."),
+    Choice("loss", Loss, "iou_target", "The box whose IoU the confidence is trained to predict."),
+    Choice("head", TripleHead, "unrefined_box", "The final box of a triple head without box refinement."),
+    Choice(
+        "head", TripleHead, "offset_gradient",
+        "The share of the gradient that passes through the offsets of the deformable convolutions.",
+    ),
+    Choice(
+        "postprocess", Postprocess, "quality_exponent",
+        "q in the score, class probability to the power 1 − q times confidence to the power q.",
+    ),
+)  # fmt: skip
+
+
+def choices_in_force(plan: Plan) -> list[dict[str, str]]:
+    """Of each choice: name, question, the value (or values) of the runs, and the alternatives."""
+    rows = []
+    for choice in CHOICES:
+        values = []
+        for run in plan.runs.values():
+            part = getattr(run.spec.detector, choice.part, None)
+            if isinstance(part, choice.owner) and getattr(part, choice.name) not in values:
+                values.append(getattr(part, choice.name))
+        annotation = choice.owner.model_fields[choice.name].annotation
+        allowed = get_args(annotation) if get_origin(annotation) is Literal else ("0 to 1",)
+        rows.append(
+            {
+                "name": choice.name,
+                "question": choice.question,
+                "value": ", ".join(map(_text, values)) or "not used",
+                "others": ", ".join(_text(value) for value in allowed if value not in values),
+            }
+        )
+    return rows
+
+
+def departures(plan: Plan) -> list[dict[str, str]]:
+    """Settings of the runs that differ from the same rows' at the paper scale: setting, paper, here."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for exhibit in dict.fromkeys(name for name, _ in plan.specs):
+        for row, published in zip(plan.exhibits[exhibit].rows, paper_specs(exhibit), strict=True):
+            if published is None or (exhibit, row.label) not in plan.specs:
+                continue
+            there = flatten(published.model_dump(mode="json"))
+            here = flatten(plan.specs[exhibit, row.label][0].model_dump(mode="json"))
+            for key in [*there, *(key for key in here if key not in there)]:
+                if key.split(".")[0] in ("scale", "seed", "threads") or there.get(key) == here.get(key):
+                    continue
+                sides = found.setdefault(key, ([], []))
+                for side, values in zip(sides, (there, here), strict=True):
+                    text = _text(values[key]) if key in values else "–"
+                    if text not in side:
+                        side.append(text)
+    return [
+        {"setting": key, "paper": ", ".join(paper), "here": ", ".join(here)}
+        for key, (paper, here) in found.items()
+    ]
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as dotted keys; lists stay values."""
+    flat = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,169 @@
+"""Everything the report says, as plain data that the template prints."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from triplehead.analysis.layout import MEANINGLESS, TableLayout, metric_parts, number, plain, table_layout
+from triplehead.errors import InputError
+from triplehead.plan.options import Scenes
+from triplehead.plan.plan import Plan
+from triplehead.plan.runs import RunSpec
+from triplehead.report.choices import choices_in_force, departures
+
+ENVIRONMENT = (
+    "triplehead",
+    "python",
+    "system",
+    "machine",
+    "processor",
+)  # first in the appendix, then packages
+
+
+def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """The sections of the report. frames: exhibit -> its table. Reads the runs' environment.json and scores.json."""
+    scale = plan.config.scale
+    return {
+        "scale": scale,
+        "about": plan.scale.about,
+        "is_paper": scale == "paper",
+        "meaningless": scale in MEANINGLESS,
+        "seeds": plan.config.seeds or plan.scale.seeds,
+        "num_runs": len(plan.runs),
+        "num_specs": len({run.spec.group for run in plan.runs.values()}),
+        "data": [data_sentence(spec) for spec in plan.data.values()],
+        "tables": [printed_table(table_layout(plan, name, frame)) for name, frame in frames.items()],
+        "ran": trained_specs(plan),
+        "choices": choices_in_force(plan),
+        "departures": departures(plan),
+        "environment": environment(plan, results / "runs"),
+        "config": {key: _setting(value) for key, value in plan.config.model_dump(mode="json").items()},
+        "runs": provenance(plan, results / "runs"),
+    }
+
+
+def data_sentence(spec: RunSpec) -> str:
+    """What the images of a run are, in one sentence."""
+    data = spec.data
+    if isinstance(data, Scenes):
+        return (
+            f"Embedded digit scenes: {data.train:,} training and {data.val:,} validation images of {data.image_size} × "
+            f"{data.image_size} pixels in COCO's layout, with {data.objects[0]} to {data.objects[1]} of scikit-learn's "
+            f"handwritten digits each ({data.num_classes} classes) on cluttered backgrounds; no digit is in both parts."
+        )
+    return (
+        f"Images in {data.layout.upper()}'s layout below data_root ({data.num_classes} classes): training on "
+        f"{data.train_annotations}, validation on {data.val_annotations}."
+    )
+
+
+def printed_table(layout: TableLayout) -> dict[str, Any]:
+    """A table as the template takes it: all numbers are text already."""
+    return {
+        "heading": layout.heading,
+        "title": layout.title,
+        "caption": " ".join(layout.caption),
+        "transposed": layout.transposed,
+        "has_std": layout.has_std,
+        "left": list(layout.left),
+        "left_text": [_is_text(layout, index) for index in range(len(layout.left))],
+        "metrics": [list(metric_parts(metric)) for metric in layout.metrics],
+        "lines": [
+            {
+                "label": line.label,
+                "group": line.group,
+                "note": line.note,
+                "left": [value if isinstance(value, bool) else plain(value) for value in line.left],
+                "cells": [
+                    {
+                        "published": number(cell.published),
+                        "mean": number(cell.mean),
+                        "std": number(cell.std),
+                        "best_published": cell.best_published,
+                        "best_measured": cell.best_measured,
+                    }
+                    for cell in line.cells
+                ],
+            }
+            for line in layout.lines
+        ],
+        "notes": [list(note) for note in layout.notes],
+    }
+
+
+def _is_text(layout: TableLayout, index: int) -> bool:
+    """A column of names is set flush left; ticks and numbers are centred."""
+    return all(isinstance(line.left[index], str) for line in layout.lines)
+
+
+def trained_specs(plan: Plan) -> list[dict[str, Any]]:
+    """One line for each distinct spec: the rows that it serves, its parts, schedule and seeds."""
+    lines: dict[str, dict[str, Any]] = {}
+    for run in plan.runs.values():
+        spec = run.spec
+        line = lines.setdefault(
+            spec.group,
+            {
+                "used": [f"{_short(exhibit)} {label}" for exhibit, label in dict.fromkeys(run.users)],
+                "name": spec.short_name,
+                "iterations": f"{spec.schedule.iterations:,}",
+                "batch": str(spec.schedule.batch_size),
+                "input": f"{spec.input.short} × {spec.input.long}",
+                "seeds": 0,
+            },
+        )
+        line["seeds"] += 1
+    return list(lines.values())
+
+
+def environment(plan: Plan, runs: Path) -> list[list[str]]:
+    """(name, value) of what the runs recorded; several values where the runs differ."""
+    values: dict[str, list[str]] = {}
+    for run_id in plan.runs:
+        for key, value in _read(runs / run_id / "environment.json").items():
+            if key != "data" and str(value) not in values.setdefault(key, []):
+                values[key].append(str(value))
+    order = [key for key in ENVIRONMENT if key in values] + [key for key in values if key not in ENVIRONMENT]
+    return [[key, "; ".join(values[key])] for key in order]
+
+
+def provenance(plan: Plan, runs: Path) -> list[dict[str, str]]:
+    """Each run: id (ends in the digest of its spec), the rows it serves, AP, digests of data and scores."""
+    lines = []
+    for run_id, run in plan.runs.items():
+        path = runs / run_id / "scores.json"
+        scores = _read(path)
+        lines.append(
+            {
+                "id": run_id,
+                "used": ", ".join(dict.fromkeys(_short(exhibit) for exhibit, _ in run.users)),
+                "AP": number(scores.get("AP")),
+                "scores": hashlib.sha256(path.read_bytes()).hexdigest()[:10],
+                "data": str(_read(runs / run_id / "environment.json").get("data", ""))[:10],
+            }
+        )
+    return lines
+
+
+def _short(exhibit: str) -> str:
+    """table5 -> T5, fig4 -> F4."""
+    return exhibit.replace("table", "T").replace("fig", "F")
+
+
+def _setting(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(path, "no such file: the run is not complete") from None
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"cannot be read as JSON ({error})") from None
+    if not isinstance(document, dict):
+        raise InputError(path, "expected a mapping")
+    return document

@@ -1,0 +1,96 @@
+"""What the view calls things: experiments, runs, tags and params, from the plan alone."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from triplehead.plan.plan import Plan
+from triplehead.plan.runs import RunSpec
+from triplehead.plan.schema import Exhibit
+
+KIND = "triplehead.kind"  # on every run of ours: TRAINING or ROW
+RUN_ID = "triplehead.run_id"
+TRAINING, ROW = "training", "row"
+MAX_PARAM = 500  # characters; what every MLflow server takes
+
+User = tuple[str, str]  # exhibit, row's label
+
+
+@dataclass(frozen=True)
+class Experiment:
+    name: str
+    folder: str  # of its artifacts
+    note: str
+
+
+def training_experiment(scale: str) -> Experiment:
+    note = "One run per spec and seed; the tag `exhibits` says which tables and figures use it."
+    return Experiment(f"Training runs ({scale})", f"runs-{scale}", note)
+
+
+def exhibit_experiment(key: str, exhibit: Exhibit, scale: str) -> Experiment:
+    """For example "Table 5 · Individual component ablation studies (proxy)"."""
+    note = "\n\n".join(
+        [
+            f"{exhibit_title(key)} of the paper, section {exhibit.section}, at scale {scale}: one run per row. "
+            "`*_published` is the paper's number, on its own data and schedule.",
+            *exhibit.notes,
+        ]
+    )
+    return Experiment(f"{exhibit_title(key)} · {exhibit.title} ({scale})", f"{key}-{scale}", note)
+
+
+def exhibit_title(key: str) -> str:
+    """ "table5" -> "Table 5", "fig4" -> "Figure 4"."""
+    kind, number = re.fullmatch(r"(\D+)(\d*)", key).groups()
+    return f"{'Figure' if kind == 'fig' else kind.capitalize()} {number}".strip()
+
+
+def exhibit_scale(plan: Plan, key: str) -> str:
+    """Parameters are counted on the paper's architecture whatever the scale."""
+    return "paper" if plan.exhibits[key].kind == "parameters" else plan.config.scale
+
+
+def planned_experiments(plan: Plan) -> list[Experiment]:
+    """In the order to create them: the UI lists the latest first, so Table 1 comes last."""
+    keys = sorted(plan.exhibits, key=_paper_order, reverse=True)
+    exhibits = [exhibit_experiment(key, plan.exhibits[key], exhibit_scale(plan, key)) for key in keys]
+    return [training_experiment(plan.config.scale), *exhibits]
+
+
+def _paper_order(key: str) -> tuple[bool, int, str]:
+    number = re.search(r"\d+$", key)
+    return not key.startswith("table"), int(number[0]) if number else 0, key
+
+
+def run_name(spec: RunSpec, users: list[User]) -> str:
+    return f"{users[0][1] if users else spec.short_name} · seed {spec.seed}"
+
+
+def run_tags(spec: RunSpec, users: list[User]) -> dict[str, str]:
+    """What the spec and the plan say of a run; one tag per exhibit, so that `tags.table5 = 'JLA'` finds it."""
+    tags = {
+        KIND: TRAINING,
+        RUN_ID: spec.id,
+        "exhibits": "; ".join(f"{exhibit}: {label}" for exhibit, label in users),
+        "scale": spec.scale,
+        "dataset": spec.dataset,
+        "group": spec.group,
+        "seed": str(spec.seed),
+        "mlflow.source.name": "triplehead",
+    }
+    for exhibit in dict.fromkeys(exhibit for exhibit, _ in users):
+        tags[exhibit] = "; ".join(label for key, label in users if key == exhibit)
+    return tags
+
+
+def flatten(values: Any, prefix: str = "") -> dict[str, str]:
+    """{"head": {"name": "fcos"}} -> {"head.name": "fcos"}; lists are JSON; at most MAX_PARAM characters each."""
+    if isinstance(values, dict):
+        flat: dict[str, str] = {}
+        for key, value in values.items():
+            flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+        return flat
+    text = values if isinstance(values, str) else json.dumps(values, ensure_ascii=False)
+    return {prefix: text if len(text) <= MAX_PARAM else text[: MAX_PARAM - 1] + "…"}

@@ -1,0 +1,146 @@
+"""The view made anew from the files, and runs put right whose process died."""
+
+import csv
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from triplehead.errors import InputError
+from triplehead.paths import atomic
+from triplehead.plan.plan import Plan
+from triplehead.plan.runs import RunSpec
+from triplehead.tracking import store as stores
+from triplehead.tracking.names import KIND, ROW, TRAINING, planned_experiments
+from triplehead.tracking.process import HOST, is_dead, process_tags
+from triplehead.tracking.runlog import RunLog
+from triplehead.tracking.store import Store
+from triplehead.tracking.tables import write_exhibit
+
+ARTIFACTS = ("spec.json", "scores.json", "history.csv")
+
+
+def rebuild(uri: str, plan: Plan, results: Path) -> None:
+    """Make the store from results/runs/*/ and results/table*.csv, when nothing else is logging.
+
+    Only times are lost: the files hold none. A SQLite store is built beside and moved into place; on a server
+    our runs, known by their tag, are deleted first. Raises InputError if the store or a file is unusable.
+    """
+    file = stores.sqlite_file(uri)
+    try:
+        if file is None:
+            store = stores.open_store(uri)
+            for kind in (TRAINING, ROW):
+                for run in list(store.runs(f"tags.`{KIND}` = '{kind}'")):
+                    store.client.delete_run(run.info.run_id)
+            _fill(store, plan, results)
+        else:
+            _rebuild_sqlite(file, plan, results)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(stores.mask(uri), f"cannot be rebuilt ({stores.reason(error)})") from error
+
+
+def _rebuild_sqlite(file: Path, plan: Plan, results: Path) -> None:
+    with atomic(file) as temporary:
+        stores.initialise(temporary)
+        store = Store(stores.client(stores.sqlite_uri(temporary)), file.parent / "mlartifacts")
+        try:
+            _fill(store, plan, results)
+            kept = {run.info.run_id for run in store.runs("")}
+        finally:
+            store.disconnect()
+        for suffix in ("-journal", "-wal", "-shm"):  # what a killed writer left belongs to the old database
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
+    store = stores.open_store(stores.sqlite_uri(file))
+    store.disconnect()
+    for folder in store.artifacts.glob("*/*"):
+        if re.fullmatch(r"[0-9a-f]{32}", folder.name) and folder.name not in kept:
+            shutil.rmtree(folder)
+
+
+def _fill(store: Store, plan: Plan, results: Path) -> None:
+    import pandas
+
+    for experiment in planned_experiments(plan):
+        store.experiment(experiment)
+    for folder in sorted((results / "runs").glob("*/")):
+        if (folder / "spec.json").exists():
+            _add_run(store, plan, folder)
+    for exhibit in plan.exhibits:
+        table = results / f"{exhibit}.csv"
+        if table.exists():
+            try:
+                frame = pandas.read_csv(table)
+            except (ValueError, OSError) as error:
+                raise InputError(table, f"not a readable table ({stores.reason(error)})") from error
+            files = [path for path in (table, table.with_suffix(".tex")) if path.exists()]
+            write_exhibit(store, plan, exhibit, frame, files)
+
+
+def _add_run(store: Store, plan: Plan, folder: Path) -> None:
+    try:
+        spec = RunSpec.model_validate_json((folder / "spec.json").read_bytes())
+    except ValidationError as error:
+        raise InputError(
+            folder / "spec.json", f"not a spec of this version ({error.error_count()} problems)"
+        ) from None
+    users = plan.runs[spec.id].users if spec.id in plan.runs else []
+    records = read_history(folder / "history.csv") if (folder / "history.csv").exists() else []
+    written = int((folder / "spec.json").stat().st_mtime * 1000)
+    log = RunLog(store, spec, users, start=int(records[0]["time"] * 1000) if records else written)
+    log.history(records)
+    if (folder / "environment.json").exists():
+        environment = _read_json(folder / "environment.json")
+        log.environment(environment)
+        log.tag({"code": str(environment.get("triplehead", "unknown"))})
+    log.tag({"folder": str(folder)})
+    scores = _read_json(folder / "scores.json") if (folder / "scores.json").exists() else {}
+    log.scores(scores, [folder / name for name in ARTIFACTS if (folder / name).exists()])
+    log.end("FINISHED", max(written, int(records[-1]["time"] * 1000) if records else 0))
+
+
+def read_history(file: Path) -> list[dict[str, float]]:
+    """The records of a history.csv; it holds no times, so one a second up to when the file was written."""
+    try:
+        with file.open(newline="") as stream:
+            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+        written = file.stat().st_mtime
+        return [
+            row | {"iteration": int(row["iteration"]), "time": written - len(rows) + 1 + index}
+            for index, row in enumerate(rows)
+        ]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(file, f"not a training history ({stores.reason(error)})") from error
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(file, f"not valid JSON ({stores.reason(error)})") from error
+    if not isinstance(values, dict):
+        raise InputError(file, f"expected an object, found {type(values).__name__}")
+    return values
+
+
+def sweep(uri: str) -> int:
+    """Mark runs KILLED that are RUNNING although their process on this host is gone; how many there were."""
+    killed: list[str] = []
+
+    def action() -> None:
+        store = stores.open_store(uri)
+        query = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{process_tags()[HOST]}'"
+        for run in list(store.runs(query)):
+            if is_dead(run.data.tags):
+                store.client.set_terminated(run.info.run_id, "KILLED")
+                killed.append(run.info.run_id)
+
+    file = stores.sqlite_file(uri)
+    if file is None or file.exists():
+        stores.attempt(uri, action)
+    return len(killed)

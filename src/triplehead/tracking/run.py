@@ -1,0 +1,83 @@
+"""What a job uses: a context that tells MLflow how its run goes, and never stands in its way."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from triplehead.plan.runs import RunSpec
+from triplehead.tracking.names import User
+from triplehead.tracking.process import code_tags, process_tags
+from triplehead.tracking.runlog import RunLog, put
+from triplehead.tracking.store import attempt, open_store
+
+SECONDS = "train_seconds"
+
+
+class Tracker:
+    """The run of `spec` in the store at `uri` (none: do nothing), open from enter to exit.
+
+    Training and evaluation are processes of their own and meet in the same MLflow run; a resumed training goes
+    on in it. The first failure of the store is one line on stderr and the end of tracking, not of the job.
+    `users`: (exhibit, row's label) pairs. `folder`: of the run's files.
+    """
+
+    def __init__(self, uri: str | None, spec: RunSpec, users: list[User], folder: Path):
+        self.uri, self.spec, self.users, self.folder = uri, spec, users, folder
+        self.log: RunLog | None = None
+        self.trained = False
+
+    def __enter__(self) -> "Tracker":
+        self.entered = time.monotonic()
+        if self.uri is not None:
+            attempt(self.uri, self._open)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        stopped = kind is not None and not issubclass(kind, Exception)
+        if kind is SystemExit and error.code in (None, 0):
+            kind, stopped = None, False
+        self._do(lambda log: self._close(log, "KILLED" if stopped else "FAILED" if kind else "FINISHED"))
+
+    def log_history(self, records: list[dict[str, float]]) -> None:
+        """Records of engine.history: `iteration`, `lr`, `time` (Unix seconds) and losses; known ones are skipped."""
+
+        def action(log: RunLog) -> None:
+            log.history(records)
+            log.tag({SECONDS: self._seconds()})  # a kill loses what came after the last call
+
+        self.trained = True
+        self._do(action)
+
+    def log_scores(self, scores: dict[str, float | None], files: list[Path]) -> None:
+        """The numbers of scores.json (None: undefined, left out), and files to keep as artifacts."""
+        self._do(lambda log: log.scores(scores, files))
+
+    def log_environment(self, environment: dict[str, Any]) -> None:
+        """The content of environment.json."""
+        self._do(lambda log: log.environment(environment))
+
+    def _open(self) -> None:
+        log = RunLog(open_store(self.uri), self.spec, self.users)
+        log.begin()
+        log.tag(process_tags() | code_tags() | {"folder": str(self.folder)})
+        self.before = float(log.run.data.tags.get(SECONDS, 0))
+        self.log = log
+
+    def _close(self, log: RunLog, status: str) -> None:
+        if self.trained:
+            log.refresh()
+            put(log.store, log.run, {SECONDS: float(self._seconds())}, {}, {SECONDS: self._seconds()})
+        log.end(status)
+
+    def _seconds(self) -> str:
+        """Spent in training so far, over all resumes."""
+        return f"{self.before + time.monotonic() - self.entered:.1f}"
+
+    def _do(self, action: Callable[[RunLog], None]) -> None:
+        log = self.log
+        if log is not None and not attempt(self.uri, lambda: action(log)):
+            self.log = None

@@ -1,0 +1,203 @@
+"""The tracking store: where it is, how it comes to be, and what happens when it cannot be reached."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from triplehead import paths
+from triplehead.errors import InputError
+from triplehead.plan.plan import Plan
+from triplehead.plan.schema import Config
+from triplehead.tracking.names import Experiment, planned_experiments
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
+SQLITE = "sqlite:///"
+DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # we say what went wrong ourselves, in one line
+    # A server that is down costs a run about a second, one that never answers 20 s, and each only once.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+
+
+def uri(config: Config) -> str:
+    """The store that the configuration names; without one SQLite below results/ of the current folder."""
+    if config.tracking_uri is None:
+        return sqlite_uri(paths.RESULTS / "mlflow.db")
+    scheme = config.tracking_uri.partition("://")[0].partition("+")[0]
+    if "://" not in config.tracking_uri or scheme not in SCHEMES:
+        allowed = ", ".join(f"{name}://..." for name in SCHEMES)
+        problem = f"tracking_uri: expected one of {allowed}, found {config.tracking_uri!r}"
+        raise InputError(paths.EXPERIMENTS / "config.yaml", problem)
+    return config.tracking_uri
+
+
+def sqlite_uri(file: Path) -> str:
+    return SQLITE + str(file.absolute())
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The database behind a URI, if it is a SQLite file."""
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
+def client(uri: str) -> "MlflowClient":
+    """Raises FileNotFoundError for a SQLite store that `create` has not made: first use by two jobs breaks it."""
+    file = sqlite_file(uri)
+    if file is not None and not file.exists():
+        raise FileNotFoundError(f"{file} does not exist")
+    return _client(uri)
+
+
+def _client(uri: str) -> "MlflowClient":
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A client, and where the artifacts of new experiments go (none: the server decides)."""
+
+    client: "MlflowClient"
+    artifacts: Path | None
+
+    def experiment(self, experiment: Experiment) -> str:
+        """Its id; made if need be, also when another job makes it at the same moment."""
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.get_experiment_by_name(experiment.name)
+        if found is None:
+            folder = (
+                None if self.artifacts is None else (self.artifacts / experiment.folder).absolute().as_uri()
+            )
+            try:
+                return self.client.create_experiment(
+                    experiment.name, folder, {"mlflow.note.content": experiment.note}
+                )
+            except MlflowException:
+                found = self.client.get_experiment_by_name(experiment.name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage == "deleted":
+            self.client.restore_experiment(found.experiment_id)
+        return found.experiment_id
+
+    def runs(self, query: str, experiment: str | None = None) -> Iterator["Run"]:
+        """Active runs that match, oldest first, of one experiment or of all."""
+        ids = [experiment] if experiment else [found.experiment_id for found in self._experiments()]
+        token = None
+        while ids:
+            page = self.client.search_runs(
+                ids, query, order_by=["attributes.start_time ASC"], page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _experiments(self) -> Iterator[Any]:
+        token = None
+        while True:
+            page = self.client.search_experiments(page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def disconnect(self) -> None:
+        """Let go of a SQLite file that is about to be moved or was replaced: connections are cached by URI."""
+        self.client._tracking_client.store.engine.dispose()
+
+
+def open_store(uri: str) -> Store:
+    file = sqlite_file(uri)
+    return Store(client(uri), None if file is None else file.parent / "mlartifacts")
+
+
+def initialise(file: Path) -> None:
+    """A new, empty SQLite store at `file`."""
+    made = Store(_client(SQLITE + str(file.absolute())), None)
+    made.client.search_experiments(max_results=1)  # the first request builds the tables
+    made.disconnect()
+
+
+def create(uri: str, plan: Plan | None = None) -> None:
+    """Make or upgrade the store, and the experiments of `plan`, once, before jobs log side by side.
+
+    Raises InputError if the store cannot be made or reached.
+    """
+    file = sqlite_file(uri)
+    try:
+        if file is not None:
+            _create_sqlite(file)
+        store = open_store(uri)
+        if plan is not None:
+            for experiment in planned_experiments(plan):
+                store.experiment(experiment)
+        else:
+            store.client.search_experiments(max_results=1)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(mask(uri), f"no usable MLflow store ({reason(error)})") from error
+
+
+def _create_sqlite(file: Path) -> None:
+    if not file.exists():
+        with paths.atomic(file) as temporary:
+            initialise(temporary)
+        return
+    with file.open("rb") as stream:
+        if stream.read(16) not in (b"", b"SQLite format 3\0"):
+            raise InputError(file, "not an SQLite database; move it away")
+    _client(SQLITE + str(file))  # settings before the import below
+    from mlflow.store.db import utils
+
+    engine = utils.create_sqlalchemy_engine_with_retry(SQLITE + str(file.absolute()))
+    try:
+        if not utils._all_tables_exist(engine):
+            utils._initialize_tables(engine)
+        elif utils._get_schema_version(engine) != utils._get_latest_schema_revision():
+            utils._upgrade_db(engine)
+    finally:
+        engine.dispose()
+
+
+def attempt(uri: str, action: Callable[[], None]) -> bool:
+    """Do `action`; if the store fails, say so in one line and go on: the files hold everything."""
+    try:
+        action()
+    except Exception as error:
+        print(
+            f"warning: MLflow ({mask(uri)}): {reason(error)}; going on without it, "
+            "`triplehead track rebuild` makes the view from the files",
+            file=sys.stderr,
+            flush=True,
+        )
+        return False
+    return True
+
+
+def reason(error: Exception) -> str:
+    """The first line of what went wrong, short and without a password."""
+    text = mask(str(error).strip()) or type(error).__name__
+    line = text.splitlines()[0]
+    return line if len(line) <= 200 else line[:197] + "..."
+
+
+def mask(text: str) -> str:
+    return re.sub(r"(://[^:/@\s]*):[^@/\s]+@", r"\1:***@", text)

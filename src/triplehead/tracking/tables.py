@@ -1,0 +1,105 @@
+"""The paper's tables in the view: an experiment per table, a run per row."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from triplehead.plan.plan import Plan
+from triplehead.plan.schema import Row
+from triplehead.tracking.names import KIND, ROW, exhibit_experiment, exhibit_scale, flatten
+from triplehead.tracking.runlog import now, put
+from triplehead.tracking.store import Store, attempt, open_store
+
+if TYPE_CHECKING:
+    import pandas
+    from mlflow.entities import Run
+
+EXHIBIT, INDEX = "triplehead.exhibit", "triplehead.row"
+
+
+def log_exhibit(uri: str, plan: Plan, exhibit: str, frame: "pandas.DataFrame", files: list[Path]) -> None:
+    """Bring the rows of one table up to date; a failing store is a warning.
+
+    frame: tidy, with row, label, metric, mean, std, n, published, difference, scale, run_ids. `files` (CSV,
+    LaTeX) become artifacts of every row. A second call with the same frame changes nothing.
+    """
+    attempt(uri, lambda: write_exhibit(open_store(uri), plan, exhibit, frame, files))
+
+
+def write_exhibit(
+    store: Store, plan: Plan, exhibit: str, frame: "pandas.DataFrame", files: list[Path]
+) -> None:
+    """`log_exhibit` that raises what MLflow raises."""
+    declared = plan.exhibits[exhibit]
+    scale = str(frame["scale"].iloc[0]) if len(frame) else exhibit_scale(plan, exhibit)
+    experiment = store.experiment(exhibit_experiment(exhibit, declared, scale))
+    query = f"tags.`{KIND}` = '{ROW}' and tags.`{EXHIBIT}` = '{exhibit}'"
+    known = {int(run.data.tags[INDEX]): run for run in store.runs(query, experiment)}
+    # The UI lists the latest start first, so that row 0 must have it.
+    first = max((run.info.start_time + index for index, run in known.items()), default=now())
+    width = len(str(len(declared.rows)))
+    for index, cells in frame.groupby("row", sort=True):
+        label = str(cells["label"].iloc[0])
+        row = next((row for row in declared.rows if row.label == label), None)
+        metrics, params = row_metrics(cells), flatten(row.ticks) if row else {}
+        run = known.pop(int(index), None)
+        if run is not None and _outdated(run, metrics, params):
+            store.client.delete_run(run.info.run_id)
+            run = None
+        name = f"{int(index) + 1:0{width}} {label}"
+        tags = row_tags(exhibit, int(index), scale, cells, row)
+        if run is None:
+            run = store.client.create_run(experiment, first - int(index), tags, name)
+        elif run.info.run_name != name:
+            store.client.update_run(run.info.run_id, name=name)
+        put(store, run, metrics, params, tags)
+        for file in files:
+            store.client.log_artifact(run.info.run_id, str(file))
+        if run.info.status != "FINISHED":
+            store.client.set_terminated(run.info.run_id)
+    for run in known.values():
+        store.client.delete_run(run.info.run_id)
+
+
+def row_metrics(cells: "pandas.DataFrame") -> dict[str, float]:
+    """{"AP": mean, "AP_std": ..., "AP_published": ..., "AP_difference": ..., "n": seeds}, without empty cells."""
+    metrics: dict[str, float] = {}
+    for cell in cells.to_dict("records"):
+        name = cell["metric"]
+        parts = {"": "mean", "_std": "std", "_published": "published", "_difference": "difference"}
+        metrics |= {
+            name + suffix: float(cell[part]) for suffix, part in parts.items() if not _empty(cell[part])
+        }
+        if not _empty(cell["n"]):
+            metrics["n"] = max(metrics.get("n", 0.0), float(cell["n"]))
+    return metrics
+
+
+def row_tags(
+    exhibit: str, index: int, scale: str, cells: "pandas.DataFrame", row: Row | None
+) -> dict[str, str]:
+    run_ids = cells["run_ids"].iloc[0]
+    lines = [_sentence(cell) for cell in cells.to_dict("records")]
+    return {
+        KIND: ROW,
+        EXHIBIT: exhibit,
+        INDEX: str(index),
+        "scale": scale,
+        "run_ids": "" if _empty(run_ids) else str(run_ids),
+        "mlflow.source.name": "triplehead",
+        "mlflow.note.content": "\n".join([*lines, "", row.note] if row and row.note else lines),
+    }
+
+
+def _sentence(cell: dict[str, Any]) -> str:
+    measured = "not measured" if _empty(cell["mean"]) else f"{cell['mean']:.10g} measured (n = {cell['n']:g})"
+    published = "not published" if _empty(cell["published"]) else f"{cell['published']:.10g} published"
+    return f"- {cell['metric']}: {measured}, {published}"
+
+
+def _outdated(run: "Run", metrics: dict[str, float], params: dict[str, str]) -> bool:
+    """MLflow can neither take back a metric nor change a param: such a row is made anew."""
+    return bool(run.data.metrics.keys() - metrics.keys()) or bool(run.data.params.items() - params.items())
+
+
+def _empty(value: Any) -> bool:
+    return value is None or value != value or value == ""
