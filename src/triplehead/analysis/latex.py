@@ -96,7 +96,7 @@ def _row(cells: list[str]) -> str:
 
 def _left(line: Line) -> list[str]:
     cells = [_value(value) for value in line.left]
-    cells[-1] += _mark(line.note)
+    cells[line.marked] += _mark(line.note)
     return cells
 
 

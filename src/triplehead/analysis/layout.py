@@ -36,6 +36,11 @@ class Line:
     cells: tuple[Cell, ...]
     note: str | None  # letter of its footnote
 
+    @property
+    def marked(self) -> int:
+        """Index of the left cell that carries the footnote's letter: the last that is not empty."""
+        return max((i for i, value in enumerate(self.left) if value not in ("", False)), default=0)
+
 
 @dataclass(frozen=True)
 class TableLayout:

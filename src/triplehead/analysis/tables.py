@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from numbers import Integral
 from pathlib import Path
 
 import pandas as pd
@@ -161,4 +162,4 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 def _number(value: object) -> str:
     if pd.isna(value):
         return ""
-    return str(value) if isinstance(value, int) else f"{float(value):.4f}"
+    return str(value) if isinstance(value, Integral) else f"{float(value):.4f}"

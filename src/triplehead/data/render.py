@@ -1,6 +1,6 @@
 """How a digit scene is drawn: background, glyphs of real handwritten digits, clutter. Knows no layout."""
 
-from functools import cache, lru_cache
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -27,13 +27,13 @@ def digit_class(index: int) -> int:
     return int(_digits()[1][index])
 
 
-@lru_cache(maxsize=None)
+@cache
 def glyph(index: int) -> Image.Image:
     """Scan `index`, smoothed, sharpened and cropped to its ink: 8-bit greyscale coverage."""
     scan = np.pad(_digits()[0][index].astype(np.float32) / 16, 1)
     side = scan.shape[0] * _GLYPH_SCALE
     smooth = np.asarray(Image.fromarray(scan).resize((side, side), Image.Resampling.BICUBIC))
-    ramp = np.clip((smooth - 0.3) / 0.25, 0, 1)
+    ramp = np.clip((smooth - 0.38) / 0.25, 0, 1)
     rows, columns = _extent(ramp > 0.5)
     return Image.fromarray((ramp[rows, columns] * 255).astype(np.uint8))
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from triplehead.data import layouts, render
 from triplehead.data.render import Split
@@ -17,7 +18,7 @@ EMPTY, GREY = 0.01, 0.02  # shares of images without objects (nor boxes), and wi
 
 _TRIES = 48  # places tried for an object
 _APART, _CROWDED = 0.05, 0.4  # shares of the smaller box: preferred and greatest unasked-for overlap
-_OVERLAP = (0.2, 0.55)  # asked-for overlap, as a share of the smaller box: both digits stay readable
+_OVERLAP = (0.25, 0.6)  # asked-for overlap, as a share of the smaller box: both digits stay readable
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def compose(options: Scenes, split: Split, index: int) -> Scene:
             continue
         render.draw(canvas, ink, int(box[0]), int(box[1]), colour)
         boxes = np.vstack([boxes, box])
-        objects.append(Object(render.digit_class(digit), tuple(int(side) for side in box)))
+        objects.append(Object(render.digit_class(digit), tuple(int(edge) for edge in box)))
     image = canvas.round().astype(np.uint8)
     if rng.random() < GREY:
         image = image.mean(axis=2).astype(np.uint8)
@@ -81,7 +82,7 @@ def _side(options: Scenes, rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def _ink(source, side: float, size: int, rng: np.random.Generator) -> np.ndarray:
+def _ink(source: Image.Image, side: float, size: int, rng: np.random.Generator) -> np.ndarray:
     """A glyph whose box has about `side`^2 pixels and up to 1.4 times its natural aspect ratio either way."""
     aspect = source.size[0] / source.size[1] * np.exp(rng.uniform(-0.34, 0.34))
     root = np.sqrt(np.clip(aspect, 0.35, 1.6))

@@ -22,9 +22,9 @@ TEMPLATE = Path("reports/report.typ")
 def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE) -> None:
     """Write the report as PDF: the same results give the same bytes.
 
-    Reads `results`/table*.csv, the runs' scores.json, environment.json, history.csv and detections.json.gz, and the
-    data's manifest. Figures made elsewhere are added if they lie at `results`/fig*.svg. Raises InputError naming
-    what is missing, or the template's line that does not compile.
+    Reads `results`/table*.csv, the runs' scores.json, environment.json, history.csv and detections.json.gz, and
+    the data's manifest. Figures made elsewhere are added if they lie at `results`/fig*.svg. Raises InputError
+    naming what is missing, or saying why the template does not compile.
     """
     frames = {
         name: read_csv(results / f"{name}.csv")
@@ -59,32 +59,31 @@ def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict
         figures.append({"file": path.name, "section": section, "caption": caption})
 
     if any(plan.exhibits[name].kind == "scores" for name in frames):
-        spread = "bars are one sample standard deviation" if any(frame["std"].notna().any() for frame in frames.values()) \
-            else "one seed each, hence no bars"  # fmt: skip
+        several = any(frame["std"].notna().any() for frame in frames.values())
+        spread = "bars are one sample standard deviation" if several else "one seed each, hence no bars"
         nothing = " At this scale the measured scores mean nothing." if scale in MEANINGLESS else ""
         add(
             comparison_figure(plan, frames, folder / "comparison.svg"),
             "scores",
-            "Order of the rows in AP: published by the paper (left), measured at the "
-            f"{scale} scale (right; {spread}). Each panel has its own axis: compare orders, not sizes.{nothing}",
+            f"Order of the rows in AP: published by the paper (left), measured at the {scale} scale (right; {spread}). "
+            f"Each panel has its own axis: compare orders, not sizes.{nothing}",
         )
     labels = tuple(label for label in ("FCOS", "JLA", "All") if ("table5", label) in plan.specs)
     if labels:
         add(
             detections_figure(plan, results, folder / "detections.png", labels=labels),
             "pictures",
-            f"The first validation images with at least {FEWEST_OBJECTS} objects under {len(labels)} rows of Table 5 "
-            f"({scale} scale, first seed). Dashed white: ground truth. Coloured: detections with a score of at least "
-            f"{THRESHOLD}, with their class.",
+            f"The first validation images with at least {FEWEST_OBJECTS} objects, under rows of Table 5 "
+            f"({scale} scale, first seed). Dashed white: ground truth. Coloured: detections with a score of "
+            f"at least {THRESHOLD}, with their class.",
         )
         several = (plan.config.seeds or plan.scale.seeds) > 1
+        seeds = "mean over seeds, band from smallest to largest" if several else "one seed"
         add(
             learning_curves(plan, results / "runs", folder / "learning_curves.svg"),
             "pictures",
-            f"Training losses of Table 5's rows ({scale} scale, "
-            + ("mean over seeds, band from smallest to largest" if several else "one seed")
-            + "; moving mean over a twentieth of training). Each row has its own positives, so heights differ in "
-            "meaning from row to row.",
+            f"Training losses of Table 5's rows ({scale} scale, {seeds}; moving mean over a twentieth of training). "
+            "Each row chooses its own positives, so a lower loss is not a better detector.",
         )
     for name, exhibit in plan.exhibits.items():
         made = results / f"{name}.svg"

@@ -1,11 +1,11 @@
 """What the paper leaves open and what is used here; and where a scale departs from the paper's set-up."""
 
-import json
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from triplehead.plan.options import JLA, Loss, Options, Postprocess, TripleHead
+from triplehead.plan.options import JLA, Loss, Options, Postprocess, ResNet, Scenes, TripleHead
 from triplehead.plan.plan import Plan, paper_specs
+from triplehead.plan.runs import RunSpec
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,13 @@ class Choice:
 CHOICES = (
     Choice(
         "assigner", JLA, "fallback",
-        "What becomes of an ambiguous sample whose largest weight stays below θ. The paper gives it to the largest "
-        "weight, which for two boxes makes θ a no-op.",
+        "What becomes of an ambiguous sample whose largest weight stays below θ. The paper gives it to the "
+        "largest weight, which for two boxes makes θ a no-op.",
     ),
     Choice(
         "assigner", JLA, "switch_at",
-        "The share of training after which ambiguous samples go to their smallest loss ('early' and 'later stage').",
+        "The share of training after which ambiguous samples go to their smallest loss (\"early\" and \"later "
+        "stage\").",
     ),
     Choice(
         "assigner", JLA, "resolve",
@@ -60,7 +61,7 @@ def choices_in_force(plan: Plan) -> list[dict[str, str]]:
             if isinstance(part, choice.owner) and getattr(part, choice.name) not in values:
                 values.append(getattr(part, choice.name))
         annotation = choice.owner.model_fields[choice.name].annotation
-        allowed = get_args(annotation) if get_origin(annotation) is Literal else ("0 to 1",)
+        allowed = get_args(annotation) if get_origin(annotation) is Literal else ("any share, 0 to 1",)
         rows.append(
             {
                 "name": choice.name,
@@ -79,10 +80,9 @@ def departures(plan: Plan) -> list[dict[str, str]]:
         for row, published in zip(plan.exhibits[exhibit].rows, paper_specs(exhibit), strict=True):
             if published is None or (exhibit, row.label) not in plan.specs:
                 continue
-            there = flatten(published.model_dump(mode="json"))
-            here = flatten(plan.specs[exhibit, row.label][0].model_dump(mode="json"))
+            there, here = _settings(published), _settings(plan.specs[exhibit, row.label][0])
             for key in [*there, *(key for key in here if key not in there)]:
-                if key.split(".")[0] in ("scale", "seed", "threads") or there.get(key) == here.get(key):
+                if there.get(key) == here.get(key):
                     continue
                 sides = found.setdefault(key, ([], []))
                 for side, values in zip(sides, (there, here), strict=True):
@@ -90,9 +90,44 @@ def departures(plan: Plan) -> list[dict[str, str]]:
                     if text not in side:
                         side.append(text)
     return [
-        {"setting": key, "paper": ", ".join(paper), "here": ", ".join(here)}
+        {"setting": key, "paper": "; ".join(paper), "here": "; ".join(here)}
         for key, (paper, here) in found.items()
     ]
+
+
+def _settings(spec: RunSpec) -> dict[str, Any]:
+    """What can change a run's scores, as dotted keys; data and backbone in a phrase each."""
+    values = spec.model_dump(
+        mode="json", exclude={"format", "scale", "dataset", "seed", "threads", "num_classes"}
+    )
+    values["schedule"].pop("checkpoint_every")
+    values["evaluation"].pop("batch_size")
+    detector = values.pop("detector")
+    return {"data": _data(spec), "backbone": _backbone(spec)} | flatten(
+        {"input": values["input"]}
+        | {part: options for part, options in detector.items() if part not in ("architecture", "backbone")}
+        | {"schedule": values["schedule"], "evaluation": values["evaluation"]}
+    )
+
+
+def _data(spec: RunSpec) -> str:
+    if isinstance(spec.data, Scenes):
+        size = spec.data.image_size
+        return f"digit scenes, {size} × {size} pixels, {spec.num_classes} classes"
+    return f"folder in {spec.data.layout.upper()}'s layout, {spec.num_classes} classes"
+
+
+def _backbone(spec: RunSpec) -> str:
+    backbone = spec.detector.backbone
+    if isinstance(backbone, ResNet):
+        return f"ResNet-{backbone.depth}, FPN P3–P7 of {backbone.channels} channels"
+    widths = ", ".join(map(str, backbone.widths))
+    trained = (
+        f"; pretrained for {backbone.pretrain.iterations} iterations on object crops"
+        if backbone.pretrain
+        else ""
+    )
+    return f"three stages of widths {widths}, FPN of three levels of {backbone.channels} channels{trained}"
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -113,4 +148,6 @@ def _text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, list):
+        return ", ".join(map(_text, value)) or "none"
+    return str(value)

@@ -24,7 +24,10 @@ ENVIRONMENT = (
 
 
 def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """The sections of the report. frames: exhibit -> its table. Reads the runs' environment.json and scores.json."""
+    """The sections of the report; frames: exhibit -> its table.
+
+    Reads `results`/runs/<id>/environment.json and scores.json. Raises InputError naming the file.
+    """
     scale = plan.config.scale
     return {
         "scale": scale,
@@ -49,13 +52,14 @@ def data_sentence(spec: RunSpec) -> str:
     """What the images of a run are, in one sentence."""
     data = spec.data
     if isinstance(data, Scenes):
+        size, (fewest, most) = data.image_size, data.objects
         return (
-            f"Embedded digit scenes: {data.train:,} training and {data.val:,} validation images of {data.image_size} × "
-            f"{data.image_size} pixels in COCO's layout, with {data.objects[0]} to {data.objects[1]} of scikit-learn's "
-            f"handwritten digits each ({data.num_classes} classes) on cluttered backgrounds; no digit is in both parts."
+            f"The data are embedded digit scenes: {data.train:,} training and {data.val:,} validation images of "
+            f"{size} × {size} pixels in COCO's layout, each with {fewest} to {most} of scikit-learn's handwritten "
+            f"digits ({data.num_classes} classes); no digit is in both parts."
         )
     return (
-        f"Images in {data.layout.upper()}'s layout below data_root ({data.num_classes} classes): training on "
+        f"The data are images in {data.layout.upper()}'s layout below data_root ({data.num_classes} classes): training on "
         f"{data.train_annotations}, validation on {data.val_annotations}."
     )
 
@@ -76,6 +80,7 @@ def printed_table(layout: TableLayout) -> dict[str, Any]:
                 "label": line.label,
                 "group": line.group,
                 "note": line.note,
+                "marked": line.marked,
                 "left": [value if isinstance(value, bool) else plain(value) for value in line.left],
                 "cells": [
                     {
@@ -107,7 +112,7 @@ def trained_specs(plan: Plan) -> list[dict[str, Any]]:
         line = lines.setdefault(
             spec.group,
             {
-                "used": [f"{_short(exhibit)} {label}" for exhibit, label in dict.fromkeys(run.users)],
+                "used": [f"{_short(exhibit)}: {label}" for exhibit, label in dict.fromkeys(run.users)],
                 "name": spec.short_name,
                 "iterations": f"{spec.schedule.iterations:,}",
                 "batch": str(spec.schedule.batch_size),

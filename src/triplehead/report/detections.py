@@ -48,7 +48,7 @@ def detections_figure(
 ) -> Path:
     """Four validation images, a row for each label: ground truth dashed, detections above 0.3 in colour.
 
-    Reads `results`/data/<id>/manifest.json and, of each row's first seed, `results`/runs/<id>/detections.json.gz.
+    Reads the manifest in `results`/data/<id> and, of each row's first seed, detections.json.gz.
     Raises InputError for a label the exhibit lacks and for a file that is missing or broken.
     """
     if unknown := [label for label in labels if (exhibit, label) not in plan.specs]:
@@ -62,9 +62,9 @@ def detections_figure(
     chosen = truth.chosen()
     pixels = [_image(truth.folder / truth.files[image]) for image in chosen]
     ratio = max(height / width for height, width in (image.shape[:2] for image in pixels))
-    side = WIDTH / COLUMNS
+    side = (WIDTH - 0.2) / COLUMNS  # what the labels at the left leave
     with style():
-        figure = Figure(figsize=(WIDTH, len(labels) * (side * ratio + 0.04) + 0.04), layout="constrained")
+        figure = Figure(figsize=(WIDTH, len(labels) * (side * ratio + 0.02)), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
         grid = figure.subplots(len(labels), COLUMNS, squeeze=False)
         for axes, (label, by_image) in zip(grid, found.items(), strict=True):
@@ -91,7 +91,7 @@ def read_detections(path: Path) -> dict[int, list[dict]]:
 
 
 def read_truth(folder: Path) -> Truth:
-    """The validation split of a prepared data set. Raises InputError naming the file that is missing or broken."""
+    """The validation split of a prepared data set. Raises InputError naming the broken file."""
     manifest = _json(folder / "manifest.json")
     try:
         split = manifest.get("splits", manifest)["val"]

@@ -60,7 +60,7 @@ def save(figure: Figure, out: Path) -> Path:
 def comparison_figure(plan: Plan, frames: dict[str, pd.DataFrame], out: Path, metric: str = "AP") -> Path:
     """A dot for each row of each table of scores: published left, measured right, each on its own axis.
 
-    frames: exhibit -> its table. The two sides never share an axis: the data differ unless the scale is 'paper'.
+    frames: exhibit -> its table. The sides never share an axis: the data differ unless the scale is 'paper'.
     """
     frames = {
         name: frame[frame["metric"] == metric]
@@ -88,7 +88,7 @@ def comparison_figure(plan: Plan, frames: dict[str, pd.DataFrame], out: Path, me
             for axis, values in ((left, frame["published"]), (right, frame["mean"])):
                 axis.tick_params(axis="y", length=0)
                 axis.spines["left"].set_visible(False)
-                axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+                axis.xaxis.set_major_locator(_ticks(values))
                 if values.isna().all():
                     axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", color=PAPER)
                 else:
@@ -157,6 +157,12 @@ def read_history(path: Path) -> pd.DataFrame:
     if "iteration" not in history or history.empty:
         raise InputError(path, "expected a column 'iteration' and at least one line")
     return history
+
+
+def _ticks(values: pd.Series) -> mpl.ticker.Locator:
+    """No finer than the tenths that tables print."""
+    narrow = values.max() - values.min() <= 0.4
+    return mpl.ticker.MultipleLocator(0.1) if narrow else mpl.ticker.MaxNLocator(5, steps=[1, 2, 5, 10])
 
 
 def _smooth(values: pd.Series) -> pd.Series:

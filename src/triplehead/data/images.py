@@ -1,0 +1,31 @@
+"""From an image file to pixels."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from triplehead.errors import InputError
+
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
+def decode(path: Path) -> torch.Tensor:
+    """Read an 8-bit image of any colour mode (grey, palette, CMYK, alpha): uint8 [3, H, W] RGB.
+
+    An EXIF orientation is left unapplied: COCO's boxes and sizes refer to the pixels as they are stored.
+    Raises InputError where the file is missing, truncated, no image or deeper than 8 bits.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):
+                raise InputError(path, f"pixels of mode {image.mode}, expected 8 bits per channel")
+            pixels = np.array(image.convert("RGB"))
+    except FileNotFoundError:
+        raise InputError(path, "no such file, expected an image") from None
+    except _BROKEN as error:
+        raise InputError(path, f"is not a readable image, or truncated ({error})") from error
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()

@@ -1,0 +1,52 @@
+"""Table 4, exact, with the sum explained."""
+
+import pytest
+
+from triplehead.detectors.build import build_detector, count_parameters
+from triplehead.plan.plan import paper_specs
+
+CONV = 256 * 256 * 9 + 256  # 3x3 convolution with bias
+BLOCK = CONV + 2 * 256  # and GroupNorm
+STAR = 256 * 256 * 9  # deformable convolution: no bias, no norm
+RESNET50 = 23_454_912  # BatchNorm is frozen: buffers, not parameters
+FPN = (512 + 1024 + 2048) * 256 + 3 * 256 + 3 * CONV + 2 * CONV  # laterals, outputs, P6 and P7
+
+
+def output(channels: int) -> int:
+    return 256 * 9 * channels + channels
+
+
+@pytest.fixture(scope="module")
+def counts() -> dict[str, dict[str, int]]:
+    names = ("FCOS", "Faster R-CNN", "Ours")
+    specs = paper_specs("table4")
+    return {name: count_parameters(build_detector(spec)) for name, spec in zip(names, specs, strict=True)}
+
+
+def test_fcos(counts):
+    towers, scales = 8 * BLOCK, 5
+    assert counts["FCOS"]["total"] == RESNET50 + FPN + towers + output(80) + output(4) + output(1) + scales
+    assert counts["FCOS"]["total"] == 32_244_250
+
+
+def test_ours(counts):
+    blocks, outputs, scales = (4 + 3 + 3) * BLOCK, output(80) + 2 * output(4) + output(1), 10
+    assert counts["Ours"]["total"] == RESNET50 + FPN + blocks + 2 * STAR + outputs + scales
+    assert counts["Ours"]["total"] == 34_614_307
+
+
+def test_faster_rcnn(counts):
+    fpn = (256 + 512 + 1024 + 2048) * 256 + 4 * 256 + 4 * CONV
+    rpn = CONV + (256 * 3 + 3) + (256 * 12 + 12)
+    box_head = 256 * 7 * 7 * 1024 + 1024 + 1024 * 1024 + 1024
+    predictor = 1024 * 81 + 81 + 1024 * 81 * 4 + 81 * 4
+    assert counts["Faster R-CNN"]["total"] == RESNET50 + fpn + rpn + box_head + predictor
+    assert counts["Faster R-CNN"]["total"] == 41_704_036
+
+
+def test_resnet101():
+    specs = [spec.model_dump(mode="json") for spec in paper_specs("table4")]
+    for spec, expected in ((specs[0], 51_184_154), (specs[2], 53_554_211)):
+        spec["detector"]["backbone"]["depth"] = 101
+        model = build_detector(type(paper_specs("table4")[0]).model_validate(spec, strict=False))
+        assert count_parameters(model)["total"] == expected

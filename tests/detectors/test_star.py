@@ -1,0 +1,60 @@
+"""Eq. (7): the nine taps of the star convolution lie on the coarse box."""
+
+import torch
+from torchvision.ops import deform_conv2d
+
+from triplehead.detectors.heads.star import StarConv, star_offsets
+
+
+def coordinate_ramps(height: int, width: int) -> torch.Tensor:
+    """Features whose value is their own position: channel 0 is y, channel 1 is x; [1, 2, H, W]."""
+    y, x = torch.meshgrid(torch.arange(float(height)), torch.arange(float(width)), indexing="ij")
+    return torch.stack([y, x])[None]
+
+
+def test_taps_read_the_corners_sides_and_centre_of_the_box():
+    """A one-hot kernel reads one tap; on coordinate ramps the reading is the tap's place."""
+    height, width = 9, 11
+    ramps = coordinate_ramps(height, width)
+    ltrb = torch.rand(1, 4, height, width, generator=torch.Generator().manual_seed(0)) * 1.5
+    left, top, right, bottom = ltrb[0]
+    inside = (slice(2, -2), slice(2, -2))  # where no tap leaves the map
+    for row, dy in enumerate((-top, torch.zeros_like(top), bottom)):
+        for column, dx in enumerate((-left, torch.zeros_like(left), right)):
+            conv = StarConv(2)
+            with torch.no_grad():
+                conv.weight.zero_()
+                conv.weight[0, 0, row, column] = 1
+                conv.weight[1, 1, row, column] = 1
+            y, x = conv(ramps, ltrb)[0].detach()
+            torch.testing.assert_close(y[inside], (ramps[0, 0] + dy)[inside])
+            torch.testing.assert_close(x[inside], (ramps[0, 1] + dx)[inside])
+
+
+def test_equals_torchvisions_deformable_convolution():
+    """Values and gradients, taps outside the map included; largest difference stated in docs/fidelity.md."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(2, 8, 7, 10, generator=generator, requires_grad=True)
+    ltrb = torch.rand(2, 4, 7, 10, generator=generator) * 6
+    conv = StarConv(8)
+    with torch.no_grad():
+        conv.weight.normal_(generator=generator)
+    ours = conv(x, ltrb)
+    grads = torch.autograd.grad(ours.square().sum(), [x, conv.weight])
+    theirs = deform_conv2d(x, star_offsets(ltrb), conv.weight, padding=1).relu()
+    expected = torch.autograd.grad(theirs.square().sum(), [x, conv.weight])
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-5)
+    for got, want in zip(grads, expected, strict=True):
+        torch.testing.assert_close(got, want, atol=2e-2, rtol=1e-4)
+
+
+def test_box_of_one_cell_is_an_ordinary_convolution():
+    x = torch.randn(1, 4, 6, 6, generator=torch.Generator().manual_seed(2))
+    conv = StarConv(4)
+    ours = conv(x, torch.ones(1, 4, 6, 6))
+    torch.testing.assert_close(ours, torch.nn.functional.conv2d(x, conv.weight, padding=1).relu())
+    assert torch.equal(star_offsets(torch.ones(1, 4, 6, 6)), torch.zeros(1, 18, 6, 6))
+
+
+def test_map_of_one_cell():
+    assert StarConv(4)(torch.ones(1, 4, 1, 1), torch.ones(1, 4, 1, 1)).isfinite().all()

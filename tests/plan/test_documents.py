@@ -1,0 +1,106 @@
+"""A mistake in a YAML file is one line that names file, path in the file, and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from triplehead.errors import InputError
+from triplehead.plan.documents import Layer, merge, read_yaml, validate
+from triplehead.plan.options import Assigner, Dense, Schedule
+
+
+def error_of(model, values: dict) -> str:
+    with pytest.raises(InputError) as caught:
+        validate(model, Layer(Path("a.yaml"), "", values))
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_unknown_key_lists_the_allowed_and_the_nearest():
+    message = error_of(Schedule, {"iterations": 5, "batchsize": 3})
+    assert message.startswith("a.yaml: batchsize: unknown key; did you mean batch_size?")
+    assert "momentum" in message
+
+
+def test_wrong_type_is_not_converted():
+    assert error_of(Schedule, {"iterations": "5"}) == "a.yaml: iterations: input should be a valid integer, found '5'"
+
+
+def test_impossible_value():
+    assert error_of(Schedule, {"iterations": 0}) == "a.yaml: iterations: input should be greater than 0, found 0"
+
+
+def test_wrong_choice_lists_the_choices():
+    message = error_of(Schedule, {"iterations": 5, "optimizer": "adam"})
+    assert message == "a.yaml: optimizer: input should be 'sgd' or 'adamw', found 'adam'"
+
+
+def test_unknown_name_of_a_part():
+    assert error_of(Assigner, {"name": "atts"}).startswith("a.yaml: name: found 'atts', allowed: 'fcos', 'jla'")
+
+
+def test_missing_name_of_a_part():
+    assert "name" in error_of(Assigner, {"k": 5})
+
+
+def test_missing_key():
+    assert error_of(Schedule, {}) == "a.yaml: iterations: required, but missing"
+
+
+def test_nan_is_no_number():
+    assert "lr" in error_of(Schedule, {"iterations": 5, "lr": float("nan")})
+
+
+def test_unknown_key_inside_a_union():
+    backbone = {"name": "tiny"}
+    detector = {"backbone": backbone, "head": {"name": "fcos"}, "assigner": {"name": "jla", "tetha": 0.5}}
+    message = error_of(Dense, detector)
+    assert message.startswith("a.yaml: assigner.tetha: unknown key; did you mean theta?")
+
+
+def test_the_layer_that_holds_the_mistake_is_named():
+    base = Layer(Path("scale.yaml"), "", {"iterations": 5, "lr": 0.1})
+    row = Layer(Path("table.yaml"), "rows.2.spec", {"lr": -1})
+    with pytest.raises(InputError, match=r"^table\.yaml: rows\.2\.spec\.lr: .*greater than 0"):
+        validate(Schedule, [base, row])
+    with pytest.raises(InputError, match=r"^scale\.yaml: warm: unknown key"):
+        validate(Schedule, [Layer(Path("scale.yaml"), "", {"iterations": 5, "warm": 1}), Layer(Path("b"), "", {"lr": 1.0})])
+
+
+def test_merge_is_deep_and_leaves_its_layers_alone():
+    first = {"a": {"x": 1, "y": [1, 2]}}
+    layers = [Layer(Path("1"), "", first), Layer(Path("2"), "", {"a": {"x": 2}, "b": 3})]
+    assert merge(layers) == {"a": {"x": 2, "y": [1, 2]}, "b": 3}
+    assert first == {"a": {"x": 1, "y": [1, 2]}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1", "line 2"),
+        ("a: 1\na: 2", "line 2: key 'a' is given twice"),
+        ("- 1", "expected a mapping at the top, found list"),
+        ("", "expected a mapping at the top, found NoneType"),
+        ("a: !!python/object:os.system {}", "line 1"),
+    ],
+)
+def test_broken_yaml(tmp_path, text, message):
+    file = tmp_path / "broken.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_yaml(file)
+    assert str(file) in str(caught.value)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read_yaml(tmp_path / "none.yaml")
+
+
+def test_numbers_without_a_point_may_have_an_exponent(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text("a: 1e-4\nb: 2E3\nc: e4\n")
+    assert read_yaml(file) == {"a": 1e-4, "b": 2000.0, "c": "e4"}
