@@ -17,7 +17,7 @@ def pretrain(spec: RunSpec, data: Path, out: Path) -> None:
     """Train the body of `spec`'s backbone on object crops and write its weights to `out`."""
     options = spec.detector.backbone.pretrain
     fabric = runtime.start(spec, "cpu")
-    crops = Crops(open_split(data, "train", cache=True), options.crop_size)
+    crops = Crops(open_split(data, "train", cache=True), options.crop_size, options.batch_size, seed=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         body = TinyBody(spec.detector.backbone.widths)
@@ -27,7 +27,7 @@ def pretrain(spec: RunSpec, data: Path, out: Path) -> None:
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.iterations)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (spec.input.mean, spec.input.std))
     for step in range(options.iterations):
-        images, labels = crops.batch(seed=0, step=step, batch_size=options.batch_size)
+        images, labels = crops.batch(step)
         logits = classifier(body((images - mean) / std)[-1].mean(dim=(2, 3)))
         loss = cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)

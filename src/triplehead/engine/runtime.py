@@ -5,8 +5,8 @@ import platform
 from importlib.metadata import version
 
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.accelerators import CUDAAccelerator
+from lightning_fabric import Fabric
+from lightning_fabric.accelerators import CUDAAccelerator
 
 from triplehead import __version__
 from triplehead.plan.runs import RunSpec

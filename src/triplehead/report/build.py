@@ -22,8 +22,8 @@ TEMPLATE = Path("reports/report.typ")
 def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE) -> None:
     """Write the report as PDF: the same results give the same bytes.
 
-    Reads `results`/table*.csv, the runs' scores.json, environment.json, history.csv and detections.json.gz, and
-    the data's manifest. Figures made elsewhere are added if they lie at `results`/fig*.svg. Raises InputError
+    Reads `results`/table*.csv, the runs' scores.json, environment.json, history.csv, detections.json.gz,
+    and the data's manifest and validation images. Figures made elsewhere are added if they lie at `results`/fig*.svg. Raises InputError
     naming what is missing, or saying why the template does not compile.
     """
     frames = {
@@ -65,25 +65,25 @@ def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict
         add(
             comparison_figure(plan, frames, folder / "comparison.svg"),
             "scores",
-            f"Order of the rows in AP: published by the paper (left), measured at the {scale} scale (right; {spread}). "
-            f"Each panel has its own axis: compare orders, not sizes.{nothing}",
+            f"Order of the rows in AP: published by the paper (left), measured at the {scale} scale (right; "
+            f"{spread}). Each panel has its own axis: compare orders, not sizes.{nothing}",
         )
     labels = tuple(label for label in ("FCOS", "JLA", "All") if ("table5", label) in plan.specs)
     if labels:
+        several = (plan.config.seeds or plan.scale.seeds) > 1
+        seeds = "mean over seeds, band from smallest to largest" if several else "one seed"
+        add(
+            learning_curves(plan, results / "runs", folder / "learning_curves.svg"),
+            "pictures",
+            f"Training losses of Table 5's rows ({scale} scale, {seeds}; moving mean over a twentieth of "
+            "training). Each row chooses its own positives, so a lower loss is not a better detector.",
+        )
         add(
             detections_figure(plan, results, folder / "detections.png", labels=labels),
             "pictures",
             f"The first validation images with at least {FEWEST_OBJECTS} objects, under rows of Table 5 "
             f"({scale} scale, first seed). Dashed white: ground truth. Coloured: detections with a score of "
             f"at least {THRESHOLD}, with their class.",
-        )
-        several = (plan.config.seeds or plan.scale.seeds) > 1
-        seeds = "mean over seeds, band from smallest to largest" if several else "one seed"
-        add(
-            learning_curves(plan, results / "runs", folder / "learning_curves.svg"),
-            "pictures",
-            f"Training losses of Table 5's rows ({scale} scale, {seeds}; moving mean over a twentieth of training). "
-            "Each row chooses its own positives, so a lower loss is not a better detector.",
         )
     for name, exhibit in plan.exhibits.items():
         made = results / f"{name}.svg"

@@ -26,7 +26,7 @@ CHOICES = (
     ),
     Choice(
         "assigner", JLA, "switch_at",
-        "The share of training after which ambiguous samples go to their smallest loss (\"early\" and \"later "
+        "The share of training after which an ambiguous sample goes to its smallest loss (\"early\" and \"later "
         "stage\").",
     ),
     Choice(
@@ -89,9 +89,10 @@ def departures(plan: Plan) -> list[dict[str, str]]:
                     text = _text(values[key]) if key in values else "–"
                     if text not in side:
                         side.append(text)
+    parts = [key.split(".")[0] for key in found]  # settings of one part stand together
     return [
         {"setting": key, "paper": "; ".join(paper), "here": "; ".join(here)}
-        for key, (paper, here) in found.items()
+        for key, (paper, here) in sorted(found.items(), key=lambda item: parts.index(item[0].split(".")[0]))
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from triplehead.analysis.layout import MEANINGLESS, TableLayout, metric_parts, number, plain, table_layout
+from triplehead.data.prepare import read_manifest
 from triplehead.errors import InputError
 from triplehead.plan.options import Scenes
 from triplehead.plan.plan import Plan
@@ -37,7 +38,7 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
         "seeds": plan.config.seeds or plan.scale.seeds,
         "num_runs": len(plan.runs),
         "num_specs": len({run.spec.group for run in plan.runs.values()}),
-        "data": [data_sentence(spec) for spec in plan.data.values()],
+        "data": [data_sentence(spec, results / "data" / name) for name, spec in plan.data.items()],
         "tables": [printed_table(table_layout(plan, name, frame)) for name, frame in frames.items()],
         "ran": trained_specs(plan),
         "choices": choices_in_force(plan),
@@ -48,24 +49,26 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
     }
 
 
-def data_sentence(spec: RunSpec) -> str:
-    """What the images of a run are, in one sentence."""
+def data_sentence(spec: RunSpec, folder: Path) -> str:
+    """What the images of a run are, in one sentence, counted in the data's manifest in `folder`."""
+    splits = read_manifest(folder)["splits"]
+    train, val = (f"{splits[split]['num_images']:,}" for split in ("train", "val"))
     data = spec.data
     if isinstance(data, Scenes):
         size, (fewest, most) = data.image_size, data.objects
         return (
-            f"The data are embedded digit scenes: {data.train:,} training and {data.val:,} validation images of "
-            f"{size} × {size} pixels in COCO's layout, each with {fewest} to {most} of scikit-learn's handwritten "
-            f"digits ({data.num_classes} classes); no digit is in both parts."
+            f"The data are embedded digit scenes: {train} training and {val} validation images of {size} × {size} "
+            f"pixels in COCO's layout, each with {fewest} to {most} of scikit-learn's handwritten digits "
+            f"({data.num_classes} classes); no digit is in both parts."
         )
     return (
-        f"The data are images in {data.layout.upper()}'s layout below data_root ({data.num_classes} classes): training on "
-        f"{data.train_annotations}, validation on {data.val_annotations}."
+        f"The data are the user's images in {data.layout.upper()}'s layout: {train} for training "
+        f"({data.train_annotations}), {val} for validation ({data.val_annotations})."
     )
 
 
 def printed_table(layout: TableLayout) -> dict[str, Any]:
-    """A table as the template takes it: all numbers are text already."""
+    """A table as the template takes it: numbers are text already."""
     return {
         "heading": layout.heading,
         "title": layout.title,

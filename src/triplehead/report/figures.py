@@ -71,7 +71,7 @@ def comparison_figure(plan: Plan, frames: dict[str, pd.DataFrame], out: Path, me
         raise InputError(out, f"no table has a metric {metric}")
     heights = [len(frame) + 1.6 for frame in frames.values()]
     with style():
-        figure = Figure(figsize=(WIDTH, 0.6 + 0.19 * sum(heights)), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.6 + 0.18 * sum(heights)), layout="constrained")
         grid = figure.subplots(
             len(frames), 2, squeeze=False, sharey="row", gridspec_kw={"height_ratios": heights}
         )
@@ -114,7 +114,7 @@ def learning_curves(plan: Plan, runs: Path, out: Path, exhibit: str = "table5") 
     if not losses:
         raise InputError(runs, f"no run of {exhibit} has a classification or box loss")
     with style():
-        figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
         axes = figure.subplots(1, len(losses), squeeze=False)[0]
         for axis, loss in zip(axes, losses, strict=True):
             for index, (label, histories) in enumerate(curves.items()):

@@ -33,7 +33,7 @@ def exhibit_experiment(key: str, exhibit: Exhibit, scale: str) -> Experiment:
     """For example "Table 5 · Individual component ablation studies (proxy)"."""
     note = "\n\n".join(
         [
-            f"{exhibit_title(key)} of the paper, section {exhibit.section}, at scale {scale}: one run per row. "
+            f"{exhibit_title(key)} of the paper, section {exhibit.section}, at scale {scale}: a run per row. "
             "`*_published` is the paper's number, on its own data and schedule.",
             *exhibit.notes,
         ]
@@ -69,7 +69,7 @@ def run_name(spec: RunSpec, users: list[User]) -> str:
 
 
 def run_tags(spec: RunSpec, users: list[User]) -> dict[str, str]:
-    """What the spec and the plan say of a run; one tag per exhibit, so that `tags.table5 = 'JLA'` finds it."""
+    """What the spec and the plan say of a run; a tag per exhibit: `tags.table5 = 'JLA'` finds it."""
     tags = {
         KIND: TRAINING,
         RUN_ID: spec.id,
@@ -86,7 +86,7 @@ def run_tags(spec: RunSpec, users: list[User]) -> dict[str, str]:
 
 
 def flatten(values: Any, prefix: str = "") -> dict[str, str]:
-    """{"head": {"name": "fcos"}} -> {"head.name": "fcos"}; lists are JSON; at most MAX_PARAM characters each."""
+    """{"head": {"name": "fcos"}} -> {"head.name": "fcos"}; lists as JSON, cut at MAX_PARAM characters."""
     if isinstance(values, dict):
         flat: dict[str, str] = {}
         for key, value in values.items():

@@ -15,7 +15,7 @@ def process_tags() -> dict[str, str]:
 
 
 def is_dead(tags: dict[str, str]) -> bool:
-    """Whether the process that these tags name ran on this host and is gone (its number may be another's now)."""
+    """Whether these tags name a process that ran on this host and is gone, its number perhaps reused."""
     if tags.get(HOST) != socket.gethostname() or not tags.get(PID, "").isdecimal():
         return False
     pid = int(tags[PID])

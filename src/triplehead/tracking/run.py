@@ -18,8 +18,8 @@ SECONDS = "train_seconds"
 class Tracker:
     """The run of `spec` in the store at `uri` (none: do nothing), open from enter to exit.
 
-    Training and evaluation are processes of their own and meet in the same MLflow run; a resumed training goes
-    on in it. The first failure of the store is one line on stderr and the end of tracking, not of the job.
+    Training and evaluation are processes of their own and meet in the same MLflow run; a resumed training
+    goes on in it. The first failure of the store is one line on stderr and ends tracking, not the job.
     `users`: (exhibit, row's label) pairs. `folder`: of the run's files.
     """
 
@@ -43,7 +43,7 @@ class Tracker:
         self._do(lambda log: self._close(log, "KILLED" if stopped else "FAILED" if kind else "FINISHED"))
 
     def log_history(self, records: list[dict[str, float]]) -> None:
-        """Records of engine.history: `iteration`, `lr`, `time` (Unix seconds) and losses; known ones are skipped."""
+        """Records of engine.history: iteration, lr, time (Unix seconds), losses; known ones are skipped."""
 
         def action(log: RunLog) -> None:
             log.history(records)

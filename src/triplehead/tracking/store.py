@@ -53,7 +53,7 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def client(uri: str) -> "MlflowClient":
-    """Raises FileNotFoundError for a SQLite store that `create` has not made: first use by two jobs breaks it."""
+    """Raises FileNotFoundError for a SQLite store not made by `create`: first use by two jobs breaks it."""
     file = sqlite_file(uri)
     if file is not None and not file.exists():
         raise FileNotFoundError(f"{file} does not exist")
@@ -119,7 +119,7 @@ class Store:
                 return
 
     def disconnect(self) -> None:
-        """Let go of a SQLite file that is about to be moved or was replaced: connections are cached by URI."""
+        """Let go of a SQLite file that will be or was moved: connections are cached by URI."""
         self.client._tracking_client.store.engine.dispose()
 
 

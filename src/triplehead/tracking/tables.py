@@ -61,7 +61,7 @@ def write_exhibit(
 
 
 def row_metrics(cells: "pandas.DataFrame") -> dict[str, float]:
-    """{"AP": mean, "AP_std": ..., "AP_published": ..., "AP_difference": ..., "n": seeds}, without empty cells."""
+    """{"AP": mean, "AP_std", "AP_published", "AP_difference", "n": seeds}, without empty cells."""
     metrics: dict[str, float] = {}
     for cell in cells.to_dict("records"):
         name = cell["metric"]
@@ -91,8 +91,10 @@ def row_tags(
 
 
 def _sentence(cell: dict[str, Any]) -> str:
-    measured = "not measured" if _empty(cell["mean"]) else f"{cell['mean']:.10g} measured (n = {cell['n']:g})"
-    published = "not published" if _empty(cell["published"]) else f"{cell['published']:.10g} published"
+    measured = (
+        "not measured" if _empty(cell["mean"]) else f"{float(cell['mean']):.10g} measured (n = {cell['n']})"
+    )
+    published = "not published" if _empty(cell["published"]) else f"{float(cell['published']):.10g} published"
     return f"- {cell['metric']}: {measured}, {published}"
 
 

@@ -87,7 +87,7 @@ def joint_losses(logits, boxes, xy, gt_boxes, gt_labels, alpha) -> dict[tuple[in
     return losses
 
 
-def jla_image(losses: dict[tuple[int, int], float], num_points: int, options, progress: float) -> list[int]:
+def jla_image(losses: dict[tuple[int, int], float], num_points: int, options, progress: float):
     """One image's joint losses -> matched_gt [num_points]; also how many points were ambiguous, undecided."""
     late = progress >= options.switch_at
     matched = [-1] * num_points

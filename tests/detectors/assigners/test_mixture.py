@@ -94,7 +94,7 @@ def test_equals_scikit_learn_set_for_set(num_rows):
 def test_losses_that_differ_in_the_last_bit():
     """Both components coincide here up to rounding, which decides the labels in scikit-learn too.
 
-    So either all candidates are positive or only the smallest loss; nothing else, and never none.
+    Whatever it decides: the positives are a lower set of the losses and hold the smallest.
     """
     rng = np.random.default_rng(0)
     rows = [np.float32(1) + np.float32(6e-8) * rng.integers(0, 3, K).astype(np.float32) for _ in range(200)]

@@ -1,0 +1,130 @@
+"""What is wrong in an instances file is said in one line that names file, place and expectation."""
+
+import copy
+import math
+import re
+
+import pytest
+
+from triplehead.data.coco import CocoDataset
+from triplehead.errors import InputError
+
+
+def refuses(tiny, *said: str):
+    with pytest.raises(InputError) as caught:
+        tiny.open()
+    message = str(caught.value)
+    assert message.startswith(f"{tiny.annotations}: ")
+    assert "\n" not in message
+    for each in said:
+        assert each in message
+
+
+def test_file_missing(tiny):
+    with pytest.raises(InputError, match=r"instances\.json: no such file"):
+        CocoDataset(tiny.images, tiny.annotations)
+
+
+def test_broken_json_names_line_and_column(tiny):
+    tiny.annotations.write_text('{"images": [],\n "annotations": [}')
+    with pytest.raises(InputError, match=r"instances\.json: is not valid JSON \(line 2, column 18"):
+        CocoDataset(tiny.images, tiny.annotations)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"[]", b'"text"'])
+def test_no_annotations_at_all(tiny, content):
+    tiny.annotations.write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(str(tiny.annotations))):
+        CocoDataset(tiny.images, tiny.annotations)
+
+
+@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
+def test_missing_list(tiny, key):
+    del tiny.content[key]
+    refuses(tiny, f"'{key}' is missing")
+
+
+@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
+def test_list_of_another_type(tiny, key):
+    tiny.content[key] = {"id": 1}
+    refuses(tiny, f"{key} must be a list")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [("images", key) for key in ("id", "file_name", "width", "height")]
+    + [("annotations", key) for key in ("id", "image_id", "category_id", "bbox", "area", "iscrowd")]
+    + [("categories", key) for key in ("id", "name")],
+)
+def test_missing_key_in_a_row(tiny, kind, key):
+    del tiny.content[kind][1][key]
+    refuses(tiny, f"{kind}[1]: key '{key}' is missing")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("images", "id", "9"),
+        ("images", "id", True),
+        ("images", "file_name", 5),
+        ("images", "file_name", ""),
+        ("images", "width", 0),
+        ("images", "height", 30.5),
+        ("annotations", "id", 0),
+        ("annotations", "iscrowd", 2),
+        ("annotations", "area", -1),
+        ("annotations", "area", math.nan),
+        ("annotations", "area", None),
+        ("categories", "id", 1.5),
+        ("categories", "name", None),
+    ],
+)
+def test_wrong_value_in_a_row(tiny, kind, key, value):
+    tiny.content[kind][1][key] = value
+    refuses(tiny, f"{kind}[1].{key}", "expected")
+
+
+@pytest.mark.parametrize("kind", ["images", "annotations", "categories"])
+def test_row_of_another_type(tiny, kind):
+    tiny.content[kind][1] = [1]
+    refuses(tiny, f"{kind}[1] must be an object")
+
+
+@pytest.mark.parametrize("kind", ["images", "annotations", "categories"])
+def test_ids_that_occur_twice(tiny, kind):
+    tiny.content[kind].append(copy.deepcopy(tiny.content[kind][0]))
+    refuses(tiny, f"{kind}[{len(tiny.content[kind]) - 1}].id", "occurs twice")
+
+
+def test_annotation_of_an_unknown_image(tiny):
+    tiny.content["annotations"][2]["image_id"] = 123
+    refuses(tiny, "annotations[2].image_id 123")
+
+
+def test_annotation_of_an_unknown_category(tiny):
+    tiny.content["annotations"][2]["category_id"] = 4
+    refuses(tiny, "annotations[2].category_id 4")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("place", [0, 3])
+def test_box_that_is_not_finite(tiny, value, place):
+    tiny.content["annotations"][1]["bbox"][place] = value
+    refuses(tiny, "annotations[1].bbox", "finite")
+
+
+@pytest.mark.parametrize("place", [2, 3])
+def test_negative_side(tiny, place):
+    tiny.content["annotations"][1]["bbox"][place] = -2
+    refuses(tiny, "annotations[1].bbox", "negative")
+
+
+@pytest.mark.parametrize("bbox", [[1, 2, 3], [1, 2, 3, 4, 5], "1234", None, [1, 2, "3", 4], [1, 2, True, 4]])
+def test_box_that_is_not_four_numbers(tiny, bbox):
+    tiny.content["annotations"][1]["bbox"] = bbox
+    refuses(tiny, "annotations[1].bbox", "four numbers")
+
+
+def test_no_categories(tiny):
+    tiny.content["categories"] = []
+    refuses(tiny, "categories is empty")

@@ -1,0 +1,183 @@
+import errno
+import json
+import shutil
+
+import pytest
+
+from triplehead.data import layouts, scenes
+from triplehead.data.prepare import open_split, prepare, read_manifest
+from triplehead.errors import InputError
+from triplehead.plan.options import Folder, Scenes
+
+SMALL = Scenes(train=4, val=2, image_size=64)
+FOLDER = Folder(source="folder")
+
+
+@pytest.fixture
+def user(tmp_path, scene_folder):
+    """A data_root in the official layout."""
+    shutil.copytree(scene_folder, tmp_path / "root" / "coco")
+    return tmp_path / "root"
+
+
+def test_scenes_and_their_manifest(tmp_path):
+    folder = tmp_path / "made" / "data"
+    manifest = prepare(SMALL, None, folder)
+    assert json.loads((folder / "manifest.json").read_text()) == manifest == read_manifest(folder)
+    assert manifest["source"] == "scenes"
+    assert manifest["splits"]["train"]["images"] == "train2017"
+    assert manifest["splits"]["train"]["num_images"] == 4
+    assert manifest["splits"]["val"]["categories"][4] == [6, "four"]
+    train, val = open_split(folder, "train"), open_split(folder, "val", cache=True)
+    assert (len(train), len(val)) == (4, 2)
+    assert manifest["splits"]["train"]["num_boxes"] == train.num_boxes
+    assert manifest["splits"]["val"]["digest"] == val.digest()
+    assert [path.name for path in folder.parent.iterdir()] == ["data"]
+
+
+def test_the_manifest_is_the_same_bytes_elsewhere(tmp_path):
+    for name in ("a", "b"):
+        prepare(SMALL, None, tmp_path / name)
+    assert (tmp_path / "a/manifest.json").read_bytes() == (tmp_path / "b/manifest.json").read_bytes()
+
+
+def test_complete_scenes_are_kept(tmp_path, monkeypatch):
+    first = prepare(SMALL, None, tmp_path / "data")
+    monkeypatch.setattr(scenes, "write", lambda *_: pytest.fail("written again"))
+    assert prepare(SMALL, None, tmp_path / "data") == first
+
+
+@pytest.mark.parametrize("damage", ["manifest.json", "val2017/000000500001.png", "annotations"])
+def test_incomplete_scenes_are_made_again(tmp_path, damage):
+    folder = tmp_path / "data"
+    first = prepare(SMALL, None, folder)
+    before = (folder / "manifest.json").read_bytes()
+    place = folder / damage
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    assert prepare(SMALL, None, folder) == first
+    assert (folder / "manifest.json").read_bytes() == before
+    assert place.exists()
+
+
+def test_scenes_of_other_options_are_replaced(tmp_path):
+    prepare(SMALL, None, tmp_path / "data")
+    manifest = prepare(SMALL.model_copy(update={"train": 3}), None, tmp_path / "data")
+    assert manifest["splits"]["train"]["num_images"] == 3
+    assert len(list((tmp_path / "data/train2017").iterdir())) == 3
+
+
+def test_interrupted_writing_leaves_nothing_and_starts_clean(tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    folder.mkdir()  # as a workflow engine does for its output
+    leftover = tmp_path / ".data.tmp" / "train2017"
+    leftover.mkdir(parents=True)  # as a killed process does
+    real = layouts.write_coco
+
+    def half(found, split, where):
+        if split == "val":
+            raise KeyboardInterrupt
+        real(found, split, where)
+
+    monkeypatch.setattr(layouts, "write_coco", half)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(SMALL, None, folder)
+    assert list(folder.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    monkeypatch.undo()
+    leftover.mkdir(parents=True)
+    assert prepare(SMALL, None, folder)["splits"]["val"]["num_images"] == 2
+
+
+def test_disk_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        prepare(SMALL, None, tmp_path / "file" / "data")
+
+
+def test_disk_that_is_full(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(layouts, "write_coco", full)
+    with pytest.raises(InputError, match=r"data: cannot be written \(No space left"):
+        prepare(SMALL, None, tmp_path / "data")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_checked_and_named(tmp_path, user):
+    manifest = prepare(FOLDER, user, tmp_path / "out")
+    before = (tmp_path / "out/manifest.json").read_bytes()
+    assert manifest["splits"]["train"]["num_images"] == 24
+    assert open_split(tmp_path / "out", "val")[0][1]["size"] == (128, 128)
+    prepare(FOLDER, user, tmp_path / "out")
+    assert (tmp_path / "out/manifest.json").read_bytes() == before
+
+
+def refuses(data, root, out, *said):
+    with pytest.raises(InputError) as caught:
+        prepare(data, root, out)
+    assert all(each in str(caught.value) for each in said), caught.value
+    assert not (out / "manifest.json").exists()
+
+
+def test_data_root_not_given(tmp_path):
+    refuses(FOLDER, None, tmp_path / "out", "data_root")
+
+
+def test_data_root_that_does_not_exist(tmp_path):
+    refuses(FOLDER, tmp_path / "nowhere", tmp_path / "out", str(tmp_path / "nowhere"), "no such folder")
+
+
+@pytest.mark.parametrize(
+    ("lost", "split"),
+    [
+        ("coco/val2017", "val"),
+        ("coco/train2017", "train"),
+        ("coco/annotations/instances_val2017.json", "val"),
+    ],
+)
+def test_data_root_that_lacks_a_split(tmp_path, user, lost, split):
+    place = user / lost
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    refuses(FOLDER, user, tmp_path / "out", str(place), f"{split} split")
+
+
+def test_image_that_is_missing(tmp_path, user):
+    (user / "coco/train2017/000000000003.png").unlink()
+    refuses(FOLDER, user, tmp_path / "out", "000000000003.png", "no such file")
+
+
+def change(path, edit):
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
+def test_split_without_boxes(tmp_path, user):
+    path = user / "coco/annotations/instances_train2017.json"
+    change(path, lambda content: content["annotations"].clear())
+    refuses(FOLDER, user, tmp_path / "out", str(path), "no boxes")
+
+
+def test_splits_with_other_categories(tmp_path, user):
+    path = user / "coco/annotations/instances_val2017.json"
+    change(path, lambda content: content["categories"].append({"id": 99, "name": "more"}))
+    refuses(FOLDER, user, tmp_path / "out", str(path), "categories differ")
+
+
+def test_open_without_prepare(tmp_path):
+    with pytest.raises(InputError, match=r"manifest\.json: no such file"):
+        open_split(tmp_path, "train")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"splits": {"train": {}}}'])
+def test_damaged_manifest(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(InputError, match="not a manifest"):
+        open_split(tmp_path, "train")
+
+
+def test_real_folder(tmp_path, real):
+    manifest = prepare(FOLDER, real.parent, tmp_path)
+    assert [manifest["splits"][split]["num_images"] for split in ("train", "val")] == [86, 85]
+    assert len(manifest["splits"]["train"]["categories"]) == 80
