@@ -22,9 +22,9 @@ TEMPLATE = Path("reports/report.typ")
 def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE) -> None:
     """Write the report as PDF: the same results give the same bytes.
 
-    Reads `results`/table*.csv, the runs' scores.json, environment.json, history.csv, detections.json.gz,
-    and the data's manifest and validation images. Figures made elsewhere are added if they lie at `results`/fig*.svg. Raises InputError
-    naming what is missing, or saying why the template does not compile.
+    Reads `results`/table*.csv, the data's manifest and validation images, and of the runs scores.json,
+    environment.json, history.csv and detections.json.gz. Figures made elsewhere are added if they lie at
+    `results`/fig*.svg. Raises InputError naming what is missing, or why the template does not compile.
     """
     frames = {
         name: read_csv(results / f"{name}.csv")

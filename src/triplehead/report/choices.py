@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
+from triplehead.analysis.layout import PUBLISHED_ON
 from triplehead.plan.options import JLA, Loss, Options, Postprocess, ResNet, Scenes, TripleHead
 from triplehead.plan.plan import Plan, paper_specs
 from triplehead.plan.runs import RunSpec
@@ -26,8 +27,7 @@ CHOICES = (
     ),
     Choice(
         "assigner", JLA, "switch_at",
-        "The share of training after which an ambiguous sample goes to its smallest loss (\"early\" and \"later "
-        "stage\").",
+        "The share of training that counts as early: after it, an ambiguous sample goes to its smallest loss.",
     ),
     Choice(
         "assigner", JLA, "resolve",
@@ -115,7 +115,12 @@ def _data(spec: RunSpec) -> str:
     if isinstance(spec.data, Scenes):
         size = spec.data.image_size
         return f"digit scenes, {size} × {size} pixels, {spec.num_classes} classes"
-    return f"folder in {spec.data.layout.upper()}'s layout, {spec.num_classes} classes"
+    whose = (
+        PUBLISHED_ON[spec.dataset]
+        if spec.scale == "paper"
+        else f"the user's images in {spec.dataset}'s layout"
+    )
+    return f"{whose}, {spec.num_classes} classes"
 
 
 def _backbone(spec: RunSpec) -> str:

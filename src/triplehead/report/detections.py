@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 
 from triplehead.data.coco import CocoDataset
 from triplehead.data.prepare import open_split
@@ -87,12 +86,12 @@ def chosen_images(dataset: CocoDataset) -> list[int]:
 
 
 def draw(axis: Axes, image: np.ndarray, truth: np.ndarray, found: list[dict], names: dict[int, str]) -> None:
-    """An image [H, W, 3] with its boxes [M, 4] (xyxy) and detections (COCO results); names: category -> name."""
+    """An image [H, W, 3], its boxes [M, 4] (xyxy) and detections (COCO results); names: category -> name."""
     height, width = image.shape[:2]
     axis.imshow(image, interpolation="nearest", extent=(0, width, height, 0))
     for x1, y1, x2, y2 in truth:
         _rectangle(axis, (x1, y1, x2 - x1, y2 - y1), "#ffffff", 0.7, (0, (3, 2)))
-    categories, colors = sorted(names), mpl.colormaps["Set1"].colors
+    categories, colors = sorted(names), mpl.colormaps["tab10"].colors
     for entry in sorted(found, key=lambda entry: entry["score"]):
         if entry["score"] < THRESHOLD:
             continue
@@ -100,9 +99,15 @@ def draw(axis: Axes, image: np.ndarray, truth: np.ndarray, found: list[dict], na
         color = colors[categories.index(entry["category_id"]) % len(colors)]
         _rectangle(axis, entry["bbox"], color, 1.1, "-")
         axis.text(
-            x + 0.01 * width, y, names[entry["category_id"]], color=color, fontsize=7, clip_on=True,
-            va="bottom" if y > 0.08 * height else "top", path_effects=[withStroke(linewidth=1.4, foreground="black")],
-        )  # fmt: skip
+            x,
+            y,
+            names[entry["category_id"]],
+            color="white",
+            fontsize=6,
+            va="bottom" if y > 0.08 * height else "top",
+            bbox={"facecolor": color, "edgecolor": "none", "pad": 0.6},
+            clip_on=True,
+        )
     axis.set_xlim(0, width)
     axis.set_ylim(height, 0)
 

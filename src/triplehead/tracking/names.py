@@ -12,6 +12,7 @@ from triplehead.plan.schema import Exhibit
 KIND = "triplehead.kind"  # on every run of ours: TRAINING or ROW
 RUN_ID = "triplehead.run_id"
 TRAINING, ROW = "training", "row"
+EXHIBIT_KEY = re.compile(r"(table|fig)\d+")
 MAX_PARAM = 500  # characters; what every MLflow server takes
 
 User = tuple[str, str]  # exhibit, row's label

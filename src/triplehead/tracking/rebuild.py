@@ -55,8 +55,7 @@ def _rebuild_sqlite(file: Path, plan: Plan, results: Path) -> None:
             kept = {run.info.run_id for run in store.runs("")}
         finally:
             store.disconnect()
-        for suffix in ("-journal", "-wal", "-shm"):  # what a killed writer left belongs to the old database
-            file.with_name(file.name + suffix).unlink(missing_ok=True)
+        stores.remove_journals(file)
     store = stores.open_store(stores.sqlite_uri(file))
     store.disconnect()
     for folder in store.artifacts.glob("*/*"):

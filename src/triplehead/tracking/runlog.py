@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from triplehead.plan.runs import RunSpec
-from triplehead.tracking.names import RUN_ID, User, flatten, run_name, run_tags, training_experiment
+from triplehead.tracking.names import (
+    EXHIBIT_KEY,
+    RUN_ID,
+    User,
+    flatten,
+    run_name,
+    run_tags,
+    training_experiment,
+)
 from triplehead.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -64,7 +72,10 @@ class RunLog:
         self.run, self.id = run, run.info.run_id
         history = self.store.client.get_metric_history(self.id, MARK)
         self.logged = {metric.step: metric.value for metric in history}
-        put(self.store, run, {}, flatten(self.spec.model_dump(mode="json")), run_tags(self.spec, self.users))
+        tags = run_tags(self.spec, self.users)
+        for exhibit in [key for key in run.data.tags if EXHIBIT_KEY.fullmatch(key) and key not in tags]:
+            self.store.client.delete_tag(self.id, exhibit)  # the plan uses this run elsewhere now
+        put(self.store, run, {}, flatten(self.spec.model_dump(mode="json")), tags)
 
     def tag(self, tags: dict[str, str]) -> None:
         put(self.store, self.run, {}, {}, tags)

@@ -129,10 +129,17 @@ def open_store(uri: str) -> Store:
 
 
 def initialise(file: Path) -> None:
-    """A new, empty SQLite store at `file`."""
+    """A new, empty SQLite store at `file`, which does not exist."""
+    remove_journals(file)
     made = Store(_client(SQLITE + str(file.absolute())), None)
     made.client.search_experiments(max_results=1)  # the first request builds the tables
     made.disconnect()
+
+
+def remove_journals(file: Path) -> None:
+    """Remove what a killed writer left beside a database: SQLite would apply it to the next one of that name."""
+    for suffix in ("-journal", "-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 def create(uri: str, plan: Plan | None = None) -> None:

@@ -1,0 +1,138 @@
+import json
+import math
+import statistics
+
+import pytest
+
+from triplehead.analysis.tables import (
+    COLUMNS,
+    COUNTED_AT,
+    mean_and_std,
+    read_csv,
+    table_frame,
+    write_csv,
+)
+from triplehead.errors import InputError
+from triplehead.plan.plan import load_plan
+
+
+@pytest.fixture
+def plan():
+    return load_plan({"scale": "smoke", "seeds": 3})
+
+
+def write_scores(plan, runs, change=None):
+    """Run i of a row has AP 30 + i, AP50 50 + 2 i, AP75 40."""
+    for (exhibit, _), specs in plan.specs.items():
+        for seed, spec in enumerate(specs if exhibit == "table5" else ()):
+            scores = {"AP": 30.0 + seed, "AP50": 50.0 + 2 * seed, "AP75": 40.0} | (change or {})
+            (runs / spec.id).mkdir(parents=True, exist_ok=True)
+            (runs / spec.id / "scores.json").write_text(json.dumps(scores))
+
+
+def cell(frame, label, metric):
+    return frame[(frame["label"] == label) & (frame["metric"] == metric)].iloc[0]
+
+
+def test_mean_sample_std_count_and_difference(plan, tmp_path):
+    write_scores(plan, tmp_path)
+    frame = table_frame(plan, "table5", tmp_path)
+    assert tuple(frame.columns) == COLUMNS
+    found = cell(frame, "Baseline", "AP50")
+    assert (found["mean"], found["std"], found["n"]) == (52.0, 2.0, 3)
+    assert found["std"] == statistics.stdev([50, 52, 54])  # n - 1
+    assert found["difference"] == pytest.approx(52.0 - 52.8)
+    assert found["scale"] == "smoke"
+    assert found["run_ids"].split(";") == plan.run_ids("table5", "Baseline")
+    unpublished = cell(frame, "FCOS", "AP50")
+    assert math.isnan(unpublished["published"]) and math.isnan(unpublished["difference"])
+
+
+def test_one_seed_has_no_std(tmp_path):
+    plan = load_plan({"scale": "smoke", "seeds": 1})
+    write_scores(plan, tmp_path)
+    found = cell(table_frame(plan, "table5", tmp_path), "All", "AP")
+    assert found["mean"] == 30.0 and found["n"] == 1 and math.isnan(found["std"])
+
+
+def test_null_counts_as_not_measured(plan, tmp_path):
+    write_scores(plan, tmp_path, {"AP75": None})
+    found = cell(table_frame(plan, "table5", tmp_path), "All", "AP75")
+    assert found["n"] == 0 and math.isnan(found["mean"]) and math.isnan(found["difference"])
+    path = tmp_path / plan.run_ids("table5", "All")[0] / "scores.json"
+    path.write_text(json.dumps({"AP": 1.0, "AP50": 2.0, "AP75": 7.0}))
+    found = cell(table_frame(plan, "table5", tmp_path), "All", "AP75")
+    assert found["n"] == 1 and found["mean"] == 7.0 and math.isnan(found["std"])
+
+
+def test_missing_scores_are_named(plan, tmp_path):
+    write_scores(plan, tmp_path)
+    run = plan.run_ids("table5", "JLA")[1]
+    (tmp_path / run / "scores.json").unlink()
+    with pytest.raises(InputError, match=rf"{run}/scores\.json: no such file"):
+        table_frame(plan, "table5", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "expected a mapping"),
+        ('{"AP": 1, "AP50": 2}', "AP75: missing"),
+        ('{"AP": NaN, "AP50": 2, "AP75": 3}', "AP: expected a number or null, found nan"),
+        ('{"AP": true, "AP50": 2, "AP75": 3}', "AP: expected a number or null, found True"),
+        ('{"AP": "1", "AP50": 2, "AP75": 3}', "AP: expected a number or null, found '1'"),
+    ],
+)
+def test_broken_scores_are_named(plan, tmp_path, content, problem):
+    write_scores(plan, tmp_path)
+    (tmp_path / plan.run_ids("table5", "All")[0] / "scores.json").write_text(content)
+    with pytest.raises(InputError, match=problem):
+        table_frame(plan, "table5", tmp_path)
+
+
+def test_table_4_is_counted_exactly_and_stays_whole(plan, tmp_path):
+    frame = table_frame(plan, "table4", tmp_path)
+    # FCOS 27,323,584 in ResNet-50 + FPN, the rest in the head; Faster R-CNN with 81 x 4 box outputs.
+    assert frame["mean"].tolist() == [32_244_250, 41_704_036, 34_614_307]
+    assert frame["difference"].tolist() == [0, 0, 0]
+    assert set(frame["scale"]) == {COUNTED_AT}
+    write_csv(frame, tmp_path / "table4.csv")
+    line = (tmp_path / "table4.csv").read_text().splitlines()[1]
+    assert line == "table4,0,FCOS,parameters,32244250,,1,32244250,0,paper architecture,"
+    assert read_csv(tmp_path / "table4.csv").equals(frame)
+
+
+def test_csv_has_four_decimals_and_nothing_for_no_number(plan, tmp_path):
+    write_scores(plan, tmp_path)
+    frame = table_frame(plan, "table5", tmp_path)
+    write_csv(frame, tmp_path / "table5.csv")
+    lines = (tmp_path / "table5.csv").read_text().splitlines()
+    ids = ";".join(plan.run_ids("table5", "FCOS"))
+    assert lines[1] == f"table5,0,FCOS,AP,31.0000,1.0000,3,37.0000,-6.0000,smoke,{ids}"
+    assert lines[2] == f"table5,0,FCOS,AP50,52.0000,2.0000,3,,,smoke,{ids}"
+    again = read_csv(tmp_path / "table5.csv")
+    assert again.dtypes.equals(frame.dtypes)
+    write_csv(again, tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "table5.csv").read_bytes()
+
+
+def test_reading_what_is_no_table(tmp_path):
+    path = tmp_path / "table1.csv"
+    with pytest.raises(InputError, match="no such table"):
+        read_csv(path)
+    for content in ("", "a,b\n1,2\n", ",".join(COLUMNS) + "\nt,0,l,AP,high,,1,,,s,r\n"):
+        path.write_text(content)
+        with pytest.raises(InputError, match=r"table1\.csv: "):
+            read_csv(path)
+
+
+def test_unknown_exhibit(plan, tmp_path):
+    with pytest.raises(InputError, match="table77: no such exhibit"):
+        table_frame(plan, "table77", tmp_path)
+
+
+def test_mean_and_std_of_few_values():
+    assert mean_and_std([]) == (None, None)
+    assert mean_and_std([2.5]) == (2.5, None)
+    assert mean_and_std([1.0, 2.0, 4.0]) == (pytest.approx(7 / 3), pytest.approx(statistics.stdev([1, 2, 4])))

@@ -1,0 +1,78 @@
+"""Evaluation: COCO's numbers, boxes in the original image's pixels, refusals."""
+
+import gzip
+import json
+
+import pytest
+import torch
+
+from triplehead.engine.coco_scores import coco_scores
+from triplehead.engine.evaluate import coco_results, evaluate
+from triplehead.engine.train import train
+from triplehead.errors import InputError
+from triplehead.plan.options import Evaluation
+from triplehead.tracking.run import Tracker
+
+from tests.helpers import changed
+
+
+@pytest.fixture(scope="module")
+def trained(small_spec, small_data, tmp_path_factory):
+    place = tmp_path_factory.mktemp("trained")
+    train(small_spec, small_data, place / "run", place / "scratch", Tracker(None, small_spec, [], place))
+    return place / "run"
+
+
+def test_scores_and_detections_are_written_and_repeat(small_spec, small_data, trained):
+    evaluate(small_spec, small_data, trained)
+    first = {name: (trained / name).read_bytes() for name in ("scores.json", "detections.json.gz")}
+    scores = json.loads(first["scores.json"])
+    assert scores["images"] == small_spec.data.val
+    assert scores["detections"] == len(json.loads(gzip.decompress(first["detections.json.gz"])))
+    assert 0 <= scores["AP"] <= scores["AP50"] <= 100
+    evaluate(small_spec, small_data, trained)
+    assert first == {name: (trained / name).read_bytes() for name in first}
+
+
+def test_a_model_of_another_spec_is_refused(small_spec, small_data, trained):
+    with pytest.raises(InputError, match=r"model\.pt: belongs to"):
+        evaluate(changed(small_spec, seed=7), small_data, trained)
+
+
+def test_a_missing_model_is_named(small_spec, small_data, tmp_path):
+    with pytest.raises(InputError, match=r"model\.pt: cannot be read"):
+        evaluate(small_spec, small_data, tmp_path)
+
+
+def test_boxes_return_to_the_original_image():
+    found = {"boxes": torch.tensor([[10.0, 20, 30, 60]]), "scores": torch.tensor([0.5]), "labels": torch.tensor([1])}
+    (row,) = coco_results(found, {"size": (100, 400), "image_id": 9}, (50, 100), [3, 7])
+    assert row == {"image_id": 9, "category_id": 7, "bbox": [40.0, 40.0, 80.0, 80.0], "score": 0.5}
+
+
+def test_known_coco_scores_are_reproduced(real_data):
+    """100 images of val2014 with the results that COCO's own repository publishes."""
+    folder = real_data / "coco_eval"
+    results = json.loads((folder / "instances_val2014_fakebbox100_results.json").read_text())
+    scores = coco_scores(folder / "instances_val2014_100.json", results, Evaluation())
+    known = {"AP": 50.4581, "AP50": 69.6973, "AP75": 57.2982, "APS": 58.5626, "APM": 51.9400, "APL": 50.1398,
+             "AR1": 38.6813, "AR10": 59.3680, "AR100": 59.5353, "ARS": 63.9811, "ARM": 56.6421, "ARL": 56.4291}  # fmt: skip
+    assert scores == pytest.approx(known, abs=1e-4)
+
+
+def test_perfect_detections_score_100_and_none_score_0(tmp_path):
+    annotations = {
+        "images": [{"id": 1, "width": 64, "height": 64, "file_name": "a.png"}],
+        "categories": [{"id": 5, "name": "five"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 5, "bbox": [4, 4, 30, 40], "area": 1200, "iscrowd": 0}
+        ],
+    }
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(annotations))
+    perfect = [{"image_id": 1, "category_id": 5, "bbox": [4, 4, 30, 40], "score": 0.9}]
+    options = Evaluation(area_small=256, area_large=1600)
+    scores = coco_scores(path, perfect, options)
+    assert scores["AP"] == scores["APM"] == pytest.approx(100)
+    assert scores["APS"] is None and scores["APL"] is None
+    assert coco_scores(path, [], options)["AP"] == 0

@@ -1,0 +1,127 @@
+"""Training: exact resume, the same bytes for the same spec, and honest refusals."""
+
+import json
+
+import pytest
+import torch
+from tests.helpers import changed
+
+from triplehead.engine import checkpoint
+from triplehead.engine.train import Diverged, train
+from triplehead.errors import InputError
+from triplehead.plan.plan import load_plan
+from triplehead.tracking.run import Tracker
+
+FILES = ("model.pt", "history.csv", "spec.json", "environment.json")
+
+
+def run(spec, data, place, **options):
+    train(spec, data, place / "run", place / "scratch", Tracker(None, spec, [], place), **options)
+    return {name: (place / "run" / name).read_bytes() for name in FILES if (place / "run" / name).exists()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small_spec, small_data, tmp_path_factory):
+    return run(small_spec, small_data, tmp_path_factory.mktemp("undisturbed"))
+
+
+def test_a_run_leaves_its_spec_curve_and_environment(small_spec, undisturbed):
+    assert set(undisturbed) == set(FILES)
+    assert type(small_spec).model_validate_json(undisturbed["spec.json"]) == small_spec
+    lines = undisturbed["history.csv"].decode().splitlines()
+    assert lines[0] == "iteration,lr,classification,box,coarse_box,quality,loss"
+    assert [line.split(",")[0] for line in lines[1:]] == [str(i) for i in range(1, 13)]
+    assert "torch" in json.loads(undisturbed["environment.json"])
+
+
+def test_the_same_spec_gives_the_same_bytes(small_spec, small_data, undisturbed, tmp_path):
+    assert run(small_spec, small_data, tmp_path) == undisturbed
+
+
+def test_another_seed_gives_another_model(small_spec, small_data, undisturbed, tmp_path):
+    assert run(changed(small_spec, seed=1), small_data, tmp_path)["model.pt"] != undisturbed["model.pt"]
+
+
+@pytest.mark.parametrize("killed_at", [[3], [4], [5, 9], [11]])
+def test_resume_is_exact_to_the_byte(small_spec, small_data, undisturbed, tmp_path, killed_at):
+    for stop in killed_at:
+        assert run(small_spec, small_data, tmp_path, stop_at=stop) == {}
+    assert run(small_spec, small_data, tmp_path) == undisturbed
+
+
+def test_resume_with_loader_processes_is_exact_too(small_spec, small_data, undisturbed, tmp_path):
+    run(small_spec, small_data, tmp_path, stop_at=6, num_workers=2)
+    assert run(small_spec, small_data, tmp_path, num_workers=2) == undisturbed
+
+
+def test_a_finished_run_is_written_again_from_its_last_state(small_spec, small_data, undisturbed, tmp_path):
+    run(small_spec, small_data, tmp_path)
+    (tmp_path / "run" / "model.pt").unlink()
+    assert run(small_spec, small_data, tmp_path) == undisturbed
+
+
+def test_state_of_another_spec_is_refused(small_spec, small_data, tmp_path):
+    run(small_spec, small_data, tmp_path, stop_at=5)
+    other = changed(small_spec, seed=3)
+    with pytest.raises(InputError, match=rf"state\.pt: belongs to {small_spec.id}, expected {other.id}"):
+        run(other, small_data, tmp_path)
+
+
+def test_truncated_state_is_refused(small_spec, small_data, tmp_path):
+    run(small_spec, small_data, tmp_path, stop_at=5)
+    state = tmp_path / "scratch" / "state.pt"
+    state.write_bytes(state.read_bytes()[:-1000])
+    with pytest.raises(InputError, match=r"state\.pt: damaged or no checkpoint"):
+        run(small_spec, small_data, tmp_path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_state_from_other_data_is_refused(small_spec, small_data, tmp_path):
+    run(small_spec, small_data, tmp_path, stop_at=5)
+    state = checkpoint.load(tmp_path / "scratch" / "state.pt", small_spec.id)
+    checkpoint.save(tmp_path / "scratch" / "state.pt", state.pop("spec"), **(state | {"data": "other"}))
+    with pytest.raises(InputError, match="other data"):
+        run(small_spec, small_data, tmp_path)
+
+
+def test_a_checkpoint_that_would_execute_code_is_refused(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    torch.save({"spec": "x", "evil": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(InputError, match=r"evil\.pt"):
+        checkpoint.load(tmp_path / "evil.pt", "x")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_weights_of_another_architecture_are_refused(small_spec, small_data, tmp_path):
+    run(small_spec, small_data, tmp_path)
+    state = checkpoint.load(tmp_path / "run" / "model.pt", small_spec.id)
+    model = torch.nn.Linear(2, 2)
+    with pytest.raises(InputError, match="weights do not fit"):
+        checkpoint.load_weights(model, state["model"], tmp_path / "run" / "model.pt")
+
+
+def test_a_loss_that_is_no_number_stops_the_run(small_spec, small_data, tmp_path):
+    with pytest.raises(Diverged, match=f"{small_spec.scale}.*diverged at iteration"):
+        run(changed(small_spec, schedule={"lr": 1e30, "clip_norm": None, "optimizer": "sgd"}), small_data, tmp_path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_row_of_every_table_trains(small_spec, small_data, tmp_path):
+    """One iteration each: the spec reaches every constructor."""
+    plan = load_plan({"scale": "smoke"})
+    groups = {run.spec.group: run.spec for run in plan.runs.values()}
+    backbone = small_spec.detector.backbone.model_dump(mode="json")
+    for spec in groups.values():
+        detector = json.loads(spec.detector.model_dump_json()) | {"backbone": backbone}
+        schedule = {"iterations": 1, "checkpoint_every": 1, "warmup_iterations": 0, "batch_size": 2}
+        small = changed(
+            spec,
+            data=small_spec.data.model_dump(mode="json"),
+            input={"short": 96, "long": 96},
+            detector=detector,
+            schedule=schedule,
+        )
+        assert set(run(small, small_data, tmp_path / spec.group)) == set(FILES)

@@ -1,0 +1,149 @@
+import hashlib
+import io
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from fabricated import fabricate
+from pypdf import PdfReader
+
+from triplehead.analysis.layout import data_phrase
+from triplehead.analysis.tables import table_frame, write_csv
+from triplehead.errors import InputError
+from triplehead.plan.plan import load_plan
+from triplehead.report.build import TEMPLATE, build_report
+
+EXPERIMENTS = Path("experiments").resolve()
+WIDE_TABLE = """
+kind: scores
+title: "A wide table: 100 % of the metrics & more"
+section: "4.4"
+columns: [Method, Backbone]
+metrics: [AP, AP50, AP75, APS, APM, APL]
+rows:
+  - {label: cited, group: Quoted group, ticks: {Method: Cited_Net, Backbone: ResNet101}, published: {AP: 12.3}}
+  - {label: own, group: Trained group, ticks: {Method: Ours, Backbone: ResNet50}, spec: {detector: fcos}, published: {AP: 40.9}}
+"""
+SPEED_TABLE = """
+kind: speed
+title: Inference speed
+section: "4.3.3"
+metrics: [FPS]
+transposed: true
+rows:
+  - {label: FCOS, spec: {detector: fcos}, published: {FPS: 12.6}}
+  - {label: Ours, spec: {detector: triple_head}, published: {FPS: 10.1}}
+"""
+
+
+def text_of(pdf: Path) -> str:
+    pages = PdfReader(io.BytesIO(pdf.read_bytes())).pages
+    return re.sub(r"\s+", " ", " ".join(page.extract_text() for page in pages))
+
+
+@pytest.fixture(scope="module")
+def built(smoke, tmp_path_factory):
+    plan, results = smoke
+    out = tmp_path_factory.mktemp("built") / "report.pdf"
+    build_report(plan, results, out)
+    return plan, results, out
+
+
+def test_says_scale_labels_sides_and_that_smoke_scores_mean_nothing(built):
+    plan, results, out = built
+    text = text_of(out)
+    for row in plan.exhibits["table5"].rows:
+        assert row.label in text
+    for wanted in (
+        "smoke",
+        "paper",
+        "measured",
+        "Scores mean nothing here",
+        "32,244,250",
+        "not COCO 2017",
+        "one seed",
+    ):
+        assert wanted in text
+    for number in (1, 2, 4, 5):
+        assert f"Table {number}." in text
+    assert "sample standard deviation over" not in text  # one seed has none
+
+
+def test_names_every_run_with_the_digest_of_its_scores(built):
+    plan, results, out = built
+    text = text_of(out)
+    for run in plan.runs:
+        digest = hashlib.sha256((results / "runs" / run / "scores.json").read_bytes()).hexdigest()[:10]
+        assert run in text and digest in text
+
+
+def test_same_results_give_the_same_bytes(built, tmp_path):
+    plan, results, out = built
+    build_report(plan, results, tmp_path / "again.pdf")
+    assert (tmp_path / "again.pdf").read_bytes() == out.read_bytes()
+
+
+def test_proxy_states_seeds_and_forbids_comparing_sizes(tmp_path):
+    plan = load_plan({"scale": "proxy", "seeds": 2})
+    fabricate(plan, tmp_path)
+    write_csv(table_frame(plan, "table4", tmp_path / "runs"), tmp_path / "table4.csv")
+    build_report(plan, tmp_path, tmp_path / "report.pdf")
+    text = text_of(tmp_path / "report.pdf")
+    assert "mean ± sample standard deviation over 2 seeds" in text
+    assert "What these numbers are not" in text and "must not be compared in size" in text
+    assert "mean nothing" not in text
+
+
+def test_tables_declared_later_appear_without_change(tmp_path, monkeypatch):
+    shutil.copytree(EXPERIMENTS, tmp_path / "experiments")
+    for name in ("table1", "table2"):
+        (tmp_path / "experiments" / f"{name}.yaml").unlink()
+    (tmp_path / "experiments" / "table9.yaml").write_text(WIDE_TABLE)
+    (tmp_path / "experiments" / "table3.yaml").write_text(SPEED_TABLE)
+    template = TEMPLATE.resolve()
+    monkeypatch.chdir(tmp_path)
+    plan = load_plan({"scale": "smoke"})
+    results = Path("results")
+    fabricate(plan, results)
+    write_csv(table_frame(plan, "table4", results / "runs"), results / "table4.csv")
+    build_report(plan, results, Path("report.pdf"), template)
+    text = text_of(Path("report.pdf"))
+    for wanted in (
+        "Table 3.",
+        "12.6",
+        "nothing yet",
+        "Table 9.",
+        "Quoted group",
+        "Cited_Net",
+        "100 % of the metrics & more",
+    ):
+        assert wanted in text
+
+
+def test_missing_table_or_run_file_is_named_and_nothing_is_left(smoke, tmp_path):
+    plan, results = smoke
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    (copy / "table2.csv").rename(copy / "elsewhere.csv")
+    with pytest.raises(InputError, match=r"table2\.csv: no such table"):
+        build_report(plan, copy, tmp_path / "report.pdf")
+    (copy / "elsewhere.csv").rename(copy / "table2.csv")
+    run = next(iter(plan.runs))
+    (copy / "runs" / run / "environment.json").unlink()
+    with pytest.raises(InputError, match=rf"{run}/environment\.json: no such file"):
+        build_report(plan, copy, tmp_path / "report.pdf")
+    assert not list(tmp_path.glob("*.pdf")) and not list(tmp_path.glob(".*"))
+
+
+def test_broken_template_is_named(smoke, tmp_path):
+    plan, results = smoke
+    template = tmp_path / "report.typ"
+    template.write_text("#unknown-name\n")
+    with pytest.raises(InputError, match=r"report\.typ: does not compile.*unknown variable"):
+        build_report(plan, results, tmp_path / "report.pdf", template)
+
+
+@pytest.mark.parametrize("scale", ["smoke", "proxy", "mini"])
+def test_data_never_pass_for_the_papers(scale):
+    assert "not" in data_phrase(load_plan({"scale": scale}), "table5")

@@ -1,0 +1,128 @@
+import json
+
+import pytest
+from helpers_tracking import all_runs, histories, make_records
+from test_tracking_tables import make_frame
+
+from triplehead.engine.history import History
+from triplehead.errors import InputError
+from triplehead.tracking import store
+from triplehead.tracking.rebuild import read_history, rebuild
+from triplehead.tracking.run import Tracker
+from triplehead.tracking.tables import log_exhibit
+
+LIVE_ONLY = ("triplehead.host", "triplehead.pid", "triplehead.pid_started", "train_seconds", "code")
+SCORES = {"AP": 100 / 3, "AP50": 50.5, "APL": None, "images": 32, "detections": 7}
+ENVIRONMENT = {"triplehead": "0.1.0", "torch": "2.14.1"}
+
+
+@pytest.fixture
+def results(tmp_path, plan):
+    """Two runs and a table, as the other stages write them."""
+    results = tmp_path / "results"
+    for run_id in list(plan.runs)[:2]:
+        folder = results / "runs" / run_id
+        folder.mkdir(parents=True)
+        history = History(30, {"records": make_records(30), "window": []})
+        (folder / "spec.json").write_text(plan.runs[run_id].spec.model_dump_json(indent=1) + "\n")
+        (folder / "history.csv").write_text(history.csv())
+        (folder / "scores.json").write_text(json.dumps(SCORES))
+        (folder / "environment.json").write_text(json.dumps(ENVIRONMENT))
+    make_frame(plan).to_csv(results / "table5.csv", index=False)
+    (results / "table5.tex").write_text("table")
+    return results
+
+
+def log_live(uri, plan, results):
+    for folder in sorted((results / "runs").iterdir()):
+        run = plan.runs[folder.name]
+        with Tracker(uri, run.spec, run.users, folder) as tracker:
+            tracker.log_history(make_records(20))
+            tracker.log_history(make_records(30))
+            tracker.log_environment(ENVIRONMENT)
+        files = [folder / name for name in ("spec.json", "scores.json", "history.csv")]
+        with Tracker(uri, run.spec, run.users, folder) as tracker:
+            tracker.log_scores(SCORES, files)
+    log_exhibit(uri, plan, "table5", make_frame(plan), [results / "table5.csv", results / "table5.tex"])
+
+
+def view(uri):
+    """Everything but times: {(experiment, run name): ...}."""
+    client = store.client(uri)
+    return {
+        (client.get_experiment(run.info.experiment_id).name, run.info.run_name): (
+            run.info.status,
+            {key: value for key, value in histories(uri, run.info.run_id).items() if key not in LIVE_ONLY},
+            run.data.params,
+            {
+                k: v
+                for k, v in run.data.tags.items()
+                if k not in LIVE_ONLY and not k.startswith("mlflow.source.git")
+            },
+            sorted(file.path for file in client.list_artifacts(run.info.run_id)),
+        )
+        for run in all_runs(uri)
+    }
+
+
+def test_what_is_rebuilt_equals_what_was_logged(uri, plan, results):
+    log_live(uri, plan, results)
+    live = view(uri)
+    assert len(live) == 2 + len(plan.exhibits["table5"].rows)
+    old = {run.info.run_id for run in all_runs(uri)}
+
+    rebuild(uri, plan, results)
+    assert view(uri) == live
+    new = {run.info.run_id for run in all_runs(uri)}
+    assert not old & new
+    assert {folder.name for folder in results.glob("mlartifacts/*/*")} == new
+
+    rebuild(uri, plan, results)
+    assert view(uri) == live
+    assert not list(results.glob(".mlflow.db*"))
+
+
+def test_a_rebuilt_run_can_be_gone_on_with(uri, plan, results):
+    rebuild(uri, plan, results)
+    run = next(iter(plan.runs.values()))
+    with Tracker(uri, run.spec, run.users, results) as tracker:
+        tracker.log_history(make_records(35))
+    (found,) = [entry for entry in all_runs(uri) if entry.data.tags.get("triplehead.run_id") == run.id]
+    assert [step for step, _ in histories(uri, found.info.run_id)["loss"]] == list(range(1, 36))
+
+
+def test_a_broken_store_is_replaced(uri, plan, results):
+    file = store.sqlite_file(uri)
+    file.write_bytes(b"broken")
+    file.with_name(file.name + "-journal").write_bytes(b"of the old one")
+    rebuild(uri, plan, results)
+    assert len(all_runs(uri)) == 2 + len(plan.exhibits["table5"].rows)
+    assert not file.with_name(file.name + "-journal").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("spec.json", "{}", "spec.json: not a spec of this version"),
+        ("history.csv", "iteration,lr,loss\n1,x,2\n", "history.csv: not a training history"),
+        ("history.csv", "lr,loss\n1,2\n", "history.csv: not a training history"),
+        ("scores.json", '{"AP": ', "scores.json: not valid JSON"),
+    ],
+)
+def test_a_broken_file_is_named_and_the_store_stays(uri, plan, results, name, text, problem):
+    before = store.sqlite_file(uri).read_bytes()
+    next((results / "runs").iterdir()).joinpath(name).write_text(text)
+    with pytest.raises(InputError, match=problem):
+        rebuild(uri, plan, results)
+    assert store.sqlite_file(uri).read_bytes() == before
+    assert not list(results.glob(".mlflow.db*"))
+
+
+def test_a_history_comes_back_exactly_in_order_of_time(results):
+    file = next((results / "runs").iterdir()) / "history.csv"
+    records = read_history(file)
+    times = [record.pop("time") for record in records]
+    assert times == sorted(set(times))
+    assert records == [
+        {key: value for key, value in row.items() if key != "time"} for row in make_records(30)
+    ]

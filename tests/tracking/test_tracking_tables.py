@@ -1,0 +1,111 @@
+import pandas
+import pytest
+from helpers_tracking import all_runs, histories
+
+from triplehead.tracking.tables import log_exhibit
+
+
+def make_frame(plan, exhibit="table5", ap=30.25) -> pandas.DataFrame:
+    """A tidy table: the first row measured by one seed, the rest by three."""
+    cells = []
+    for index, row in enumerate(plan.exhibits[exhibit].rows):
+        for metric in plan.exhibits[exhibit].metrics:
+            mean, published = ap + index, row.published.get(metric)
+            cells.append(
+                {
+                    "exhibit": exhibit,
+                    "row": index,
+                    "label": row.label,
+                    "metric": metric,
+                    "mean": mean,
+                    "std": 0.5 if index else None,
+                    "n": 3 if index else 1,
+                    "published": published,
+                    "difference": None if published is None else mean - published,
+                    "scale": "smoke",
+                    "run_ids": ";".join(plan.run_ids(exhibit, row.label)),
+                }
+            )
+    return pandas.DataFrame(cells)
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name in ("table5.csv", "table5.tex"):
+        (tmp_path / name).write_text(name)
+    return [tmp_path / "table5.csv", tmp_path / "table5.tex"]
+
+
+def snapshot(uri):
+    return {
+        run.info.run_id: (
+            run.info.run_name,
+            run.info.status,
+            run.data.to_dictionary(),
+            histories(uri, run.info.run_id),
+        )
+        for run in all_runs(uri)
+    }
+
+
+def test_rows_stand_in_the_papers_order_with_measured_beside_published(uri, plan, files, tmp_path):
+    log_exhibit(uri, plan, "table5", make_frame(plan), files)
+    latest_first = all_runs(uri)[::-1]
+    labels = [row.label for row in plan.exhibits["table5"].rows]
+    assert [run.info.run_name for run in latest_first] == [
+        f"{i} {label}" for i, label in enumerate(labels, 1)
+    ]
+    assert all(run.info.status == "FINISHED" for run in latest_first)
+    jla = latest_first[labels.index("JLA")]
+    assert jla.data.metrics["AP"] == 32.25
+    assert jla.data.metrics["AP_std"] == 0.5
+    assert jla.data.metrics["AP_published"] == 38.0
+    assert jla.data.metrics["AP_difference"] == 32.25 - 38.0
+    assert jla.data.metrics["n"] == 3
+    assert jla.data.params == {"Baseline": "true", "JLA": "true"}
+    assert jla.data.tags["run_ids"] == ";".join(plan.run_ids("table5", "JLA"))
+    assert jla.data.tags["scale"] == "smoke"
+    assert "- AP: 32.25 measured (n = 3), 38 published" in jla.data.tags["mlflow.note.content"]
+    fcos = latest_first[0]
+    assert "AP_std" not in fcos.data.metrics
+    assert "AP50_published" not in fcos.data.metrics and "AP50" in fcos.data.metrics
+    kept = sorted(tmp_path.glob("results/mlartifacts/table5-smoke/*/artifacts/*"))
+    assert len(kept) == 2 * len(labels)
+
+
+def test_a_second_call_changes_nothing(uri, plan, files):
+    log_exhibit(uri, plan, "table5", make_frame(plan), files)
+    before = snapshot(uri)
+    log_exhibit(uri, plan, "table5", make_frame(plan), files)
+    assert snapshot(uri) == before
+
+
+def test_new_numbers_come_into_the_same_rows(uri, plan, files):
+    log_exhibit(uri, plan, "table5", make_frame(plan), files)
+    before = {run.info.run_id for run in all_runs(uri)}
+    log_exhibit(uri, plan, "table5", make_frame(plan, ap=31.0), files)
+    assert {run.info.run_id for run in all_runs(uri)} == before
+    assert all_runs(uri)[-1].data.metrics["AP"] == 31.0
+
+
+def test_a_number_that_is_gone_does_not_linger(uri, plan, files):
+    log_exhibit(uri, plan, "table5", make_frame(plan), files)
+    frame = make_frame(plan)
+    frame["std"] = None
+    frame = frame[frame["row"] < 5]
+    log_exhibit(uri, plan, "table5", frame, files)
+    latest_first = all_runs(uri)[::-1]
+    assert [run.info.run_name[0] for run in latest_first] == ["1", "2", "3", "4", "5"]
+    assert not any("AP_std" in run.data.metrics for run in latest_first)
+
+
+def test_a_table_of_another_scale_is_another_experiment(uri, plan, files):
+    log_exhibit(uri, plan, "table5", make_frame(plan), files)
+    log_exhibit(uri, plan, "table5", make_frame(plan).assign(scale="proxy"), files)
+    assert len(all_runs(uri)) == 2 * len(plan.exhibits["table5"].rows)
+    assert len({run.info.experiment_id for run in all_runs(uri)}) == 2
+
+
+def test_a_store_that_fails_is_a_warning(tmp_path, plan, files, capsys):
+    log_exhibit(f"sqlite:///{tmp_path}/none.db", plan, "table5", make_frame(plan), files)
+    assert capsys.readouterr().err.startswith("warning: MLflow (sqlite:///")
