@@ -84,6 +84,11 @@ def test_state_from_other_data_is_refused(small_spec, small_data, tmp_path):
         run(small_spec, small_data, tmp_path)
 
 
+def test_data_with_another_number_of_classes_are_refused(small_spec, small_data, tmp_path):
+    with pytest.raises(InputError, match=r"instances_train2017\.json: has 10 categories, expected 80"):
+        run(changed(small_spec, num_classes=80), small_data, tmp_path)
+
+
 def test_a_checkpoint_that_would_execute_code_is_refused(tmp_path):
     class Evil:
         def __reduce__(self):

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers_tracking import all_runs, histories, make_records, only_run
+from tests.tracking.helpers import all_runs, histories, make_records, only_run
 
 from triplehead.tracking.rebuild import sweep
 from triplehead.tracking.run import Tracker
@@ -14,10 +14,13 @@ from triplehead.tracking.runlog import RunLog
 SPAWN = multiprocessing.get_context("spawn")
 
 
-def log_all(uri, spec, users, count):
+def log_all(uri, spec, users, count, side_by_side):
+    import mlflow  # noqa: F401  its import would let one of them begin long before the other
+
+    side_by_side.wait(60)
     with Tracker(uri, spec, users, Path("run")) as tracker:
         records = make_records(count)
-        for end in range(10, count + 1, 10):
+        for end in range(20, count + 1, 20):
             tracker.log_history(records[:end])
 
 
@@ -187,7 +190,8 @@ def test_a_row_that_no_longer_uses_the_run_is_not_named(uri, spec):
 
 def test_two_processes_side_by_side_lose_nothing(uri, plan):
     runs = [plan.runs[run_id] for run_id in list(plan.runs)[:2]]
-    processes = [SPAWN.Process(target=log_all, args=(uri, run.spec, run.users, 200)) for run in runs]
+    barrier = SPAWN.Barrier(2)
+    processes = [SPAWN.Process(target=log_all, args=(uri, run.spec, run.users, 200, barrier)) for run in runs]
     for process in processes:
         process.start()
     for process in processes:

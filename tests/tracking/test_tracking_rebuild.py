@@ -1,8 +1,8 @@
 import json
+import shutil
 
 import pytest
-from helpers_tracking import all_runs, histories, make_records
-from test_tracking_tables import make_frame
+from tests.tracking.helpers import all_runs, histories, make_frame, make_records
 
 from triplehead.engine.history import History
 from triplehead.errors import InputError
@@ -31,6 +31,12 @@ def results(tmp_path, plan):
     make_frame(plan).to_csv(results / "table5.csv", index=False)
     (results / "table5.tex").write_text("table")
     return results
+
+
+@pytest.fixture
+def migrated(monkeypatch, empty_store):
+    """Spares the migrations, which other tests do."""
+    monkeypatch.setattr(store, "initialise", lambda file: shutil.copy(empty_store, file))
 
 
 def log_live(uri, plan, results):
@@ -82,7 +88,7 @@ def test_what_is_rebuilt_equals_what_was_logged(uri, plan, results):
     assert not list(results.glob(".mlflow.db*"))
 
 
-def test_a_rebuilt_run_can_be_gone_on_with(uri, plan, results):
+def test_a_rebuilt_run_can_be_gone_on_with(uri, plan, results, migrated):
     rebuild(uri, plan, results)
     run = next(iter(plan.runs.values()))
     with Tracker(uri, run.spec, run.users, results) as tracker:
@@ -109,7 +115,7 @@ def test_a_broken_store_is_replaced(uri, plan, results):
         ("scores.json", '{"AP": ', "scores.json: not valid JSON"),
     ],
 )
-def test_a_broken_file_is_named_and_the_store_stays(uri, plan, results, name, text, problem):
+def test_a_broken_file_is_named_and_the_store_stays(uri, plan, results, migrated, name, text, problem):
     before = store.sqlite_file(uri).read_bytes()
     next((results / "runs").iterdir()).joinpath(name).write_text(text)
     with pytest.raises(InputError, match=problem):

@@ -1,4 +1,3 @@
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -43,13 +42,17 @@ def test_create_lists_experiments_like_the_papers_contents(uri, plan, tmp_path):
     assert "section 4.4" in table.tags["mlflow.note.content"]
 
 
-def test_a_store_half_made_by_others_is_completed(tmp_path, empty_store):
+def test_a_store_half_made_by_others_is_completed(tmp_path):
+    from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
+    from sqlalchemy import create_engine
+
     file = tmp_path / "mlflow.db"
-    file.write_bytes(empty_store.read_bytes())
-    with sqlite3.connect(file) as connection:
-        connection.execute("update alembic_version set version_num = version_num")
-    store.create(store.sqlite_uri(file))
-    assert store.client(store.sqlite_uri(file)).search_experiments()
+    uri = store.sqlite_uri(file)
+    engine = create_engine(uri)
+    InitialBase.metadata.create_all(engine)  # the oldest tables, as a creation leaves them that dies here
+    engine.dispose()
+    store.create(uri)
+    assert [found.name for found in store.client(uri).search_experiments()] == ["Default"]
 
 
 def test_a_killed_creation_leaves_no_store_and_its_remains_do_no_harm(tmp_path):
@@ -68,7 +71,7 @@ def test_a_file_that_is_no_store_is_named(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"mlflow\.db: cannot be written"):
+    with pytest.raises(InputError, match=r"mlflow\.db: .*Not a directory"):
         store.create(store.sqlite_uri(tmp_path / "file" / "mlflow.db"))
 
 

@@ -1,32 +1,7 @@
-import pandas
 import pytest
-from helpers_tracking import all_runs, histories
+from tests.tracking.helpers import all_runs, histories, make_frame
 
 from triplehead.tracking.tables import log_exhibit
-
-
-def make_frame(plan, exhibit="table5", ap=30.25) -> pandas.DataFrame:
-    """A tidy table: the first row measured by one seed, the rest by three."""
-    cells = []
-    for index, row in enumerate(plan.exhibits[exhibit].rows):
-        for metric in plan.exhibits[exhibit].metrics:
-            mean, published = ap + index, row.published.get(metric)
-            cells.append(
-                {
-                    "exhibit": exhibit,
-                    "row": index,
-                    "label": row.label,
-                    "metric": metric,
-                    "mean": mean,
-                    "std": 0.5 if index else None,
-                    "n": 3 if index else 1,
-                    "published": published,
-                    "difference": None if published is None else mean - published,
-                    "scale": "smoke",
-                    "run_ids": ";".join(plan.run_ids(exhibit, row.label)),
-                }
-            )
-    return pandas.DataFrame(cells)
 
 
 @pytest.fixture

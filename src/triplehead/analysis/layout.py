@@ -197,7 +197,7 @@ def _cell(frame: pd.DataFrame, index: int, metric: str, best: dict[tuple[str, st
 
 def _best(table: Exhibit, frame: pd.DataFrame, measured: bool) -> dict[tuple[str, str], str]:
     """The highest value of each column, as printed: ties in print are ties."""
-    if table.kind == "parameters":
+    if table.kind != "scores":
         return {}
     best = {}
     for metric in table.metrics:

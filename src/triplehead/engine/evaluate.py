@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from triplehead.data.loader import eval_loader
-from triplehead.data.prepare import open_split
 from triplehead.data.transforms import EvalTransform
 from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint, runtime
@@ -22,7 +21,7 @@ def evaluate(
 ) -> dict[str, float | None]:
     """Write detections.json.gz (COCO's results format) and scores.json into the run's folder; return the scores."""
     fabric = runtime.start(spec, accelerator)
-    dataset = open_split(data, split, cache=False)
+    dataset = runtime.open_data(spec, data, split)
     state = checkpoint.load(run / "model.pt", spec.id)
     model = build_detector(spec)
     checkpoint.load_weights(model, state["model"], run / "model.pt")

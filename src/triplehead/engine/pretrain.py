@@ -7,7 +7,6 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from triplehead.data.crops import Crops
-from triplehead.data.prepare import open_split
 from triplehead.detectors.backbone import TinyBody
 from triplehead.engine import checkpoint, runtime
 from triplehead.plan.runs import RunSpec
@@ -17,7 +16,7 @@ def pretrain(spec: RunSpec, data: Path, out: Path) -> None:
     """Train the body of `spec`'s backbone on object crops and write its weights to `out`."""
     options = spec.detector.backbone.pretrain
     fabric = runtime.start(spec, "cpu")
-    crops = Crops(open_split(data, "train", cache=True), options.crop_size, options.batch_size, seed=0)
+    crops = Crops(runtime.open_data(spec, data, "train", cache=True), options.crop_size, options.batch_size, seed=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         body = TinyBody(spec.detector.backbone.widths)

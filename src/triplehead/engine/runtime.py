@@ -3,12 +3,16 @@
 import hashlib
 import platform
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.accelerators import CUDAAccelerator
 
 from triplehead import __version__
+from triplehead.data.coco import CocoDataset
+from triplehead.data.prepare import open_split
+from triplehead.errors import InputError
 from triplehead.plan.runs import RunSpec
 
 REPORTED = ("torch", "torchvision", "lightning-fabric", "pycocotools", "numpy", "scikit-learn", "snakemake", "mlflow")
@@ -22,6 +26,14 @@ def start(spec: RunSpec, accelerator: str, precision: str = "32-true") -> Fabric
     fabric = Fabric(accelerator="cuda" if use_gpu else "cpu", devices=1, precision=precision)
     fabric.launch()
     return fabric
+
+
+def open_data(spec: RunSpec, folder: Path, split: str, cache: bool = False) -> CocoDataset:
+    """The split of a run's data set. Raises InputError if it has another number of classes than the spec."""
+    dataset = open_split(folder, split, cache)
+    if (found := len(dataset.categories)) != spec.num_classes:
+        raise InputError(dataset.annotations, f"has {found} categories, expected {spec.num_classes}")
+    return dataset
 
 
 def seed_step(seed: int, step: int) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 
 from triplehead.data.loader import train_loader
-from triplehead.data.prepare import open_split
 from triplehead.data.transforms import TrainTransform
 from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint, runtime
@@ -41,7 +40,7 @@ def train(
     """
     schedule = spec.schedule
     fabric = runtime.start(spec, accelerator, schedule.precision)
-    dataset = open_split(data, "train", cache=spec.data.source == "scenes")
+    dataset = runtime.open_data(spec, data, "train", cache=spec.data.source == "scenes")
     data_digest = dataset.digest()
 
     detector = build_detector(spec)

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import typst
 
 from triplehead.analysis.layout import MEANINGLESS
@@ -26,11 +27,8 @@ def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE
     environment.json, history.csv and detections.json.gz. Figures made elsewhere are added if they lie at
     `results`/fig*.svg. Raises InputError naming what is missing, or why the template does not compile.
     """
-    frames = {
-        name: read_csv(results / f"{name}.csv")
-        for name, exhibit in plan.exhibits.items()
-        if exhibit.kind in TABLES
-    }
+    names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind in TABLES]
+    frames = {name: _table(plan, name, results / f"{name}.csv") for name in names}
     content = report_content(plan, results, frames)
     if not template.is_file():
         raise InputError(template, "no such file; run from the project's root")
@@ -49,6 +47,21 @@ def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE
             raise InputError(template, f"does not compile ({' '.join(str(error).split())})") from None
     with atomic(out) as file:
         file.write_bytes(pdf)
+
+
+def _table(plan: Plan, exhibit: str, path: Path) -> pd.DataFrame:
+    """The table at `path`; it must be of this plan, so that no scale passes for another."""
+    frame, metrics = read_csv(path), plan.exhibits[exhibit].metrics
+    measured = plan.exhibits[exhibit].kind == "scores"
+    expected = [
+        (row.label, metric, ";".join(plan.run_ids(exhibit, row.label)) if measured else "")
+        for row in plan.exhibits[exhibit].rows
+        for metric in metrics
+    ]
+    if list(zip(frame["label"], frame["metric"], frame["run_ids"], strict=True)) != expected:
+        problem = f"holds other rows or runs than scale {plan.config.scale} asks for; make it again"
+        raise InputError(path, problem)
+    return frame
 
 
 def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ CHOICES = (
     ),
     Choice(
         "assigner", JLA, "switch_at",
-        "The share of training that counts as early: after it, an ambiguous sample goes to its smallest loss.",
+        "The share of training that counts as early; after it, ambiguous samples go to their smallest loss.",
     ),
     Choice(
         "assigner", JLA, "resolve",
@@ -113,14 +113,12 @@ def _settings(spec: RunSpec) -> dict[str, Any]:
 
 def _data(spec: RunSpec) -> str:
     if isinstance(spec.data, Scenes):
-        size = spec.data.image_size
-        return f"digit scenes, {size} × {size} pixels, {spec.num_classes} classes"
-    whose = (
-        PUBLISHED_ON[spec.dataset]
-        if spec.scale == "paper"
-        else f"the user's images in {spec.dataset}'s layout"
-    )
-    return f"{whose}, {spec.num_classes} classes"
+        images = f"digit scenes, {spec.data.image_size} × {spec.data.image_size} pixels"
+    elif spec.scale == "paper":
+        images = PUBLISHED_ON[spec.dataset]
+    else:
+        images = f"the user's images in {spec.data.layout.upper()}'s layout"
+    return f"{images}, {spec.num_classes} classes"
 
 
 def _backbone(spec: RunSpec) -> str:

@@ -58,8 +58,8 @@ def data_sentence(spec: RunSpec, folder: Path) -> str:
         size, (fewest, most) = data.image_size, data.objects
         return (
             f"The data are embedded digit scenes: {train} training and {val} validation images of "
-            f"{size} × {size} pixels in COCO's layout, each with {fewest} to {most} of scikit-learn's handwritten "
-            f"digits ({data.num_classes} classes); no digit is in both parts."
+            f"{size} × {size} pixels in COCO's layout, each with {fewest} to {most} of scikit-learn's "
+            f"handwritten digits ({data.num_classes} classes); no digit is in both parts."
         )
     return (
         f"The data are the user's images in {data.layout.upper()}'s layout: {train} for training "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from triplehead.analysis.layout import MEANINGLESS
@@ -35,6 +36,7 @@ STYLE = {
 }
 PAPER, MEASURED = "#8a8a8a", "#b3362b"
 ROWS = ("#1f1f1f", "#8a8a8a", "#1b6ca8", "#2a9d8f", "#8ab17d", "#e39b2d", "#b3362b")  # a colour per row
+NARROW = 0.4  # percentage points: the least that an axis of scores spans
 WIDTH = 6.7  # inches: the report's text width
 
 
@@ -88,11 +90,11 @@ def comparison_figure(plan: Plan, frames: dict[str, pd.DataFrame], out: Path, me
             for axis, values in ((left, frame["published"]), (right, frame["mean"])):
                 axis.tick_params(axis="y", length=0)
                 axis.spines["left"].set_visible(False)
-                axis.xaxis.set_major_locator(_ticks(values))
                 if values.isna().all():
                     axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", color=PAPER)
                 else:
                     axis.margins(x=0.08)
+                    _tenths(axis)
         grid[-1, 0].set_xlabel(f"{metric} published in the paper (%)", color="#555555")
         grid[-1, 1].set_xlabel(f"{metric} measured at the {plan.config.scale} scale (%)", color=MEASURED)
         if plan.config.scale in MEANINGLESS:
@@ -159,10 +161,15 @@ def read_history(path: Path) -> pd.DataFrame:
     return history
 
 
-def _ticks(values: pd.Series) -> mpl.ticker.Locator:
-    """No finer than the tenths that tables print."""
-    narrow = values.max() - values.min() <= 0.4
-    return mpl.ticker.MultipleLocator(0.1) if narrow else mpl.ticker.MaxNLocator(5, steps=[1, 2, 5, 10])
+def _tenths(axis: Axes) -> None:
+    """Ticks no finer than the tenths that tables print, and no axis that blows up less than that."""
+    low, high = axis.get_xlim()
+    if high - low < NARROW:
+        middle = (low + high) / 2
+        axis.set_xlim(middle - NARROW / 2, middle + NARROW / 2)
+        axis.xaxis.set_major_locator(mpl.ticker.MultipleLocator(0.1))
+    else:
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
 
 
 def _smooth(values: pd.Series) -> pd.Series:

@@ -20,7 +20,6 @@ from triplehead.tracking.runlog import RunLog
 from triplehead.tracking.store import Store
 from triplehead.tracking.tables import write_exhibit
 
-TEXT = {"label": str, "scale": str, "run_ids": str}  # columns never read as numbers
 ARTIFACTS = ("spec.json", "scores.json", "history.csv")
 
 
@@ -75,8 +74,10 @@ def _fill(store: Store, plan: Plan, results: Path) -> None:
         table = results / f"{exhibit}.csv"
         if table.exists():
             try:
-                frame = pandas.read_csv(table, float_precision="round_trip", dtype=TEXT)
-            except (ValueError, OSError) as error:
+                # As text: float() below reads a number exactly, and a label may look like one.
+                frame = pandas.read_csv(table, dtype=str, keep_default_na=False)
+                frame["row"] = frame["row"].astype(int)
+            except (ValueError, KeyError, OSError) as error:
                 raise InputError(table, f"not a readable table ({stores.reason(error)})") from error
             files = [path for path in (table, table.with_suffix(".tex")) if path.exists()]
             write_exhibit(store, plan, exhibit, frame, files)

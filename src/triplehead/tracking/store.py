@@ -57,15 +57,16 @@ def client(uri: str) -> "MlflowClient":
     file = sqlite_file(uri)
     if file is not None and not file.exists():
         raise FileNotFoundError(f"{file} does not exist")
-    return _client(uri)
-
-
-def _client(uri: str) -> "MlflowClient":
-    for name, value in DEFAULTS.items():
-        os.environ.setdefault(name, value)
+    configure()
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
+
+
+def configure() -> None:
+    """MLflow's settings, where the user has none; before its first import."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
 
 
 @dataclass(frozen=True)
@@ -131,13 +132,11 @@ def open_store(uri: str) -> Store:
 def initialise(file: Path) -> None:
     """A new, empty SQLite store at `file`, which does not exist."""
     remove_journals(file)
-    made = Store(_client(SQLITE + str(file.absolute())), None)
-    made.client.search_experiments(max_results=1)  # the first request builds the tables
-    made.disconnect()
+    _migrate(file)
 
 
 def remove_journals(file: Path) -> None:
-    """Remove what a killed writer left beside a database: SQLite would apply it to the next one of that name."""
+    """Remove what a killed writer left beside a database: SQLite would apply it to the next of that name."""
     for suffix in ("-journal", "-wal", "-shm"):
         file.with_name(file.name + suffix).unlink(missing_ok=True)
 
@@ -171,7 +170,12 @@ def _create_sqlite(file: Path) -> None:
     with file.open("rb") as stream:
         if stream.read(16) not in (b"", b"SQLite format 3\0"):
             raise InputError(file, "not an SQLite database; move it away")
-    _client(SQLITE + str(file))  # settings before the import below
+    _migrate(file)
+
+
+def _migrate(file: Path) -> None:
+    """Bring the tables to what this MLflow expects. Not through a client: MLflow keeps those by URI."""
+    configure()
     from mlflow.store.db import utils
 
     engine = utils.create_sqlalchemy_engine_with_retry(SQLITE + str(file.absolute()))

@@ -92,7 +92,9 @@ def row_tags(
 
 def _sentence(cell: dict[str, Any]) -> str:
     measured = (
-        "not measured" if _empty(cell["mean"]) else f"{float(cell['mean']):.10g} measured (n = {cell['n']})"
+        "not measured"
+        if _empty(cell["mean"])
+        else f"{float(cell['mean']):.10g} measured (n = {float(cell['n'] or 0):g})"
     )
     published = "not published" if _empty(cell["published"]) else f"{float(cell['published']):.10g} published"
     return f"- {cell['metric']}: {measured}, {published}"

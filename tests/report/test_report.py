@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fabricated import fabricate
 from pypdf import PdfReader
 
 from triplehead.analysis.layout import data_phrase
@@ -22,8 +21,15 @@ section: "4.4"
 columns: [Method, Backbone]
 metrics: [AP, AP50, AP75, APS, APM, APL]
 rows:
-  - {label: cited, group: Quoted group, ticks: {Method: Cited_Net, Backbone: ResNet101}, published: {AP: 12.3}}
-  - {label: own, group: Trained group, ticks: {Method: Ours, Backbone: ResNet50}, spec: {detector: fcos}, published: {AP: 40.9}}
+  - label: cited
+    group: Quoted group
+    ticks: {Method: Cited_Net, Backbone: ResNet101}
+    published: {AP: 12.3}
+  - label: own
+    group: Trained group
+    ticks: {Method: Ours, Backbone: ResNet50}
+    spec: {detector: fcos}
+    published: {AP: 40.9}
 """
 SPEED_TABLE = """
 kind: speed
@@ -51,7 +57,7 @@ def built(smoke, tmp_path_factory):
 
 
 def test_says_scale_labels_sides_and_that_smoke_scores_mean_nothing(built):
-    plan, results, out = built
+    plan, _, out = built
     text = text_of(out)
     for row in plan.exhibits["table5"].rows:
         assert row.label in text
@@ -84,7 +90,7 @@ def test_same_results_give_the_same_bytes(built, tmp_path):
     assert (tmp_path / "again.pdf").read_bytes() == out.read_bytes()
 
 
-def test_proxy_states_seeds_and_forbids_comparing_sizes(tmp_path):
+def test_proxy_states_seeds_and_forbids_comparing_sizes(fabricate, tmp_path):
     plan = load_plan({"scale": "proxy", "seeds": 2})
     fabricate(plan, tmp_path)
     write_csv(table_frame(plan, "table4", tmp_path / "runs"), tmp_path / "table4.csv")
@@ -95,7 +101,7 @@ def test_proxy_states_seeds_and_forbids_comparing_sizes(tmp_path):
     assert "mean nothing" not in text
 
 
-def test_tables_declared_later_appear_without_change(tmp_path, monkeypatch):
+def test_tables_declared_later_appear_without_change(fabricate, tmp_path, monkeypatch):
     shutil.copytree(EXPERIMENTS, tmp_path / "experiments")
     for name in ("table1", "table2"):
         (tmp_path / "experiments" / f"{name}.yaml").unlink()
@@ -134,6 +140,12 @@ def test_missing_table_or_run_file_is_named_and_nothing_is_left(smoke, tmp_path)
     with pytest.raises(InputError, match=rf"{run}/environment\.json: no such file"):
         build_report(plan, copy, tmp_path / "report.pdf")
     assert not list(tmp_path.glob("*.pdf")) and not list(tmp_path.glob(".*"))
+
+
+def test_table_of_other_runs_is_refused(smoke, tmp_path):
+    _, results = smoke
+    with pytest.raises(InputError, match=r"table1\.csv: holds other rows or runs than scale proxy asks for"):
+        build_report(load_plan({"scale": "proxy"}), results, tmp_path / "report.pdf")
 
 
 def test_broken_template_is_named(smoke, tmp_path):

@@ -40,7 +40,7 @@ def test_png_has_200_dpi_and_text_width(smoke, tmp_path):
 
 
 def test_figure_of_another_kind_of_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match="must be .png or .svg"):
+    with pytest.raises(InputError, match=r"must be \.png or \.svg"):
         save(None, tmp_path / "figure.jpg")
 
 
@@ -50,6 +50,17 @@ def test_images_are_chosen_by_their_objects_alone(smoke):
     chosen = chosen_images(dataset)
     rich = [index for index in range(len(dataset)) if len(dataset.entries[index].boxes) >= FEWEST_OBJECTS]
     assert len(chosen) == COLUMNS and chosen[: len(rich[:COLUMNS])] == rich[:COLUMNS]
+
+
+def test_axes_never_fill_with_ticks(smoke, tmp_path):
+    """Equal means with wide bars, as untrained runs have."""
+    plan, results = smoke
+    frames = frames_of(plan, results)
+    for frame in frames.values():
+        if frame["metric"].iloc[0] == "AP":
+            frame["mean"], frame["std"] = 40.0, 30.0
+    wide = comparison_figure(plan, frames, tmp_path / "wide.svg").read_text()
+    assert 0 < wide.count('id="xtick_') < 60
 
 
 def test_unknown_label_and_missing_history_are_named(smoke, tmp_path):

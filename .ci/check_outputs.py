@@ -1,0 +1,46 @@
+"""Every file that reproduce_all promises exists and is well-formed."""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+from mlflow import MlflowClient
+from pypdf import PdfReader
+
+from triplehead.plan.plan import load_plan
+from triplehead.tracking.store import uri
+
+COLUMNS = "exhibit,row,label,metric,mean,std,n,published,difference,scale,run_ids".split(",")
+
+
+def main() -> None:
+    plan = load_plan({"scale": "smoke"})
+    results = Path("results")
+    for name, exhibit in plan.exhibits.items():
+        frame = pd.read_csv(results / f"{name}.csv")
+        assert list(frame.columns) == COLUMNS, (name, list(frame.columns))
+        assert len(frame) == len(exhibit.rows) * len(exhibit.metrics), name
+        assert (results / f"{name}.tex").read_text().count("\\toprule") == 1, name
+    counts = pd.read_csv(results / "table4.csv")["mean"].tolist()
+    assert counts == [32_244_250, 41_704_036, 34_614_307], counts
+    for run in plan.runs:
+        scores = json.loads((results / "runs" / run / "scores.json").read_text())
+        assert 0 <= scores["AP"] <= 100, run
+    assert not list(results.rglob("*.tmp")) and not list((results / "scratch").glob("*")), "something was left over"
+
+    text = "".join(page.extract_text() for page in PdfReader("reports/report.pdf").pages)
+    for expected in ("smoke", "34,614,307", "Table 5"):
+        assert expected in text, expected
+
+    client = MlflowClient(uri(plan.config))
+    experiments = client.search_experiments()
+    runs = client.search_runs([experiment.experiment_id for experiment in experiments], max_results=5000)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    tracked = {run.data.tags.get("triplehead.run_id") for run in runs}
+    assert set(plan.runs) <= tracked, set(plan.runs) - tracked
+    print(f"{len(plan.runs)} runs, {len(plan.exhibits)} tables, report and MLflow are complete")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""What several tests of the tracking need."""
+
+import pandas
+
+from triplehead.tracking.store import open_store
+
+
+def make_records(count: int, first: int = 1) -> list[dict[str, float]]:
+    """Like engine.history's, with values that no decimal rounding keeps."""
+    return [
+        {"iteration": i, "lr": 0.01 / 3, "time": 1.7e9 + i, "loss_cls": 1 / (3 * i), "loss": 1 / i + 1 / 7}
+        for i in range(first, first + count)
+    ]
+
+
+def histories(uri: str, run_id: str) -> dict[str, list[tuple[int, float]]]:
+    """Metric -> (step, value) in the order of steps, as MLflow has them."""
+    client = open_store(uri).client
+    return {
+        key: sorted((metric.step, metric.value) for metric in client.get_metric_history(run_id, key))
+        for key in client.get_run(run_id).data.metrics
+    }
+
+
+def all_runs(uri: str) -> list:
+    return list(open_store(uri).runs(""))
+
+
+def only_run(uri: str):
+    (run,) = all_runs(uri)
+    return run
+
+
+def make_frame(plan, exhibit="table5", ap=30.25) -> pandas.DataFrame:
+    """A tidy table: the first row measured by one seed, the rest by three."""
+    cells = []
+    for index, row in enumerate(plan.exhibits[exhibit].rows):
+        for metric in plan.exhibits[exhibit].metrics:
+            mean, published = ap + index, row.published.get(metric)
+            cells.append(
+                {
+                    "exhibit": exhibit,
+                    "row": index,
+                    "label": row.label,
+                    "metric": metric,
+                    "mean": mean,
+                    "std": 0.5 if index else None,
+                    "n": 3 if index else 1,
+                    "published": published,
+                    "difference": None if published is None else mean - published,
+                    "scale": "smoke",
+                    "run_ids": ";".join(plan.run_ids(exhibit, row.label)),
+                }
+            )
+    return pandas.DataFrame(cells)

@@ -1,0 +1,61 @@
+"""A lock that a killed Snakemake left is released; a living Snakemake is not disturbed."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from triplehead.errors import InputError
+from triplehead.locking import exclusive, release_snakemake, snakemakes_in
+
+SLOW_SNAKEFILE = """
+rule slow:
+    output: "done"
+    shell: "echo started > started; sleep 60; touch {output}"
+"""
+
+
+def start_snakemake(folder):
+    (folder / "Snakefile").write_text(SLOW_SNAKEFILE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "--cores", "1"],
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (folder / "started").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.1)
+    return process
+
+
+def test_a_killed_snakemake_is_released_and_a_living_one_is_not(tmp_path):
+    process = start_snakemake(tmp_path)
+    try:
+        assert snakemakes_in(tmp_path)
+        with pytest.raises(InputError, match=r"another Snakemake \(process \d+\) is at work"):
+            release_snakemake(tmp_path)
+    finally:
+        subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)  # the whole session
+        process.wait()
+    assert any((tmp_path / ".snakemake" / "locks").iterdir())
+    release_snakemake(tmp_path)
+    assert not list((tmp_path / ".snakemake").glob("locks/*"))
+
+
+def test_nothing_to_release(tmp_path):
+    release_snakemake(tmp_path)
+
+
+def test_a_second_process_waits_for_the_first(tmp_path):
+    code = (
+        "from pathlib import Path; from triplehead.locking import exclusive\n"
+        f"with exclusive(Path({str(tmp_path)!r})): print('mine', flush=True)"
+    )
+    with exclusive(tmp_path):
+        other = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert "waiting for another process" in other.stderr.readline()
+        assert other.poll() is None
+    assert other.communicate(timeout=30)[0] == "mine\n"

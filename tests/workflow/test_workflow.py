@@ -1,0 +1,87 @@
+"""Snakemake's side: what is promised works as typed, and mistakes end before anything runs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake"))]
+
+
+@pytest.fixture
+def clone(tmp_path) -> Path:
+    """The tracked files that Snakemake reads, without results."""
+    for name in ("workflow", "experiments", "profiles", "reports"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.pdf"))
+    for name in ("Snakefile", "environment.yml"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    environment = {key: value for key, value in os.environ.items() if key != "TRIPLEHEAD_CONFIG"}
+    return subprocess.run(
+        [*SNAKEMAKE, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+def test_reproduce_all_plans_every_table_and_the_report(clone):
+    result = snakemake(clone, "-n", "--cores", "4", "reproduce_all")
+    assert result.returncode == 0, result.stderr
+    counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
+    assert (counts["train"], counts["evaluate"], counts["report"]) == ("42", "42", "1")
+
+
+def test_one_table_without_cores_plans_only_its_runs(clone):
+    result = snakemake(clone, "-n", "results/table5.csv")
+    assert result.returncode == 0, result.stderr
+    counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
+    assert (counts["train"], counts["table"]) == ("21", "1")
+    assert "report" not in counts
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("scale=huge", "scale: no scale 'huge'; allowed: mini, paper, proxy, smoke"),
+        ("sede=3", "sede: unknown key; did you mean seeds?"),
+        ("seeds=none", "seeds: input should be a valid integer, found 'none'"),
+    ],
+)
+def test_a_wrong_configuration_is_one_line_and_status_2(clone, config, message):
+    result = snakemake(clone, "-n", "--config", config)
+    assert result.returncode == 2
+    lines = [line for line in result.stderr.splitlines() if "error" in line.lower()]
+    assert len(lines) == 1 and message in lines[0]
+    assert "Traceback" not in result.stderr
+
+
+def test_a_wrong_spec_ends_before_anything_runs(clone):
+    file = clone / "experiments" / "table1.yaml"
+    file.write_text(file.read_text().replace("{k: 25}", "{k: -25}"))
+    result = snakemake(clone, "results/table5.csv")
+    assert result.returncode == 2
+    assert "table1.yaml: rows.0.spec.assigner.k: input should be greater than 0, found -25" in result.stderr
+    assert not (clone / "results").exists()
+
+
+def test_other_seeds_do_not_retrain_what_is_there(clone):
+    """The configuration is not a parameter of a run's rules: only the run's id counts."""
+    two = snakemake(clone, "-n", "results/table5.csv", "--config", "seeds=2")
+    assert "train" in two.stdout
+    rules = "".join((clone / "workflow" / "rules" / f"{name}.smk").read_text() for name in ("train",))
+    assert "params" not in rules
+
+
+@pytest.mark.slow
+def test_a_data_root_that_is_not_there_is_named(clone):
+    result = snakemake(
+        clone, "results/table5.csv", "--config", "scale=mini", "data_root=nowhere", "--cores", "2"
+    )
+    assert result.returncode != 0
+    assert "error: nowhere: no such folder" in result.stdout + result.stderr
+    assert not list(clone.glob("results/runs/*"))
