@@ -81,6 +81,17 @@ def test_a_table_of_another_scale_is_another_experiment(uri, plan, files):
     assert len({run.info.experiment_id for run in all_runs(uri)}) == 2
 
 
+def test_cells_may_be_empty_in_any_of_pandas_ways(uri, plan, files):
+    frame = make_frame(plan)
+    frame["n"] = frame["n"].astype("Int64")
+    frame["mean"] = frame["mean"].astype("Float64")
+    frame.loc[frame["row"] == 0, ["mean", "std", "n", "difference"]] = None
+    log_exhibit(uri, plan, "table5", frame, files)
+    first = all_runs(uri)[-1]
+    assert first.data.metrics == {"AP_published": 37.0}
+    assert "- AP: not measured, 37 published" in first.data.tags["mlflow.note.content"]
+
+
 def test_a_store_that_fails_is_a_warning(tmp_path, plan, files, capsys):
     log_exhibit(f"sqlite:///{tmp_path}/none.db", plan, "table5", make_frame(plan), files)
     assert capsys.readouterr().err.startswith("warning: MLflow (sqlite:///")

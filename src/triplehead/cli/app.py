@@ -1,5 +1,6 @@
 """Commands, and how an error becomes one line and an exit status."""
 
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -46,6 +47,8 @@ def main() -> None:
     """Run a command; InputError exits with 2, as do mistakes in the command line."""
     from triplehead.cli import inspect, work  # noqa: F401  registers the commands
 
+    # As an exception, so that what is half done is put away and MLflow learns of it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except InputError as error:

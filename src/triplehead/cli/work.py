@@ -1,5 +1,6 @@
 """Commands that make files: what the Snakemake rules call."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,7 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
             accelerator=plan.scale.accelerator,
             num_workers=plan.scale.num_workers,
         )
+        tracker.log_environment(json.loads((out / "environment.json").read_text()))
 
 
 @app.command()
@@ -125,8 +127,9 @@ def track_init(config: ConfigOption = None) -> None:
     """Create the MLflow store before anything logs, and close runs whose process is gone."""
     from triplehead.tracking import rebuild, store
 
-    address = store.uri(plan_from(config).config)
-    store.create(address)
+    plan = plan_from(config)
+    address = store.uri(plan.config)
+    store.create(address, plan)
     rebuild.sweep(address)
 
 

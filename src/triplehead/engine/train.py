@@ -96,6 +96,7 @@ def train(
                     history=history.state(),
                 )
                 tracker.log_history(history.records)
+    tracker.log_history(history.records)  # again: a kill may have come between the last state and its logging
     if stop == schedule.iterations:
         _write_run(spec, out, detector, history, data_digest)
 

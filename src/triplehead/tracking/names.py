@@ -39,7 +39,9 @@ def exhibit_experiment(key: str, exhibit: Exhibit, scale: str) -> Experiment:
             *exhibit.notes,
         ]
     )
-    return Experiment(f"{exhibit_title(key)} · {exhibit.title} ({scale})", f"{key}-{scale}", note)
+    return Experiment(
+        f"{exhibit_title(key)} · {exhibit.title} ({scale})", f"{key}-{scale}".replace(" ", "-"), note
+    )
 
 
 def exhibit_title(key: str) -> str:
@@ -50,7 +52,7 @@ def exhibit_title(key: str) -> str:
 
 def exhibit_scale(plan: Plan, key: str) -> str:
     """Parameters are counted on the paper's architecture whatever the scale."""
-    return "paper" if plan.exhibits[key].kind == "parameters" else plan.config.scale
+    return "paper architecture" if plan.exhibits[key].kind == "parameters" else plan.config.scale
 
 
 def planned_experiments(plan: Plan) -> list[Experiment]:

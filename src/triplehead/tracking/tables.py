@@ -106,4 +106,6 @@ def _outdated(run: "Run", metrics: dict[str, float], params: dict[str, str]) -> 
 
 
 def _empty(value: Any) -> bool:
-    return value is None or value != value or value == ""
+    import pandas
+
+    return bool(pandas.isna(value)) or value == ""
