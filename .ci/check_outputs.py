@@ -11,7 +11,7 @@ from pypdf import PdfReader
 from triplehead.plan.plan import load_plan
 from triplehead.tracking.store import uri
 
-COLUMNS = "exhibit,row,label,metric,mean,std,n,published,difference,scale,run_ids".split(",")
+COLUMNS = ["exhibit", "row", "label", "metric", "mean", "std", "n", "published", "difference", "scale", "run_ids"]
 
 
 def main() -> None:

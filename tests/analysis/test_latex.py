@@ -36,11 +36,7 @@ def width(line):
 def test_environments_balance_and_every_row_fills_the_columns(scale, exhibit):
     plan = load_plan({"scale": scale})
     tex = table_tex(plan, exhibit, frame_of(plan, exhibit))
-    assert (
-        re.findall(r"\\begin\{(\w+)\}", tex)
-        == re.findall(r"\\end\{(\w+)\}", tex)[::-1]
-        == ["table", "tabular"]
-    )
+    assert re.findall(r"\\begin\{(\w+)\}", tex) == re.findall(r"\\end\{(\w+)\}", tex)[::-1] == ["table", "tabular"]
     assert tex.count("{") - tex.count(r"\{") == tex.count("}") - tex.count(r"\}")
     columns, lines = body_rows(tex)
     assert {width(line) for line in lines} == {columns}

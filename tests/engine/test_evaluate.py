@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from tests.helpers import changed
 
 from triplehead.engine.coco_scores import coco_scores
 from triplehead.engine.evaluate import coco_results, evaluate
@@ -12,8 +13,6 @@ from triplehead.engine.train import train
 from triplehead.errors import InputError
 from triplehead.plan.options import Evaluation
 from triplehead.tracking.run import Tracker
-
-from tests.helpers import changed
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +63,7 @@ def test_perfect_detections_score_100_and_none_score_0(tmp_path):
     annotations = {
         "images": [{"id": 1, "width": 64, "height": 64, "file_name": "a.png"}],
         "categories": [{"id": 5, "name": "five"}],
-        "annotations": [
-            {"id": 1, "image_id": 1, "category_id": 5, "bbox": [4, 4, 30, 40], "area": 1200, "iscrowd": 0}
-        ],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 5, "bbox": [4, 4, 30, 40], "area": 1200, "iscrowd": 0}],
     }
     path = tmp_path / "instances.json"
     path.write_text(json.dumps(annotations))

@@ -65,7 +65,9 @@ def test_the_layer_that_holds_the_mistake_is_named():
     with pytest.raises(InputError, match=r"^table\.yaml: rows\.2\.spec\.lr: .*greater than 0"):
         validate(Schedule, [base, row])
     with pytest.raises(InputError, match=r"^scale\.yaml: warm: unknown key"):
-        validate(Schedule, [Layer(Path("scale.yaml"), "", {"iterations": 5, "warm": 1}), Layer(Path("b"), "", {"lr": 1.0})])
+        validate(
+            Schedule, [Layer(Path("scale.yaml"), "", {"iterations": 5, "warm": 1}), Layer(Path("b"), "", {"lr": 1.0})]
+        )
 
 
 def test_merge_is_deep_and_leaves_its_layers_alone():

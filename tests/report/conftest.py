@@ -25,11 +25,7 @@ def write_results(plan: Plan, results: Path, data_root: Path | None = None, poin
     """Write data, runs and tables of scores in the formats that a finished plan leaves."""
     generator = np.random.default_rng(0)
     for data_id, spec in plan.data.items():
-        few = (
-            spec.data.model_copy(update={"train": 4, "val": 8})
-            if isinstance(spec.data, Scenes)
-            else spec.data
-        )
+        few = spec.data.model_copy(update={"train": 4, "val": 8}) if isinstance(spec.data, Scenes) else spec.data
         prepare(few, data_root, results / "data" / data_id)
     for run in plan.runs.values():
         _run(results / "runs" / run.id, results / "data" / run.spec.data_id, run.spec, generator, points)
@@ -52,9 +48,7 @@ def _run(folder: Path, data: Path, spec, generator: np.random.Generator, points:
         for entry in truth
     ]
     (folder / "detections.json.gz").write_bytes(gzip.compress(json.dumps(found).encode(), mtime=0))
-    scores = {
-        name: 40 + float(generator.normal(0, 2)) for name in ("AP", "AP50", "AP75", "APS", "APM", "APL")
-    }
+    scores = {name: 40 + float(generator.normal(0, 2)) for name in ("AP", "AP50", "AP75", "APS", "APM", "APL")}
     (folder / "scores.json").write_text(json.dumps(scores | {"images": 6, "detections": len(found)}))
     (folder / "environment.json").write_text(json.dumps(ENVIRONMENT))
     (folder / "spec.json").write_text(spec.model_dump_json())
@@ -62,9 +56,7 @@ def _run(folder: Path, data: Path, spec, generator: np.random.Generator, points:
     lines = [",".join(["iteration", "lr", *names, "loss"])]
     for step in range(1, points + 1):
         values = [1.5 * float(np.exp(-2 * step / points) + generator.random() / 5) for _ in names]
-        lines.append(
-            ",".join(map(repr, [step * spec.schedule.iterations // points, 0.003, *values, sum(values)]))
-        )
+        lines.append(",".join(map(repr, [step * spec.schedule.iterations // points, 0.003, *values, sum(values)])))
     (folder / "history.csv").write_text("\n".join(lines) + "\n")
 
 

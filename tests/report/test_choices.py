@@ -17,9 +17,7 @@ def test_every_choice_is_a_setting(choice):
 
 def test_paper_scale_departs_nowhere_and_proxy_does():
     assert departures(load_plan({"scale": "paper", "data_root": "anywhere"})) == []
-    found = {
-        line["setting"]: (line["paper"], line["here"]) for line in departures(load_plan({"scale": "proxy"}))
-    }
+    found = {line["setting"]: (line["paper"], line["here"]) for line in departures(load_plan({"scale": "proxy"}))}
     assert found["assigner.k_share"] == ("1", "0.2")
     assert found["head.norm"] == ("group", "batch")
     assert found["data"][0] == "COCO 2017, 80 classes" and "digit scenes" in found["data"][1]
@@ -27,7 +25,5 @@ def test_paper_scale_departs_nowhere_and_proxy_does():
 
 
 def test_real_images_of_the_user_are_not_called_coco():
-    found = {
-        line["setting"]: line for line in departures(load_plan({"scale": "mini", "data_root": "anywhere"}))
-    }
+    found = {line["setting"]: line for line in departures(load_plan({"scale": "mini", "data_root": "anywhere"}))}
     assert found["data"]["here"].startswith("the user's images")

@@ -160,9 +160,7 @@ def test_a_training_that_began_anew_with_other_values_replaces_the_old_curve(uri
         tracker.log_history(changed)
     run = only_run(uri)
     assert run.info.run_id != old
-    assert histories(uri, run.info.run_id)["loss"] == [
-        (record["iteration"], record["loss"]) for record in changed
-    ]
+    assert histories(uri, run.info.run_id)["loss"] == [(record["iteration"], record["loss"]) for record in changed]
     assert run.info.status == "FINISHED"
     assert run.data.tags["triplehead.pid"] == str(os.getpid())
 
@@ -218,9 +216,7 @@ def test_a_server_that_is_down_is_one_warning_within_seconds(spec, users, capsys
     assert "secret" not in lines[0]
 
 
-def test_a_store_that_fails_in_the_middle_ends_tracking_and_nothing_else(
-    uri, spec, users, capsys, monkeypatch
-):
+def test_a_store_that_fails_in_the_middle_ends_tracking_and_nothing_else(uri, spec, users, capsys, monkeypatch):
     def broken(self, records):
         raise OSError("database is locked")
 

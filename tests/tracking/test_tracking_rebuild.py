@@ -60,11 +60,7 @@ def view(uri):
             run.info.status,
             {key: value for key, value in histories(uri, run.info.run_id).items() if key not in LIVE_ONLY},
             run.data.params,
-            {
-                k: v
-                for k, v in run.data.tags.items()
-                if k not in LIVE_ONLY and not k.startswith("mlflow.source.git")
-            },
+            {k: v for k, v in run.data.tags.items() if k not in LIVE_ONLY and not k.startswith("mlflow.source.git")},
             sorted(file.path for file in client.list_artifacts(run.info.run_id)),
         )
         for run in all_runs(uri)
@@ -129,6 +125,4 @@ def test_a_history_comes_back_exactly_in_order_of_time(results):
     records = read_history(file)
     times = [record.pop("time") for record in records]
     assert times == sorted(set(times))
-    assert records == [
-        {key: value for key, value in row.items() if key != "time"} for row in make_records(30)
-    ]
+    assert records == [{key: value for key, value in row.items() if key != "time"} for row in make_records(30)]

@@ -14,9 +14,7 @@ def test_without_a_setting_the_store_lies_below_results(tmp_path, monkeypatch):
     assert store.uri(Config()) == f"sqlite:///{tmp_path}/results/mlflow.db"
 
 
-@pytest.mark.parametrize(
-    "text", ["http://tracker:5000", "sqlite:////srv/mlflow.db", "postgresql+psycopg2://u:p@h/db"]
-)
+@pytest.mark.parametrize("text", ["http://tracker:5000", "sqlite:////srv/mlflow.db", "postgresql+psycopg2://u:p@h/db"])
 def test_a_store_that_mlflow_can_open_is_taken_as_it_is(text):
     assert store.uri(Config(tracking_uri=text)) == text
 
@@ -83,9 +81,7 @@ def test_a_server_that_is_down_is_named_without_the_password():
 
 
 def test_importing_the_package_does_not_import_mlflow():
-    modules = ", ".join(
-        f"triplehead.tracking.{name}" for name in ("store", "run", "runlog", "tables", "rebuild")
-    )
+    modules = ", ".join(f"triplehead.tracking.{name}" for name in ("store", "run", "runlog", "tables", "rebuild"))
     code = f"import sys, {modules}; print([m for m in ('mlflow', 'pandas', 'torch') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 

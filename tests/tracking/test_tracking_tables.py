@@ -27,9 +27,7 @@ def test_rows_stand_in_the_papers_order_with_measured_beside_published(uri, plan
     log_exhibit(uri, plan, "table5", make_frame(plan), files)
     latest_first = all_runs(uri)[::-1]
     labels = [row.label for row in plan.exhibits["table5"].rows]
-    assert [run.info.run_name for run in latest_first] == [
-        f"{i} {label}" for i, label in enumerate(labels, 1)
-    ]
+    assert [run.info.run_name for run in latest_first] == [f"{i} {label}" for i, label in enumerate(labels, 1)]
     assert all(run.info.status == "FINISHED" for run in latest_first)
     jla = latest_first[labels.index("JLA")]
     assert jla.data.metrics["AP"] == 32.25

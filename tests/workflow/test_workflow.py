@@ -79,9 +79,7 @@ def test_other_seeds_do_not_retrain_what_is_there(clone):
 
 @pytest.mark.slow
 def test_a_data_root_that_is_not_there_is_named(clone):
-    result = snakemake(
-        clone, "results/table5.csv", "--config", "scale=mini", "data_root=nowhere", "--cores", "2"
-    )
+    result = snakemake(clone, "results/table5.csv", "--config", "scale=mini", "data_root=nowhere", "--cores", "2")
     assert result.returncode != 0
     assert "error: nowhere: no such folder" in result.stdout + result.stderr
     assert not list(clone.glob("results/runs/*"))

@@ -76,14 +76,10 @@ def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame) -> TableLayout:
         cells = tuple(_cell(frame, index, metric, best) for metric in table.metrics)
         values = tuple(_left_value(plan, exhibit, row, column) for column in left)
         lines.append(Line(row.label, row.group, values, cells, marks.get(row.label)))
-    notes = [(marks[row.label], row.note) for row in table.rows if row.note] + [
-        ("", note) for note in table.notes
-    ]
+    notes = [(marks[row.label], row.note) for row in table.rows if row.note] + [("", note) for note in table.notes]
     if IN_FORCE in left:
         share = next(iter(_shares(plan, exhibit)))
-        notes.append(
-            ("", f"{IN_FORCE}: the paper's K times {share:g}, the same share of an object's points.")
-        )
+        notes.append(("", f"{IN_FORCE}: the paper's K times {share:g}, the same share of an object's points."))
     return TableLayout(
         exhibit, table.title, table.kind, table.transposed, left, table.metrics, tuple(lines),
         caption(plan, exhibit, frame), tuple(notes),
@@ -95,9 +91,7 @@ def caption(plan: Plan, exhibit: str, frame: pd.DataFrame) -> tuple[str, ...]:
     table = plan.exhibits[exhibit]
     first = f"{table.title} (section {table.section} of the paper)."
     if table.kind == "parameters":
-        counted = (
-            "Measured: counted exactly on the paper's own architecture, whatever the scale of this report."
-        )
+        counted = "Measured: counted exactly on the paper's own architecture, whatever the scale of this report."
         return (first, "Paper: as published.", counted)
     if not frame["n"].any():
         return (first, "Paper: as published.", "Measured: nothing yet; empty cells were not measured.")
@@ -109,9 +103,7 @@ def caption(plan: Plan, exhibit: str, frame: pd.DataFrame) -> tuple[str, ...]:
     if table.kind == "scores":
         sentences.append("All scores in %.")
     if plan.config.scale in MEANINGLESS:
-        sentences.append(
-            "At this scale the measured scores mean nothing: they show only that everything runs."
-        )
+        sentences.append("At this scale the measured scores mean nothing: they show only that everything runs.")
         sentences.append("Bold: the paper's highest value of a column.")
     else:
         if plan.config.scale != "paper":
@@ -185,9 +177,7 @@ def _left_value(plan: Plan, exhibit: str, row: Row, column: str) -> Left:
 
 def _cell(frame: pd.DataFrame, index: int, metric: str, best: dict[tuple[str, str], str]) -> Cell:
     record = frame[(frame["row"] == index) & (frame["metric"] == metric)].iloc[0]
-    published, mean, std = (
-        None if pd.isna(record[name]) else record[name] for name in ("published", "mean", "std")
-    )
+    published, mean, std = (None if pd.isna(record[name]) else record[name] for name in ("published", "mean", "std"))
     return Cell(
         published, mean, std, int(record["n"]),
         best_published=published is not None and number(published) == best.get((metric, "published")),

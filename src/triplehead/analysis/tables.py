@@ -34,9 +34,7 @@ def table_frame(plan: Plan, exhibit: str, runs: Path) -> pd.DataFrame:
     kind = plan.exhibits[exhibit].kind
     if kind not in TABLES:
         raise InputError(exhibit, f"is a {kind}, not a table")
-    measure = {"scores": _scores, "parameters": _parameters, "speed": _not_measured}[kind](
-        plan, exhibit, runs
-    )
+    measure = {"scores": _scores, "parameters": _parameters, "speed": _not_measured}[kind](plan, exhibit, runs)
     records = []
     for index, row in enumerate(plan.exhibits[exhibit].rows):
         for metric in plan.exhibits[exhibit].metrics:
@@ -63,9 +61,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 def read_csv(path: Path) -> pd.DataFrame:
     """A table written by `write_csv`. Raises InputError if the file is missing or is no such table."""
     try:
-        frame = pd.read_csv(
-            io.StringIO(path.read_text(encoding="utf-8")), dtype={"scale": str, "run_ids": str}
-        )
+        frame = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), dtype={"scale": str, "run_ids": str})
     except FileNotFoundError:
         raise InputError(path, "no such table; make it first") from None
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
@@ -116,9 +112,7 @@ def _scores(plan: Plan, exhibit: str, runs: Path) -> list[dict[str, dict]]:
     ]
 
 
-def _over_seeds(
-    specs: tuple[RunSpec, ...], metrics: tuple[str, ...], runs: Path, scale: str
-) -> dict[str, dict]:
+def _over_seeds(specs: tuple[RunSpec, ...], metrics: tuple[str, ...], runs: Path, scale: str) -> dict[str, dict]:
     scores = [read_scores(runs / spec.id / "scores.json", metrics) for spec in specs]
     measured = {}
     for metric in metrics:

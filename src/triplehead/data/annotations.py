@@ -89,9 +89,7 @@ def read(path: Path) -> Instances:
         boxes.append((x1, y1, x2, y2))
         labels.append(label_of[category_id])
     if num_degenerate:
-        log.warning(
-            "%s: %d boxes without an area inside their image are not trained on", path, num_degenerate
-        )
+        log.warning("%s: %d boxes without an area inside their image are not trained on", path, num_degenerate)
     images = tuple(
         ImageEntry(
             image_id,

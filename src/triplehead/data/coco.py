@@ -69,9 +69,7 @@ class CocoDataset:
         image = decode(path)
         if image.shape[1:] != (entry.height, entry.width):
             found = f"{image.shape[2]}x{image.shape[1]}"
-            raise InputError(
-                path, f"is {found} pixels, but {self.annotations} says {entry.width}x{entry.height}"
-            )
+            raise InputError(path, f"is {found} pixels, but {self.annotations} says {entry.width}x{entry.height}")
         if self._cache is not None:
             self._cache[index] = image
         return image
@@ -98,7 +96,5 @@ class CocoDataset:
                 missing.append(name)
         if missing:
             others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            raise InputError(
-                self.images / missing[0], f"no such file{others}, but {self.annotations} lists it"
-            )
+            raise InputError(self.images / missing[0], f"no such file{others}, but {self.annotations} lists it")
         return found

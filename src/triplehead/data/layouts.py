@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 # With a gap, as COCO's have, so that nobody takes an id for a label.
 COCO_CATEGORY_IDS = (1, 2, 3, 4, 6, 7, 8, 9, 10, 11)
-COCO_PATHS = {
-    split: (f"{split}2017", f"annotations/instances_{split}2017.json") for split in ("train", "val")
-}
+COCO_PATHS = {split: (f"{split}2017", f"annotations/instances_{split}2017.json") for split in ("train", "val")}
 _FIRST_IMAGE_ID = {"train": 1, "val": 500_001}
 
 

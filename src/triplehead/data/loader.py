@@ -54,9 +54,7 @@ def train_loader(
     return _in_order(batches, range(start, stop), num_workers)
 
 
-def eval_loader(
-    dataset: CocoDataset, transform: Transform, batch_size: int, num_workers: int = 0
-) -> Iterator[Batch]:
+def eval_loader(dataset: CocoDataset, transform: Transform, batch_size: int, num_workers: int = 0) -> Iterator[Batch]:
     """All images once, in the file's order; the last batch may be smaller."""
     batches = _EvalBatches(dataset, transform, batch_size)
     return _in_order(batches, range(-(-len(dataset) // batch_size)), num_workers)

@@ -100,8 +100,7 @@ def _complete_scenes(data: Scenes, folder: Path) -> dict[str, Any] | None:
 
 def _scene_places(folder: Path) -> Places:
     return {
-        split: (folder / images, folder / annotations)
-        for split, (images, annotations) in layouts.COCO_PATHS.items()
+        split: (folder / images, folder / annotations) for split, (images, annotations) in layouts.COCO_PATHS.items()
     }
 
 

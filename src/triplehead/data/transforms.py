@@ -15,9 +15,7 @@ def scaled_size(height: int, width: int, short: int, long: int) -> tuple[int, in
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
 
-def resize(
-    image: torch.Tensor, boxes: torch.Tensor, short: int, long: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def resize(image: torch.Tensor, boxes: torch.Tensor, short: int, long: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Scale an image [3, H, W] and its boxes [M, 4] by `scaled_size` (bilinear, antialiased)."""
     before = tuple(image.shape[-2:])
     after = scaled_size(*before, short, long)

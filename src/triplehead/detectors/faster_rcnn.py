@@ -23,9 +23,7 @@ class _Named(nn.Module):
 class FasterRCNNDetector(nn.Module):
     """Labels count from 0 outside and from 1 inside, where 0 is background; images come resized."""
 
-    def __init__(
-        self, backbone: nn.Module, num_classes: int, mean: tuple[float, ...], std: tuple[float, ...]
-    ):
+    def __init__(self, backbone: nn.Module, num_classes: int, mean: tuple[float, ...], std: tuple[float, ...]):
         super().__init__()
         strides = backbone.strides
         pooled = [str(level) for level, stride in enumerate(strides) if stride <= 32]

@@ -66,9 +66,7 @@ def dense_losses(
             target_quality = paired_iou(judged.detach(), gt_boxes)
         else:
             target_quality = target_centerness
-        entropy = binary_cross_entropy_with_logits(
-            predictions.quality[image, sample], target_quality, reduction="sum"
-        )
+        entropy = binary_cross_entropy_with_logits(predictions.quality[image, sample], target_quality, reduction="sum")
         losses["quality"] = options.quality_weight * entropy / num_positive
     return losses
 

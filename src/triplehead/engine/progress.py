@@ -16,7 +16,12 @@ class TrainingProgress:
         self.on_terminal = console.is_terminal
         text = TextColumn("{task.fields[text]}")
         self.bar = Progress(
-            MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), text, console=console, disable=not self.on_terminal
+            MofNCompleteColumn(),
+            BarColumn(),
+            TimeRemainingColumn(),
+            text,
+            console=console,
+            disable=not self.on_terminal,
         )
         self.task = self.bar.add_task("train", total=iterations, completed=start, text="")
 

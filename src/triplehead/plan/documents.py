@@ -14,7 +14,6 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from triplehead.errors import InputError
 
-
 Model = TypeVar("Model")
 
 
@@ -133,13 +132,11 @@ def _document_path(loc: tuple, values: Any) -> list:
     """Drop what pydantic adds to a location (union tags), keep what stands in the document."""
     path = []
     for index, part in enumerate(loc):
-        if isinstance(values, dict) and part in values:
+        if (isinstance(values, dict) and part in values) or (
+            isinstance(values, list) and isinstance(part, int) and part < len(values)
+        ):
             values = values[part]
-        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
-            values = values[part]
-        elif index < len(loc) - 1:
-            continue
-        elif isinstance(values, dict) and values.get("name", values.get("source")) == part:
+        elif index < len(loc) - 1 or (isinstance(values, dict) and values.get("name", values.get("source")) == part):
             continue
         path.append(part)
     return path
@@ -147,9 +144,9 @@ def _document_path(loc: tuple, values: Any) -> list:
 
 def _holds(values: Any, path: list) -> bool:
     for part in path:
-        if isinstance(values, dict) and part in values:
-            values = values[part]
-        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+        if (isinstance(values, dict) and part in values) or (
+            isinstance(values, list) and isinstance(part, int) and part < len(values)
+        ):
             values = values[part]
         else:
             return False

@@ -35,9 +35,7 @@ def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE
     with tempfile.TemporaryDirectory(prefix="triplehead-report-") as name:
         folder = Path(name)
         content["figures"] = _figures(plan, results, frames, folder)
-        (folder / "report.json").write_text(
-            json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8"
-        )
+        (folder / "report.json").write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
         source = folder / "report.typ"
         source.write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
         try:

@@ -98,9 +98,7 @@ def departures(plan: Plan) -> list[dict[str, str]]:
 
 def _settings(spec: RunSpec) -> dict[str, Any]:
     """What can change a run's scores, as dotted keys; data and backbone in a phrase each."""
-    values = spec.model_dump(
-        mode="json", exclude={"format", "scale", "dataset", "seed", "threads", "num_classes"}
-    )
+    values = spec.model_dump(mode="json", exclude={"format", "scale", "dataset", "seed", "threads", "num_classes"})
     values["schedule"].pop("checkpoint_every")
     values["evaluation"].pop("batch_size")
     detector = values.pop("detector")
@@ -126,11 +124,7 @@ def _backbone(spec: RunSpec) -> str:
     if isinstance(backbone, ResNet):
         return f"ResNet-{backbone.depth}, FPN P3–P7 of {backbone.channels} channels"
     widths = ", ".join(map(str, backbone.widths))
-    trained = (
-        f"; pretrained for {backbone.pretrain.iterations} iterations on object crops"
-        if backbone.pretrain
-        else ""
-    )
+    trained = f"; pretrained for {backbone.pretrain.iterations} iterations on object crops" if backbone.pretrain else ""
     return f"three stages of widths {widths}, FPN of three levels of {backbone.channels} channels{trained}"
 
 

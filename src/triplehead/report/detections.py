@@ -38,10 +38,7 @@ def detections_figure(
     if unknown := [label for label in labels if (exhibit, label) not in plan.specs]:
         raise InputError(exhibit, f"no run has the label {unknown[0]!r}")
     specs = {label: plan.specs[exhibit, label][0] for label in labels}
-    found = {
-        label: read_detections(results / "runs" / spec.id / "detections.json.gz")
-        for label, spec in specs.items()
-    }
+    found = {label: read_detections(results / "runs" / spec.id / "detections.json.gz") for label, spec in specs.items()}
     dataset = open_split(results / "data" / next(iter(specs.values())).data_id, "val")
     names, items = dict(dataset.categories), [dataset[index] for index in chosen_images(dataset)]
     ratio = max(height / width for height, width in (target["size"] for _, target in items))

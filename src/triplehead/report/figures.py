@@ -74,9 +74,7 @@ def comparison_figure(plan: Plan, frames: dict[str, pd.DataFrame], out: Path, me
     heights = [len(frame) + 1.6 for frame in frames.values()]
     with style():
         figure = Figure(figsize=(WIDTH, 0.6 + 0.18 * sum(heights)), layout="constrained")
-        grid = figure.subplots(
-            len(frames), 2, squeeze=False, sharey="row", gridspec_kw={"height_ratios": heights}
-        )
+        grid = figure.subplots(len(frames), 2, squeeze=False, sharey="row", gridspec_kw={"height_ratios": heights})
         for (name, frame), (left, right) in zip(frames.items(), grid, strict=True):
             places = range(len(frame))
             left.plot(frame["published"], places, "o", color=PAPER, markersize=4.5)

@@ -39,9 +39,7 @@ def exhibit_experiment(key: str, exhibit: Exhibit, scale: str) -> Experiment:
             *exhibit.notes,
         ]
     )
-    return Experiment(
-        f"{exhibit_title(key)} · {exhibit.title} ({scale})", f"{key}-{scale}".replace(" ", "-"), note
-    )
+    return Experiment(f"{exhibit_title(key)} · {exhibit.title} ({scale})", f"{key}-{scale}".replace(" ", "-"), note)
 
 
 def exhibit_title(key: str) -> str:

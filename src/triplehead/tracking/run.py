@@ -34,9 +34,7 @@ class Tracker:
             attempt(self.uri, self._open)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         stopped = kind is not None and not issubclass(kind, Exception)
         if kind is SystemExit and error.code in (None, 0):
             kind, stopped = None, False

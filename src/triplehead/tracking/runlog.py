@@ -42,9 +42,7 @@ def put(
     from mlflow.entities import Metric, Param, RunTag
 
     at, known = now(), run.data
-    numbers = {
-        key: float(value) for key, value in metrics.items() if value is not None and not math.isnan(value)
-    }
+    numbers = {key: float(value) for key, value in metrics.items() if value is not None and not math.isnan(value)}
     batches = (
         [Metric(key, value, at, step) for key, value in numbers.items() if known.metrics.get(key) != value],
         [Param(key, value) for key, value in params.items() if key not in known.params],
@@ -94,9 +92,7 @@ class RunLog:
             self.store.client.delete_run(old)
         last = max(self.logged, default=-1)
         for chunk in _chunks([record for record in records if record["iteration"] > last]):
-            self.store.client.log_batch(
-                self.id, metrics=[metric for record in chunk for metric in _metrics(record)]
-            )
+            self.store.client.log_batch(self.id, metrics=[metric for record in chunk for metric in _metrics(record)])
             self.logged |= {record["iteration"]: record[MARK] for record in chunk}
 
     def scores(self, scores: dict[str, float | None], files: list[Path]) -> None:
@@ -121,11 +117,7 @@ class RunLog:
 
 
 def _same(logged: float | None, value: float) -> bool:
-    return (
-        logged is None
-        or math.isclose(logged, value, rel_tol=1e-6)
-        or (math.isnan(logged) and math.isnan(value))
-    )
+    return logged is None or math.isclose(logged, value, rel_tol=1e-6) or (math.isnan(logged) and math.isnan(value))
 
 
 def _metrics(record: dict[str, float]) -> Iterator[Any]:

@@ -82,13 +82,9 @@ class Store:
 
         found = self.client.get_experiment_by_name(experiment.name)
         if found is None:
-            folder = (
-                None if self.artifacts is None else (self.artifacts / experiment.folder).absolute().as_uri()
-            )
+            folder = None if self.artifacts is None else (self.artifacts / experiment.folder).absolute().as_uri()
             try:
-                return self.client.create_experiment(
-                    experiment.name, folder, {"mlflow.note.content": experiment.note}
-                )
+                return self.client.create_experiment(experiment.name, folder, {"mlflow.note.content": experiment.note})
             except MlflowException:
                 found = self.client.get_experiment_by_name(experiment.name)
                 if found is None:
@@ -102,9 +98,7 @@ class Store:
         ids = [experiment] if experiment else [found.experiment_id for found in self._experiments()]
         token = None
         while ids:
-            page = self.client.search_runs(
-                ids, query, order_by=["attributes.start_time ASC"], page_token=token
-            )
+            page = self.client.search_runs(ids, query, order_by=["attributes.start_time ASC"], page_token=token)
             yield from page
             token = page.token
             if not token:

@@ -25,9 +25,7 @@ def log_exhibit(uri: str, plan: Plan, exhibit: str, frame: "pandas.DataFrame", f
     attempt(uri, lambda: write_exhibit(open_store(uri), plan, exhibit, frame, files))
 
 
-def write_exhibit(
-    store: Store, plan: Plan, exhibit: str, frame: "pandas.DataFrame", files: list[Path]
-) -> None:
+def write_exhibit(store: Store, plan: Plan, exhibit: str, frame: "pandas.DataFrame", files: list[Path]) -> None:
     """`log_exhibit` that raises what MLflow raises."""
     declared = plan.exhibits[exhibit]
     scale = str(frame["scale"].iloc[0]) if len(frame) else exhibit_scale(plan, exhibit)
@@ -66,17 +64,13 @@ def row_metrics(cells: "pandas.DataFrame") -> dict[str, float]:
     for cell in cells.to_dict("records"):
         name = cell["metric"]
         parts = {"": "mean", "_std": "std", "_published": "published", "_difference": "difference"}
-        metrics |= {
-            name + suffix: float(cell[part]) for suffix, part in parts.items() if not _empty(cell[part])
-        }
+        metrics |= {name + suffix: float(cell[part]) for suffix, part in parts.items() if not _empty(cell[part])}
         if not _empty(cell["n"]):
             metrics["n"] = max(metrics.get("n", 0.0), float(cell["n"]))
     return metrics
 
 
-def row_tags(
-    exhibit: str, index: int, scale: str, cells: "pandas.DataFrame", row: Row | None
-) -> dict[str, str]:
+def row_tags(exhibit: str, index: int, scale: str, cells: "pandas.DataFrame", row: Row | None) -> dict[str, str]:
     run_ids = cells["run_ids"].iloc[0]
     lines = [_sentence(cell) for cell in cells.to_dict("records")]
     return {

@@ -111,9 +111,7 @@ def jla_image(losses: dict[tuple[int, int], float], num_points: int, options, pr
                 matched[n] = decision
     positives = {}
     for m in {m for m, _ in losses}:
-        of_box = sorted((loss, n) for (k, n), loss in losses.items() if k == m)[
-            : round(options.k * options.k_share)
-        ]
+        of_box = sorted((loss, n) for (k, n), loss in losses.items() if k == m)[: round(options.k * options.k_share)]
         is_positive = positives_sklearn([loss for loss, _ in of_box], options.boundary)
         for (loss, n), yes in zip(of_box, is_positive, strict=True):
             if yes:

@@ -100,11 +100,7 @@ def test_random_claims_equal_the_loop(theta, late, fallback):
     points, decision = resolve(point, gt, losses, theta, late, fallback)
     assert points.tolist() == claimed.any(dim=0).nonzero().flatten().tolist()
     for n, found in zip(points.tolist(), decision.tolist(), strict=True):
-        claims = [
-            (loss, m)
-            for loss, m, k in zip(losses.tolist(), gt.tolist(), point.tolist(), strict=True)
-            if k == n
-        ]
+        claims = [(loss, m) for loss, m, k in zip(losses.tolist(), gt.tolist(), point.tolist(), strict=True) if k == n]
         assert found == decide(claims, theta, late, fallback)
     undecided = (decision < 0).sum()
     assert (undecided > 10) == (not late and theta > 0.5 and fallback != "max_weight")

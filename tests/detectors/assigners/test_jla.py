@@ -113,9 +113,7 @@ def test_largest_weight_is_the_smallest_loss(resolve):
     predictions, points, targets = make_case(1)
     fallback = JLA(theta=0.8, fallback="max_weight", resolve=resolve)
     ours = JLAAssigner(fallback)(predictions, points, targets, EARLY)
-    assert torch.equal(
-        ours, JLAAssigner(JLA(theta=0.0, resolve=resolve))(predictions, points, targets, EARLY)
-    )
+    assert torch.equal(ours, JLAAssigner(JLA(theta=0.0, resolve=resolve))(predictions, points, targets, EARLY))
 
 
 @pytest.mark.parametrize("resolve", ["after", "before"])
@@ -127,8 +125,7 @@ def test_order_of_boxes_and_images_does_not_matter(resolve):
     g = torch.Generator().manual_seed(0)
     orders = [torch.randperm(len(target["boxes"]), generator=g) for target in targets]
     shuffled = [
-        {key: value[order] for key, value in target.items()}
-        for target, order in zip(targets, orders, strict=True)
+        {key: value[order] for key, value in target.items()} for target, order in zip(targets, orders, strict=True)
     ]
     again = assigner(predictions, points, shuffled, EARLY)
     for b, order in enumerate(orders):
@@ -167,9 +164,7 @@ def test_positives_lie_inside_their_box_and_number_at_most_k():
 @pytest.mark.parametrize("resolve", ["after", "before"])
 def test_images_without_boxes(boxes_per_image, resolve):
     points, targets = make_grid(), make_targets(0, boxes_per_image)
-    matched_gt = JLAAssigner(JLA(resolve=resolve))(
-        make_predictions(points, targets, 0), points, targets, EARLY
-    )
+    matched_gt = JLAAssigner(JLA(resolve=resolve))(make_predictions(points, targets, 0), points, targets, EARLY)
     for b, count in enumerate(boxes_per_image):
         assert (matched_gt[b] >= 0).any() == (count > 0)
         if not count:
@@ -180,9 +175,7 @@ def test_images_without_boxes(boxes_per_image, resolve):
 def test_box_without_a_point_inside(resolve):
     points = make_grid()
     targets = [{"boxes": torch.tensor([[20.1, 20.1, 20.9, 20.9]]), "labels": torch.tensor([0])}]
-    matched_gt = JLAAssigner(JLA(resolve=resolve))(
-        make_predictions(points, targets, 0), points, targets, EARLY
-    )
+    matched_gt = JLAAssigner(JLA(resolve=resolve))(make_predictions(points, targets, 0), points, targets, EARLY)
     assert (matched_gt == -1).all()
 
 
@@ -204,17 +197,13 @@ def test_overflowing_predictions_still_give_positives(value):
     boxes[:, ::2, 2:] = value
     matched_gt = JLAAssigner(JLA())(replace(predictions, boxes=boxes), points, targets, LATE)
     assert (matched_gt[0, 1::2] >= 0).any()
-    matched_gt = JLAAssigner(JLA())(
-        replace(predictions, boxes=torch.full_like(boxes, value)), points, targets, LATE
-    )
+    matched_gt = JLAAssigner(JLA())(replace(predictions, boxes=torch.full_like(boxes, value)), points, targets, LATE)
     assert (matched_gt[0] >= 0).any()
 
 
 def test_huge_ground_truth():
     points = make_grid()
-    targets = [
-        {"boxes": torch.tensor([[-1e9, -1e9, 1e9, 1e9], [8, 8, 30, 30]]), "labels": torch.tensor([0, 1])}
-    ]
+    targets = [{"boxes": torch.tensor([[-1e9, -1e9, 1e9, 1e9], [8, 8, 30, 30]]), "labels": torch.tensor([0, 1])}]
     matched_gt = JLAAssigner(JLA())(make_predictions(points, targets, 0), points, targets, LATE)
     assert {0, 1} <= set(matched_gt.unique().tolist())
 

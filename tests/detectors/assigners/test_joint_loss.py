@@ -20,13 +20,9 @@ def test_hand_computed():
     L_reg = -ln((50 + 1) / (100 + 1))
     """
     gt = torch.tensor([[0.0, 0, 10, 10]])
-    loss = joint_loss(
-        torch.zeros(1, 2), torch.tensor([[0.0, 0, 5, 10]]), INDEX0, gt, torch.tensor([1]), alpha=1.0
-    )
+    loss = joint_loss(torch.zeros(1, 2), torch.tensor([[0.0, 0, 5, 10]]), INDEX0, gt, torch.tensor([1]), alpha=1.0)
     assert loss.item() == pytest.approx(0.25 * math.log(2) + math.log(101 / 51), rel=1e-6)
-    loss = joint_loss(
-        torch.zeros(1, 2), torch.tensor([[0.0, 0, 5, 10]]), INDEX0, gt, torch.tensor([1]), alpha=3.0
-    )
+    loss = joint_loss(torch.zeros(1, 2), torch.tensor([[0.0, 0, 5, 10]]), INDEX0, gt, torch.tensor([1]), alpha=3.0)
     assert loss.item() == pytest.approx(0.25 * math.log(2) + 3 * math.log(101 / 51), rel=1e-6)
 
 
@@ -52,9 +48,7 @@ def test_box_term_is_the_training_loss():
     gt, point = inside_pairs(points.xy, targets[0]["boxes"])
     gt_boxes, predicted = targets[0]["boxes"][gt], predictions.boxes[0]
     logits = torch.full((len(points.xy), 2), -200.0)
-    loss = joint_loss(
-        logits, predicted, point, gt_boxes, gt.clamp(max=1), 1.0, focal_alpha=0.0, focal_gamma=0.0
-    )
+    loss = joint_loss(logits, predicted, point, gt_boxes, gt.clamp(max=1), 1.0, focal_alpha=0.0, focal_gamma=0.0)
     well_formed = (predicted[:, 2:] > predicted[:, :2]).all(dim=1)[point]
     torch.testing.assert_close(loss[well_formed], iou_loss(predicted[point], gt_boxes)[well_formed])
 
@@ -86,9 +80,7 @@ def test_overflow_gives_a_finite_loss(value):
 
 
 def test_inside_is_strict():
-    points = torch.tensor(
-        [[0.0, 5], [0.01, 5], [0.02, 5], [5, 5], [9.98, 5], [10, 5], [5, 0.005], [5, 10], [11, 5]]
-    )
+    points = torch.tensor([[0.0, 5], [0.01, 5], [0.02, 5], [5, 5], [9.98, 5], [10, 5], [5, 0.005], [5, 10], [11, 5]])
     gt, point = inside_pairs(points, torch.tensor([[20.0, 20, 30, 30], [0.0, 0, 10, 10]]))
     assert gt.tolist() == [1, 1, 1]
     assert point.tolist() == [2, 3, 4]

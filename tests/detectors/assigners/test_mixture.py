@@ -75,9 +75,7 @@ def test_equals_scikit_learn_set_for_set(num_rows):
         np.testing.assert_array_equal(mixture.labels[i, where].numpy(), labels, err_msg=f"row {i}")
         for boundary, positive in ours.items():
             expected = row <= boundary_sklearn(row, labels, density, boundary)
-            np.testing.assert_array_equal(
-                positive[i, where].numpy(), expected, err_msg=f"row {i}, {boundary}"
-            )
+            np.testing.assert_array_equal(positive[i, where].numpy(), expected, err_msg=f"row {i}, {boundary}")
         found = {
             "log density": (mixture.log_density[i, where].numpy(), density),
             "means": (mixture.means[i].numpy(), model.means_[:, 0]),

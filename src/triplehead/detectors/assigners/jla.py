@@ -66,9 +66,7 @@ class JLAAssigner:
         num_images, num_points = predictions.logits.shape[:2]
         boxes_per_image = [len(target["boxes"]) for target in targets]
         num_boxes = sum(boxes_per_image)
-        matched_gt = torch.full_like(
-            predictions.logits[..., 0], BACKGROUND, dtype=torch.long
-        ).flatten()  # [BN]
+        matched_gt = torch.full_like(predictions.logits[..., 0], BACKGROUND, dtype=torch.long).flatten()  # [BN]
 
         claims = self._foreground(predictions, points, targets)
         if options.resolve == "before":
@@ -90,9 +88,7 @@ class JLAAssigner:
         first_box = (counts.cumsum(0) - counts)[:, None]  # [B, 1]
         return torch.where(matched_gt >= 0, matched_gt - first_box, matched_gt)
 
-    def _foreground(
-        self, predictions: Predictions, points: Points, targets: list[dict[str, Tensor]]
-    ) -> Claims:
+    def _foreground(self, predictions: Predictions, points: Points, targets: list[dict[str, Tensor]]) -> Claims:
         """Every box claims the points inside it, at their joint loss; eqs. (1) and (2)."""
         num_points, num_classes = predictions.logits.shape[1:]
         device = predictions.logits.device
@@ -119,9 +115,7 @@ class JLAAssigner:
         if self.options.joint_box == "final":
             return predictions.boxes
         if predictions.coarse_boxes is None:
-            raise ValueError(
-                "joint_box 'coarse' needs a head with a pre-regression branch: choose head 'triple'"
-            )
+            raise ValueError("joint_box 'coarse' needs a head with a pre-regression branch: choose head 'triple'")
         return predictions.coarse_boxes
 
     def _low_loss(self, claims: Claims, num_boxes: int) -> Claims:

@@ -41,9 +41,7 @@ def classification_loss(
     """
     points, pair_of = point_index.unique(return_inverse=True)
     _, negative = focal_terms(logits[points].float(), focal_alpha, focal_gamma)  # [points, C]
-    own_positive, own_negative = focal_terms(
-        logits[point_index, gt_labels].float(), focal_alpha, focal_gamma
-    )  # [P]
+    own_positive, own_negative = focal_terms(logits[point_index, gt_labels].float(), focal_alpha, focal_gamma)  # [P]
     return negative.sum(dim=1)[pair_of] + own_positive - own_negative
 
 

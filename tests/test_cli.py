@@ -1,0 +1,58 @@
+"""The command line: what it prints, and that a mistake is one line and status 2."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def triplehead(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "triplehead", *arguments], capture_output=True, text=True, timeout=120)
+
+
+def test_plan_as_json_holds_every_run_with_its_users_and_cost():
+    result = triplehead("plan", "--json", "-c", "scale=proxy")
+    plan = json.loads(result.stdout)
+    assert len(plan["runs"]) == 42
+    (shared,) = [run for run in plan["runs"] if len(run["users"]) == 3 and run["seed"] == 0]
+    assert {user["exhibit"] for user in shared["users"]} == {"table1", "table2", "table5"}
+    assert plan["cpu_seconds"] == pytest.approx(sum(run["cpu_seconds"] for run in plan["runs"]))
+
+
+def test_plan_as_a_table():
+    result = triplehead("plan", "-c", "scale=smoke")
+    assert result.returncode == 0
+    assert "14 runs of 14 specs" in result.stdout
+    assert "table5: FCOS" in result.stdout
+
+
+def test_params_are_table_4():
+    result = triplehead("params", "--json")
+    rows = json.loads(result.stdout)
+    assert {label: row["counted"] for label, row in rows.items()} == {
+        "FCOS": 32_244_250,
+        "Faster R-CNN": 41_704_036,
+        "Ours": 34_614_307,
+    }
+    for row in rows.values():
+        assert sum(row["parts"].values()) == row["counted"] == row["published"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("plan", "-c", "scale=huge"), "config.yaml: scale: no scale 'huge'"),
+        (("plan", "-c", "scale"), "--config: expected KEY=VALUE, found 'scale'"),
+        (("train", "nothing"), "nothing: no such run at scale proxy"),
+        (("table", "table99"), "table99: no such table; allowed: table1"),
+        (("data", "prepare", "nothing"), "nothing: no such data at scale proxy"),
+        (("plan", "-c", "tracking_uri=5"), "tracking_uri: input should be a valid string, found 5"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(arguments, message):
+    result = triplehead(*arguments)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert message in result.stderr
+    assert result.stdout == ""

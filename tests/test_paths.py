@@ -1,0 +1,46 @@
+"""A file appears whole or not at all."""
+
+import pytest
+
+from triplehead.errors import InputError
+from triplehead.paths import atomic
+
+
+def test_what_is_written_appears_with_its_folders(tmp_path):
+    with atomic(tmp_path / "a" / "b.txt") as file:
+        file.write_text("new")
+        assert not (tmp_path / "a" / "b.txt").exists()
+    assert (tmp_path / "a" / "b.txt").read_text() == "new"
+    assert len(list((tmp_path / "a").iterdir())) == 1
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "b.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic(path) as file:
+        file.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_overwritten(tmp_path):
+    (tmp_path / ".b.txt.tmp").write_text("left over")
+    with atomic(tmp_path / "b.txt") as file:
+        file.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.txt"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"b\.txt: cannot be written"), atomic(tmp_path / "file" / "b.txt") as file:
+        file.write_text("never")
+
+
+def test_a_folder_replaces_a_folder(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "old").write_text("")
+    with atomic(tmp_path / "d") as folder:
+        folder.mkdir()
+        (folder / "new").write_text("")
+    assert [path.name for path in (tmp_path / "d").iterdir()] == ["new"]
