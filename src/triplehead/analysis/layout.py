@@ -9,7 +9,6 @@ from triplehead.plan.options import Scenes
 from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Exhibit, Row
 
-MEANINGLESS = ("smoke", "mini")  # scales that show that everything runs, and nothing else
 PUBLISHED_ON = {"coco": "COCO 2017", "voc": "PASCAL VOC", "visdrone": "VisDrone2019-DET"}
 IN_FORCE = "K in force"
 
@@ -70,7 +69,7 @@ def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame) -> TableLayout:
     left = _left_columns(plan, exhibit)
     letters = iter("abcdefghijklmnopqrstuvwxyz")
     marks = {row.label: next(letters) for row in table.rows if row.note}
-    best = _best(table, frame, measured=plan.config.scale not in MEANINGLESS)
+    best = _best(table, frame, measured=plan.scale.meaningful)
     lines = []
     for index, row in enumerate(table.rows):
         cells = tuple(_cell(frame, index, metric, best) for metric in table.metrics)
@@ -102,7 +101,7 @@ def caption(plan: Plan, exhibit: str, frame: pd.DataFrame) -> tuple[str, ...]:
     ]
     if table.kind == "scores":
         sentences.append("All scores in %.")
-    if plan.config.scale in MEANINGLESS:
+    if not plan.scale.meaningful:
         sentences.append("At this scale the measured scores mean nothing: they show only that everything runs.")
         sentences.append("Bold: the paper's highest value of a column.")
     else:

@@ -17,7 +17,7 @@ def save(path: Path, spec_id: str, **state: Any) -> None:
 
 
 def load(path: Path, spec_id: str, data: str | None = None) -> dict[str, Any]:
-    """The state saved for `spec_id` (and data of that digest). Raises InputError if the file is another's or damaged."""
+    """The state saved for `spec_id` (and data of that digest). InputError if it is another's or damaged."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:

@@ -132,11 +132,10 @@ def _document_path(loc: tuple, values: Any) -> list:
     """Drop what pydantic adds to a location (union tags), keep what stands in the document."""
     path = []
     for index, part in enumerate(loc):
-        if (isinstance(values, dict) and part in values) or (
-            isinstance(values, list) and isinstance(part, int) and part < len(values)
-        ):
+        last = index == len(loc) - 1
+        if _has(values, part):
             values = values[part]
-        elif index < len(loc) - 1 or (isinstance(values, dict) and values.get("name", values.get("source")) == part):
+        elif not last or (isinstance(values, dict) and part in [values.get(tag) for tag in _TAGS]):
             continue
         path.append(part)
     return path
@@ -144,13 +143,16 @@ def _document_path(loc: tuple, values: Any) -> list:
 
 def _holds(values: Any, path: list) -> bool:
     for part in path:
-        if (isinstance(values, dict) and part in values) or (
-            isinstance(values, list) and isinstance(part, int) and part < len(values)
-        ):
-            values = values[part]
-        else:
+        if not _has(values, part):
             return False
+        values = values[part]
     return True
+
+
+def _has(values: Any, part: str | int) -> bool:
+    if isinstance(values, list):
+        return isinstance(part, int) and part < len(values)
+    return isinstance(values, dict) and part in values
 
 
 def _keys_at(model: Any, loc: tuple) -> list[str]:

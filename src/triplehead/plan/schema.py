@@ -45,6 +45,7 @@ class Scale(Options):
 
     title: str
     about: str
+    meaningful: bool = True  # false: scores show that everything runs, and nothing else
     seeds: PositiveInt
     threads: PositiveInt
     num_workers: Annotated[int, Field(ge=0)] = 0

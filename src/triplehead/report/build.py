@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 import typst
 
-from triplehead.analysis.layout import MEANINGLESS
 from triplehead.analysis.tables import TABLES, read_csv
 from triplehead.errors import InputError
 from triplehead.paths import atomic
@@ -72,7 +71,7 @@ def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict
     if any(plan.exhibits[name].kind == "scores" for name in frames):
         several = any(frame["std"].notna().any() for frame in frames.values())
         spread = "bars are one sample standard deviation" if several else "one seed each, hence no bars"
-        nothing = " At this scale the measured scores mean nothing." if scale in MEANINGLESS else ""
+        nothing = " At this scale the measured scores mean nothing." if not plan.scale.meaningful else ""
         add(
             comparison_figure(plan, frames, folder / "comparison.svg"),
             "scores",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from triplehead.analysis.layout import MEANINGLESS, TableLayout, metric_parts, number, plain, table_layout
+from triplehead.analysis.layout import TableLayout, metric_parts, number, plain, table_layout
 from triplehead.data.prepare import read_manifest
 from triplehead.errors import InputError
 from triplehead.plan.options import Scenes
@@ -34,7 +34,7 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
         "scale": scale,
         "about": plan.scale.about,
         "is_paper": scale == "paper",
-        "meaningless": scale in MEANINGLESS,
+        "meaningless": not plan.scale.meaningful,
         "seeds": plan.config.seeds or plan.scale.seeds,
         "num_runs": len(plan.runs),
         "num_specs": len({run.spec.group for run in plan.runs.values()}),

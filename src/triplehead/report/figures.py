@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from triplehead.analysis.layout import MEANINGLESS
 from triplehead.analysis.tables import mean_and_std
 from triplehead.errors import InputError
 from triplehead.paths import atomic
@@ -95,7 +94,7 @@ def comparison_figure(plan: Plan, frames: dict[str, pd.DataFrame], out: Path, me
                     _tenths(axis)
         grid[-1, 0].set_xlabel(f"{metric} published in the paper (%)", color="#555555")
         grid[-1, 1].set_xlabel(f"{metric} measured at the {plan.config.scale} scale (%)", color=MEASURED)
-        if plan.config.scale in MEANINGLESS:
+        if not plan.scale.meaningful:
             grid[0, 1].set_title("the scores mean nothing at this scale", loc="right", color=MEASURED)
         return save(figure, out)
 
