@@ -14,4 +14,4 @@ rule reproduce_all:
     input:
         TABLES,
         "reports/report.pdf",
-        "logs/tracked.txt",
+        "results/mlflow.tables",

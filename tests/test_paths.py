@@ -37,6 +37,15 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         file.write_text("never")
 
 
+def test_a_link_replaces_a_link_and_what_it_points_to_stays(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_text("")
+    for _ in range(2):
+        with atomic(tmp_path / "root") as link:
+            link.symlink_to(tmp_path / "images")
+    assert (tmp_path / "root" / "a.jpg").exists()
+
+
 def test_a_folder_replaces_a_folder(tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "old").write_text("")

@@ -28,8 +28,8 @@ def atomic(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove(temporary)
         yield temporary
-        if temporary.is_dir() and path.is_dir():
-            shutil.rmtree(path)
+        if temporary.is_dir() and not temporary.is_symlink():  # a folder replaces no folder that holds something
+            _remove(path)
         os.replace(temporary, path)
     except OSError as error:
         _remove(temporary)

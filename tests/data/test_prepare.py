@@ -113,6 +113,18 @@ def test_a_folder_is_checked_and_named(tmp_path, user):
     assert (tmp_path / "out/manifest.json").read_bytes() == before
 
 
+def test_a_folder_that_moved_is_the_same_data(tmp_path, user):
+    """Only its content counts: Snakemake retrains when the manifest's bytes change."""
+    prepare(FOLDER, user, tmp_path / "out")
+    before = (tmp_path / "out/manifest.json").read_bytes()
+    moved = tmp_path / "moved"
+    shutil.move(user, moved)
+    prepare(FOLDER, moved, tmp_path / "out")
+    assert (tmp_path / "out/manifest.json").read_bytes() == before
+    assert open_split(tmp_path / "out", "val")[0][1]["size"] == (128, 128)
+    assert (moved / FOLDER.val_annotations).is_file()
+
+
 def refuses(data, root, out, *said):
     with pytest.raises(InputError) as caught:
         prepare(data, root, out)

@@ -1,5 +1,6 @@
 # The plan, made while the DAG is built: a mistake below experiments/ ends here, in one line.
 import sys
+from pathlib import Path
 
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down
@@ -15,6 +16,15 @@ hand_down(dict(config))
 
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
 TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", "tex")]
+
+
+def annotations_of(wildcards):
+    """The user's annotation files: changed ones are another data set. Missing ones are the command's to name."""
+    data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
+    if data.source != "folder" or root is None:
+        return []
+    files = [Path(root) / name for name in (data.train_annotations, data.val_annotations)]
+    return [str(file) for file in files if file.is_file()]
 
 
 def data_of(wildcards):

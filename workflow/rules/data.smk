@@ -1,4 +1,6 @@
 rule data:
+    input:
+        annotations_of,
     output:
         "results/data/{data}/manifest.json",
     log:

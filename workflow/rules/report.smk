@@ -18,7 +18,7 @@ rule tracked:
         TABLES,
         "reports/report.pdf",
     output:
-        touch("logs/tracked.txt"),
+        touch("results/mlflow.tables"),
     log:
         "logs/tracked.log",
     conda:

@@ -4,7 +4,7 @@
 rule tracking_store:
     # Concurrent first use of one SQLite store breaks it: made once, before any run logs.
     output:
-        touch("logs/tracking_store.ready"),
+        touch("results/mlflow.ready"),
     log:
         "logs/tracking_store.log",
     conda:
@@ -17,7 +17,7 @@ rule train:
     input:
         data=data_of,
         pretrained=pretrained_of,
-        store=ancient("logs/tracking_store.ready"),
+        store=ancient("results/mlflow.ready"),
     output:
         multiext(
             "results/runs/{run}/",

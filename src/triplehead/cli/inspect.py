@@ -36,7 +36,11 @@ def plan(config: ConfigOption = None, as_json: JsonOption = False, cores: int = 
     groups: dict[str, list] = {}
     for run in plan.runs.values():
         groups.setdefault(run.spec.group, []).append(run)
-    table = Table("run (first seed)", "seeds", "CPU s a run", "used by", title=f"Scale {plan.config.scale}")
+    table = Table(title=f"Scale {plan.config.scale}")
+    table.add_column("run (first seed)", no_wrap=True)
+    for name in ("seeds", "CPU s a run"):
+        table.add_column(name, justify="right")
+    table.add_column("used by")
     for runs in groups.values():
         users = ", ".join(f"{exhibit}: {label}" for exhibit, label in runs[0].users)
         seconds = f"{run_seconds(runs[0].spec, cost):.0f}" if cost else "unknown"

@@ -11,20 +11,24 @@ from triplehead.paths import atomic
 from triplehead.plan.options import Folder, Scenes
 
 MANIFEST = "manifest.json"
+ROOT = "root"
 Places = dict[str, tuple[Path, Path]]  # split: (images, annotations)
 
 
 def prepare(data: Scenes | Folder, data_root: Path | None, folder: Path) -> dict[str, Any]:
     """Write (scenes) or check (the user's folder) a data set; return the manifest at `folder`/manifest.json.
 
-    The manifest holds `source`, `options` and per split the paths of images and annotations (scenes: below
-    `folder`), the counts, the categories and a digest. It is the same bytes each time. Scenes appear together
+    The manifest holds `source`, `options` and per split the paths of images and annotations below `folder`, the
+    counts, the categories and a digest. It is the same bytes each time, and wherever the user's images lie:
+    `folder`/root is a link to them. Scenes appear together
     with their manifest or not at all, and are kept where they already are what is asked for. Raises
     InputError where data are missing or wrong.
     """
     folder = Path(folder)
     if isinstance(data, Folder):
-        manifest = _manifest(data, _user_places(data, data_root), None)
+        manifest = _manifest(data, _user_places(data, data_root), Path(data_root), ROOT)
+        with atomic(folder / ROOT) as link:
+            link.symlink_to(Path(data_root).resolve())
         with atomic(folder / MANIFEST) as temporary:
             temporary.write_text(_text(manifest), encoding="utf-8")
         return manifest
@@ -42,7 +46,8 @@ def open_split(folder: Path, split: Literal["train", "val"], cache: bool = False
     """The data set of a split, by the manifest in `folder`. Raises InputError where there is none."""
     folder = Path(folder)
     paths = read_manifest(folder)["splits"][split]
-    return CocoDataset(folder / paths["images"], folder / paths["annotations"], cache=cache)
+    images, annotations = ((folder / paths[key]).resolve() for key in _PATHS)
+    return CocoDataset(images, annotations, cache=cache)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -65,8 +70,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 _PATHS = ("images", "annotations")
 
 
-def _manifest(data: Scenes | Folder, places: Places, base: Path | None) -> dict[str, Any]:
-    """Read every split; paths are relative to `base`, or absolute where there is none."""
+def _manifest(data: Scenes | Folder, places: Places, base: Path, name: str = ".") -> dict[str, Any]:
+    """Read every split; paths are relative to `base`, which is called `name` below the manifest's folder."""
     splits = {}
     for split, (images, annotations) in places.items():
         dataset = CocoDataset(images, annotations)
@@ -74,8 +79,8 @@ def _manifest(data: Scenes | Folder, places: Places, base: Path | None) -> dict[
         if not dataset.num_boxes:
             raise InputError(annotations, f"holds no boxes for the {split} split")
         splits[split] = {
-            "images": _named(images, base),
-            "annotations": _named(annotations, base),
+            "images": (Path(name) / images.relative_to(base)).as_posix(),
+            "annotations": (Path(name) / annotations.relative_to(base)).as_posix(),
             "num_images": len(dataset),
             "num_boxes": dataset.num_boxes,
             "num_crowd": dataset.num_crowd,
@@ -120,10 +125,6 @@ def _user_places(data: Folder, data_root: Path | None) -> Places:
         if not annotations.is_file():
             raise InputError(annotations, f"no such file, expected the annotations of the {split} split")
     return places
-
-
-def _named(path: Path, base: Path | None) -> str:
-    return str(path.resolve()) if base is None else path.relative_to(base).as_posix()
 
 
 def _text(manifest: dict[str, Any]) -> str:
