@@ -1,4 +1,4 @@
-# make reproduce | test | smoke | lint | mlflow | clean-env        CORES=4 CONFIG="scale=smoke"
+# make reproduce | test | smoke | lint | mlflow        CORES=4 CONFIG="scale=smoke"
 PYTHON ?= python3.11
 VENV ?= .venv
 CORES ?= 4

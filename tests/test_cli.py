@@ -7,7 +7,7 @@ import sys
 import pytest
 
 
-def triplehead(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+def triplehead(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "triplehead", *arguments], capture_output=True, text=True, timeout=120)
 
 

@@ -10,21 +10,28 @@ from pathlib import Path
 import psutil
 
 from triplehead.errors import InputError
+from triplehead.paths import LOCKS
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process; wait while another has it.
+def exclusive(name: str, folder: Path = LOCKS) -> Iterator[None]:
+    """Be the only process that makes `name`; wait while another does.
 
-    A Snakemake that was killed alone leaves its jobs running: the next one's job for the same run waits for the
-    orphan and goes on from its state. The kernel lets go when a process dies, however it dies.
+    A Snakemake that was killed alone leaves its jobs running: the next one's job for the same output waits for
+    the orphan and goes on from its state. The kernel lets go when a process dies, however it dies. Raises
+    InputError where the lock cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as file:
+    path = folder / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(path, "w")  # noqa: SIM115  held below
+    except OSError as error:
+        raise InputError(path, f"cannot be written ({error.strerror})") from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"waiting for another process that is training into {folder}", file=sys.stderr, flush=True)
+            print(f"waiting for another process that makes {name}", file=sys.stderr, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -48,5 +55,8 @@ def release_snakemake(folder: Path) -> None:
     if alive := snakemakes_in(folder):
         raise InputError(folder, f"another Snakemake (process {alive[0]}) is at work here; wait for it or stop it")
     command = [sys.executable, "-m", "snakemake", "--unlock", "--cores", "1"]
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    unlocked = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if unlocked.returncode:
+        reason = next((line for line in unlocked.stderr.splitlines() if line.startswith("error: ")), "see snakemake -n")
+        raise InputError(folder, f"cannot be unlocked ({reason.removeprefix('error: ')})")
     print("released the lock of a Snakemake that was killed", file=sys.stderr)

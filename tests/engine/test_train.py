@@ -1,14 +1,18 @@
 """Training: exact resume, the same bytes for the same spec, and honest refusals."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from tests.helpers import changed
 
+from triplehead.data.prepare import prepare
 from triplehead.engine import checkpoint
+from triplehead.engine.evaluate import evaluate
 from triplehead.engine.train import Diverged, train
 from triplehead.errors import InputError
+from triplehead.plan.options import FasterRCNN
 from triplehead.plan.plan import load_plan
 from triplehead.tracking.run import Tracker
 
@@ -47,6 +51,13 @@ def test_resume_is_exact_to_the_byte(small_spec, small_data, undisturbed, tmp_pa
     for stop in killed_at:
         assert run(small_spec, small_data, tmp_path, stop_at=stop) == {}
     assert run(small_spec, small_data, tmp_path) == undisturbed
+
+
+def test_resume_in_bfloat16_is_exact_too(small_spec, small_data, tmp_path):
+    spec = changed(small_spec, schedule={"precision": "bf16-mixed"})
+    whole = run(spec, small_data, tmp_path / "whole")
+    run(spec, small_data, tmp_path / "parts", stop_at=6)
+    assert run(spec, small_data, tmp_path / "parts") == whole
 
 
 def test_resume_with_loader_processes_is_exact_too(small_spec, small_data, undisturbed, tmp_path):
@@ -112,6 +123,36 @@ def test_a_loss_that_is_no_number_stops_the_run(small_spec, small_data, tmp_path
     with pytest.raises(Diverged, match=f"{small_spec.scale}.*diverged at iteration"):
         run(changed(small_spec, schedule={"lr": 1e30, "clip_norm": None, "optimizer": "sgd"}), small_data, tmp_path)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_is_named(small_spec, small_data, tmp_path):
+    with pytest.raises(InputError, match="cannot be written"):
+        checkpoint.save(Path("/proc/state.pt"), "x", value=1)
+
+
+def test_faster_rcnn_trains_and_resumes(small_spec, small_data, tmp_path):
+    """torchvision samples proposals at random: what it draws at an iteration must not depend on the past."""
+    backbone = small_spec.detector.backbone
+    detector = FasterRCNN(architecture="faster_rcnn", backbone=backbone)
+    spec = small_spec.model_copy(update={"detector": detector})
+    whole = run(spec, small_data, tmp_path / "whole")
+    run(spec, small_data, tmp_path / "parts", stop_at=5)
+    assert run(spec, small_data, tmp_path / "parts") == whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ["FCOS", "All"])
+def test_the_papers_own_detectors_train_and_evaluate_on_photographs(real_data, tmp_path, row):
+    """The mini scale's ResNet-50, FPN and GroupNorm head, one iteration, in COCO's own layout."""
+    spec = changed(
+        load_plan({"scale": "mini"}).specs["table5", row][0],
+        input={"short": 96, "long": 160},
+        schedule={"iterations": 1, "batch_size": 2, "steps": [], "warmup_iterations": 0, "checkpoint_every": 1},
+    )
+    prepare(spec.data, real_data, tmp_path / "data")
+    run(spec, tmp_path / "data", tmp_path)
+    scores = evaluate(spec, tmp_path / "data", tmp_path / "run")
+    assert 0 <= scores["AP"] <= 100
 
 
 def test_every_row_of_every_table_trains(small_spec, small_data, tmp_path):

@@ -85,6 +85,9 @@ def test_merge_is_deep_and_leaves_its_layers_alone():
         ("- 1", "expected a mapping at the top, found list"),
         ("", "expected a mapping at the top, found NoneType"),
         ("a: !!python/object:os.system {}", "line 1"),
+        ("? [a, b]\n: 1", "line 1: a key must be a word"),
+        ("a: &a [*a]", "refers to itself"),
+        ("a: 1" + "0" * 5000, "not valid YAML"),
     ],
 )
 def test_broken_yaml(tmp_path, text, message):

@@ -47,12 +47,27 @@ def test_nothing_to_release(tmp_path):
     release_snakemake(tmp_path)
 
 
+def test_a_lock_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"), exclusive("run", tmp_path / "file"):
+        pass
+
+
+def test_a_spec_mistake_is_not_hidden_by_the_lock(tmp_path):
+    locks = tmp_path / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").write_text("x")
+    (tmp_path / "Snakefile").write_text("import sys; sys.stderr.write('error: table1.yaml: k\\n'); sys.exit(2)")
+    with pytest.raises(InputError, match=r"cannot be unlocked \(table1.yaml: k\)"):
+        release_snakemake(tmp_path)
+
+
 def test_a_second_process_waits_for_the_first(tmp_path):
     code = (
         "from pathlib import Path; from triplehead.locking import exclusive\n"
-        f"with exclusive(Path({str(tmp_path)!r})): print('mine', flush=True)"
+        f"with exclusive('run', Path({str(tmp_path)!r})): print('mine', flush=True)"
     )
-    with exclusive(tmp_path):
+    with exclusive("run", tmp_path):
         other = subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

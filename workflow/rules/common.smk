@@ -1,18 +1,35 @@
 # The plan, made while the DAG is built: a mistake below experiments/ ends here, in one line.
+import math
+import os
 import sys
 from pathlib import Path
 
+from triplehead import paths
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down
 from triplehead.plan.plan import load_plan
+from triplehead.tracking.store import uri as check_uri
 
 try:
     PLAN = load_plan(dict(config))
+    check_uri(PLAN.config)
 except InputError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
 
 hand_down(dict(config))
+
+# No more jobs at once than the machine has cores, however many were asked for: they would only slow each other.
+THREADS = PLAN.scale.threads * math.ceil((workflow.cores or 1) / os.cpu_count())
+STORE = "results/mlflow.ready"
+RUN_FILES = (
+    "spec.json",
+    "environment.json",
+    "model.pt",
+    "history.csv",
+    "scores.json",
+    "detections.json.gz",
+)
 
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
 TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", "tex")]
@@ -23,7 +40,9 @@ def annotations_of(wildcards):
     data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
     if data.source != "folder" or root is None:
         return []
-    files = [Path(root) / name for name in (data.train_annotations, data.val_annotations)]
+    files = [
+        Path(root) / name for name in (data.train_annotations, data.val_annotations)
+    ]
     return [str(file) for file in files if file.is_file()]
 
 
@@ -48,7 +67,25 @@ def scores_of(wildcards):
 
 def declaration_of(wildcards):
     """What a table prints beside its scores: a changed label or published number rewrites it."""
-    return PLAN.exhibits[wildcards.exhibit].model_dump_json()
+    return (
+        PLAN.exhibits[wildcards.exhibit].model_dump_json()
+        + PLAN.scale.model_dump_json()
+    )
+
+
+def code_of(*packages):
+    """Code that writes tables and pages: they are made anew when it changes. Runs are not: their spec counts."""
+    return sorted(
+        str(file)
+        for name in packages
+        for file in Path(paths.__file__).with_name(name).glob("*.py")
+    )
+
+
+def root_of(wildcards):
+    """Digit scenes do not depend on data_root."""
+    folder = PLAN.data[wildcards.data].data.source == "folder" and PLAN.config.data_root
+    return os.path.realpath(folder) if folder else None
 
 
 wildcard_constraints:

@@ -8,7 +8,7 @@ rule data:
     conda:
         "../../environment.yml"
     params:
-        root=PLAN.config.data_root,
+        root=root_of,
     shell:
         "triplehead data prepare {wildcards.data} 2> {log:q}"
 
@@ -22,6 +22,6 @@ rule pretrain:
         "logs/pretrain/{pretrained}.log",
     conda:
         "../../environment.yml"
-    threads: PLAN.scale.threads
+    threads: THREADS
     shell:
         "triplehead pretrain {wildcards.pretrained} > {log:q} 2>&1"

@@ -1,7 +1,9 @@
 rule report:
     input:
         TABLES,
-        "reports/report.typ",
+        [f"results/runs/{run}/{name}" for run in PLAN.runs for name in RUN_FILES],
+        template="reports/report.typ",
+        code=code_of("analysis", "report"),
     output:
         "reports/report.pdf",
     log:

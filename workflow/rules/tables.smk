@@ -1,6 +1,7 @@
 rule table:
     input:
-        scores_of,
+        scores=scores_of,
+        code=code_of("analysis"),
     output:
         multiext("results/{exhibit}", ".csv", ".tex"),
     log:

@@ -4,11 +4,13 @@
 rule tracking_store:
     # Concurrent first use of one SQLite store breaks it: made once, before any run logs.
     output:
-        touch("results/mlflow.ready"),
+        touch(STORE),
     log:
         "logs/tracking_store.log",
     conda:
         "../../environment.yml"
+    params:
+        uri=PLAN.config.tracking_uri,
     shell:
         "triplehead track init 2> {log:q}"
 
@@ -17,39 +19,15 @@ rule train:
     input:
         data=data_of,
         pretrained=pretrained_of,
-        store=ancient("results/mlflow.ready"),
+        store=ancient(STORE),
     output:
-        multiext(
-            "results/runs/{run}/",
-            "model.pt",
-            "history.csv",
-            "spec.json",
-            "environment.json",
-        ),
+        expand("results/runs/{{run}}/{name}", name=RUN_FILES),
     log:
         "logs/train/{run}.log",
     conda:
         "../../environment.yml"
-    threads: PLAN.scale.threads
+    threads: THREADS
     resources:
         gpu=int(PLAN.scale.accelerator != "cpu"),
     shell:
         "triplehead train {wildcards.run} 2> {log:q}"
-
-
-rule evaluate:
-    input:
-        "results/runs/{run}/model.pt",
-        "results/runs/{run}/spec.json",
-        data=data_of,
-    output:
-        multiext("results/runs/{run}/", "scores.json", "detections.json.gz"),
-    log:
-        "logs/evaluate/{run}.log",
-    conda:
-        "../../environment.yml"
-    threads: PLAN.scale.threads
-    resources:
-        gpu=int(PLAN.scale.accelerator != "cpu"),
-    shell:
-        "triplehead evaluate {wildcards.run} 2> {log:q}"

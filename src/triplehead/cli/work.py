@@ -1,6 +1,8 @@
 """Commands that make files: what the Snakemake rules call."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +30,8 @@ def data_prepare(data_id: str, config: ConfigOption = None) -> None:
     if data_id not in plan.data:
         raise InputError(data_id, f"no such data at scale {plan.config.scale}; allowed: {', '.join(plan.data)}")
     root = Path(plan.config.data_root) if plan.config.data_root else None
-    prepare(plan.data[data_id].data, root, paths.DATA / data_id)
+    with exclusive(data_id):
+        prepare(plan.data[data_id].data, root, paths.DATA / data_id)
 
 
 @app.command()
@@ -40,55 +43,31 @@ def pretrain(pretrained_id: str, config: ConfigOption = None) -> None:
     if pretrained_id not in plan.pretrained:
         raise InputError(pretrained_id, f"no such backbone at scale {plan.config.scale}")
     spec = plan.pretrained[pretrained_id]
-    pretrain(spec, paths.DATA / spec.data_id, paths.PRETRAINED / f"{pretrained_id}.pt")
+    out = paths.PRETRAINED / f"{pretrained_id}.pt"
+    with exclusive(pretrained_id):
+        pretrain(spec, paths.DATA / spec.data_id, out)
 
 
 @app.command()
 def train(run_id: RunId, config: ConfigOption = None) -> None:
-    """Train one run, from its last checkpoint if it was interrupted."""
+    """Train one run, from its last checkpoint if it was interrupted, and evaluate it."""
+    from triplehead.engine.evaluate import evaluate
     from triplehead.engine.train import train
     from triplehead.tracking.run import Tracker
     from triplehead.tracking.store import uri
 
     plan = plan_from(config)
     spec = plan.run(run_id)
+    data, scratch, out = paths.DATA / spec.data_id, paths.SCRATCH / run_id, paths.RUNS / run_id
     pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
-    scratch, out = paths.SCRATCH / run_id, paths.RUNS / run_id
-    with exclusive(scratch), Tracker(uri(plan.config), spec, plan.runs[run_id].users, out) as tracker:
-        train(
-            spec,
-            paths.DATA / spec.data_id,
-            out,
-            scratch,
-            tracker,
-            pretrained,
-            accelerator=plan.scale.accelerator,
-            num_workers=plan.scale.num_workers,
-        )
+    machine = {"accelerator": plan.scale.accelerator, "num_workers": plan.scale.num_workers}
+    with exclusive(run_id), Tracker(uri(plan.config), spec, plan.runs[run_id].users, out) as tracker:
+        train(spec, data, out, scratch, tracker, pretrained, **machine)
         tracker.log_environment(json.loads((out / "environment.json").read_text()))
-
-
-@app.command()
-def evaluate(run_id: RunId, config: ConfigOption = None) -> None:
-    """Evaluate a trained run on its validation split."""
-    import shutil
-
-    from triplehead.engine.evaluate import evaluate
-    from triplehead.tracking.run import Tracker
-    from triplehead.tracking.store import uri
-
-    plan = plan_from(config)
-    spec, out = plan.run(run_id), paths.RUNS / run_id
-    with Tracker(uri(plan.config), spec, plan.runs[run_id].users, out) as tracker:
-        scores = evaluate(
-            spec,
-            paths.DATA / spec.data_id,
-            out,
-            accelerator=plan.scale.accelerator,
-            num_workers=plan.scale.num_workers,
-        )
-        tracker.log_scores(scores, [out / "spec.json", out / "scores.json", out / "history.csv"])
-    shutil.rmtree(paths.SCRATCH / run_id, ignore_errors=True)
+        # In the same process: starting one and importing torch takes as long as a small evaluation.
+        scores = evaluate(spec, data, out, **machine)
+        tracker.log_scores(scores, [out / name for name in ("spec.json", "scores.json", "history.csv")])
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @app.command()
@@ -129,19 +108,26 @@ def track_init(config: ConfigOption = None) -> None:
 
     plan = plan_from(config)
     address = store.uri(plan.config)
-    store.create(address, plan)
-    rebuild.sweep(address)
+    try:
+        store.create(address, plan)
+        rebuild.sweep(address)
+    except InputError as error:
+        if not address.startswith("http"):
+            raise
+        print(f"warning: {error}; runs go on without it", file=sys.stderr)
 
 
 @track_app.command("tables")
 def track_tables(config: ConfigOption = None) -> None:
-    """Log every table, a run per row."""
+    """Log every table, a run per row; close runs whose process is gone."""
     import pandas as pd
 
+    from triplehead.tracking.rebuild import sweep
     from triplehead.tracking.store import uri
     from triplehead.tracking.tables import log_exhibit
 
     plan = plan_from(config)
+    sweep(uri(plan.config))
     for exhibit, declared in plan.exhibits.items():
         if declared.kind != "figure":
             files = [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in ("csv", "tex")]

@@ -39,6 +39,10 @@ class FasterRCNNDetector(nn.Module):
             _skip_resize=True,
         )
 
+    @property
+    def backbone(self) -> nn.Module:
+        return self.model.backbone.backbone
+
     def forward(
         self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None
     ) -> dict[str, Tensor] | list[dict[str, Tensor]]:

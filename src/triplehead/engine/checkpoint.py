@@ -13,7 +13,10 @@ from triplehead.paths import atomic
 
 def save(path: Path, spec_id: str, **state: Any) -> None:
     with atomic(path) as temporary:
-        torch.save({"spec": spec_id} | state, temporary)
+        try:
+            torch.save({"spec": spec_id} | state, temporary)
+        except RuntimeError as error:  # what torch makes of a full or read-only disk
+            raise InputError(path, f"cannot be written ({str(error).splitlines()[0][:160]})") from None
 
 
 def load(path: Path, spec_id: str, data: str | None = None) -> dict[str, Any]:

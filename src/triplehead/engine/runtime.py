@@ -9,11 +9,11 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.accelerators import CUDAAccelerator
 
-from triplehead import __version__
 from triplehead.data.coco import CocoDataset
 from triplehead.data.prepare import open_split
 from triplehead.errors import InputError
 from triplehead.plan.runs import RunSpec
+from triplehead.tracking.process import code_tags
 
 REPORTED = ("torch", "torchvision", "lightning-fabric", "pycocotools", "numpy", "scikit-learn", "snakemake", "mlflow")
 
@@ -46,7 +46,7 @@ def environment() -> dict[str, str]:
     """What ran, without anything that changes from run to run on one machine."""
     versions = {name: version(name) for name in REPORTED}
     return {
-        "triplehead": __version__,
+        "triplehead": code_tags()["code"],
         "python": platform.python_version(),
         "machine": platform.machine(),
         "processor": _processor(),

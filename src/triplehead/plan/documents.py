@@ -23,6 +23,8 @@ class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoa
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key must be a word", problem_mark=key.start_mark)
             if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
             seen.add(key.value)
@@ -48,6 +50,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise InputError(path, f"{line}{getattr(error, 'problem', None) or 'not valid YAML'}") from None
     except UnicodeDecodeError:
         raise InputError(path, "not valid YAML (not UTF-8 text)") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise InputError(path, f"not valid YAML ({error})") from None
+    try:
+        json.dumps(document, default=str)
+    except (ValueError, TypeError, RecursionError):
+        raise InputError(path, "refers to itself, or has a key that is no word") from None
     if not isinstance(document, dict):
         raise InputError(path, f"expected a mapping at the top, found {type(document).__name__}")
     return document
@@ -135,10 +143,14 @@ def _document_path(loc: tuple, values: Any) -> list:
         last = index == len(loc) - 1
         if _has(values, part):
             values = values[part]
-        elif not last or (isinstance(values, dict) and part in [values.get(tag) for tag in _TAGS]):
+        elif part == "[key]" or not last or not isinstance(values, dict | list) or part in _tags(values):
             continue
         path.append(part)
     return path
+
+
+def _tags(values: Any) -> list:
+    return [values.get(tag) for tag in _TAGS] if isinstance(values, dict) else []
 
 
 def _holds(values: Any, path: list) -> bool:

@@ -4,7 +4,7 @@ Each class is also the argument of the part that it configures (`JLA(JLAOptions(
 `FCOSHead(FCOSHeadOptions(), ...)`), so what passes here is what the constructor takes.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
@@ -94,6 +94,8 @@ class Pretrain(Options):
 class Tiny(Options):
     """Three-stage ResNet with one basic block a stage, FPN levels of strides 4, 8, 16."""
 
+    num_levels: ClassVar = 3
+
     name: Literal["tiny"]
     widths: tuple[PositiveInt, PositiveInt, PositiveInt] = (16, 32, 48)
     channels: PositiveInt = 32
@@ -102,6 +104,8 @@ class Tiny(Options):
 
 class ResNet(Options):
     """ResNet-50/101 with frozen BatchNorm, FPN P3-P7, P6 and P7 convolved from P5."""
+
+    num_levels: ClassVar = 5
 
     name: Literal["resnet"]
     depth: Literal[50, 101]
@@ -144,6 +148,7 @@ class TripleHead(Options):
 
 
 Head = Annotated[FCOSHead | TripleHead, Field(discriminator="name")]
+HEADS = {"fcos": FCOSHead, "triple": TripleHead}
 
 
 # --- assigners ----------------------------------------------------------------------------------
@@ -189,6 +194,7 @@ class JLA(Options):
 
 
 Assigner = Annotated[FCOSAssigner | JLA, Field(discriminator="name")]
+ASSIGNERS = {"fcos": FCOSAssigner, "jla": JLA}
 
 
 # --- losses, post-processing, training ----------------------------------------------------------
@@ -228,7 +234,7 @@ class Schedule(Options):
     steps: tuple[PositiveInt, ...] = ()
     gamma: PositiveFloat = 0.1
     clip_norm: PositiveFloat | None = None
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     checkpoint_every: PositiveInt = 1000
 
     @model_validator(mode="after")
@@ -260,7 +266,15 @@ class Dense(Options):
     postprocess: Postprocess = Postprocess()
 
     @model_validator(mode="after")
-    def _coarse_box_exists(self) -> Self:
+    def _parts_fit(self) -> Self:
+        levels, channels = self.backbone.num_levels, self.backbone.channels
+        if self.assigner.name == "fcos" and len(self.assigner.boundaries) != levels - 1:
+            raise ValueError(
+                f"assigner.boundaries: the {self.backbone.name} backbone has {levels} levels, "
+                f"expected {levels - 1} boundaries, found {len(self.assigner.boundaries)}"
+            )
+        if self.head.norm == "group" and channels % 32:
+            raise ValueError(f"head.norm: 'group' needs backbone.channels that 32 divides, found {channels}")
         if self.assigner.name == "jla" and self.assigner.joint_box == "coarse" and self.head.name != "triple":
             raise ValueError("assigner.joint_box 'coarse' needs the triple head: no other predicts a coarse box")
         return self

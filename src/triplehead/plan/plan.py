@@ -8,7 +8,7 @@ from typing import Any
 from triplehead.errors import InputError
 from triplehead.paths import EXPERIMENTS
 from triplehead.plan.documents import Layer, read_yaml, validate
-from triplehead.plan.options import Detector
+from triplehead.plan.options import ASSIGNERS, HEADS, Detector, Loss, Postprocess
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Config, DetectorFile, Exhibit, Row, Scale
 
@@ -88,7 +88,13 @@ class Experiments:
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
             raise InputError(self.folder / "config.yaml", f"scale: no scale {name!r}; allowed: {known}")
-        return validate(Scale, self._layer(path))
+        scale = validate(Scale, self._layer(path))
+        for part, options in (("heads", HEADS), ("assigners", ASSIGNERS)):
+            for key, settings in getattr(scale, part).items():  # each block whole, whether or not a row needs it
+                validate(options[key], Layer(path, f"{part}.{key}", settings))
+        validate(Loss, Layer(path, "loss", scale.loss))
+        validate(Postprocess, Layer(path, "postprocess", scale.postprocess))
+        return scale
 
     def resolve(self, scale_name: str, scale: Scale, exhibit: str, index: int, seed: int = 0) -> RunSpec | None:
         """The run behind row `index` of an exhibit; None if the row is only cited."""
@@ -129,7 +135,7 @@ class Experiments:
             layers.append(Layer(scale_file, "", defaults))
             for part, by_name in (("head", scale.heads), ("assigner", scale.assigners)):
                 name = (getattr(detector, part) | getattr(row.spec, part)).get("name")
-                if name in by_name:
+                if isinstance(name, str) and name in by_name:
                     layers.append(Layer(scale_file, "", {part: by_name[name]}, {part: f"{part}s.{name}"}))
         parts = ("head", "assigner", "loss", "postprocess")
         for source, source_file, prefix in ((detector, detector_file, ""), (row.spec, file, at)):

@@ -8,6 +8,8 @@ from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, 
 
 DatasetName = Literal["coco", "voc", "visdrone"]
 BackboneName = Literal["resnet50", "resnet101"]
+HeadName = Literal["fcos", "triple"]
+AssignerName = Literal["fcos", "jla"]
 Settings = dict[str, Any]  # part of an Options class; checked when merged
 SCORES = ("AP", "AP50", "AP75", "APS", "APM", "APL")
 
@@ -24,7 +26,6 @@ class Config(Options):
 class DetectorFile(Options):
     """experiments/detectors/*.yaml."""
 
-    title: str
     architecture: Literal["dense", "faster_rcnn"] = "dense"
     head: Settings = {}
     assigner: Settings = {}
@@ -36,14 +37,13 @@ class Cost(Options):
     """CPU seconds on the machine named, to estimate with before anything ran."""
 
     machine: str
-    image: dict[str, PositiveFloat]  # per training image, by head
+    image: Annotated[dict[str, PositiveFloat], Field(min_length=1)]  # per training image, by head
     run: PositiveFloat  # start, evaluation and book-keeping of a run
 
 
 class Scale(Options):
     """experiments/scales/*.yaml: same code, other data, image size, backbone and schedule."""
 
-    title: str
     about: str
     meaningful: bool = True  # false: scores show that everything runs, and nothing else
     seeds: PositiveInt
@@ -53,8 +53,8 @@ class Scale(Options):
     datasets: dict[DatasetName, Data]
     input: Input
     backbones: dict[BackboneName, Backbone]
-    heads: dict[str, Settings] = {}
-    assigners: dict[str, Settings] = {}
+    heads: dict[HeadName, Settings] = {}
+    assigners: dict[AssignerName, Settings] = {}
     loss: Settings = {}
     postprocess: Settings = {}
     schedules: dict[str, Schedule]
