@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from assigner_references import decide
+from tests.detectors.assigners.assigner_references import decide
 
 from triplehead.detectors.assigners.ambiguous import ambiguity_weights, resolve, theta_star
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from assigner_references import fcos_image
-from assigner_scenes import make_case, make_grid, make_targets
+from tests.detectors.assigners.assigner_references import fcos_image
+from tests.detectors.assigners.assigner_scenes import make_case, make_grid, make_targets
 
 from triplehead.detectors.assigners import FCOSAssigner, JLAAssigner, build_assigner
 from triplehead.detectors.boxes import make_points

@@ -8,8 +8,8 @@ from itertools import product
 
 import pytest
 import torch
-from assigner_references import jla_image, joint_losses
-from assigner_scenes import make_case, make_grid, make_predictions, make_targets
+from tests.detectors.assigners.assigner_references import jla_image, joint_losses
+from tests.detectors.assigners.assigner_scenes import make_case, make_grid, make_predictions, make_targets
 
 from triplehead.detectors.assigners import JLAAssigner
 from triplehead.detectors.boxes import Predictions

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from assigner_references import joint_loss_by_hand
-from assigner_scenes import make_case
+from tests.detectors.assigners.assigner_references import joint_loss_by_hand
+from tests.detectors.assigners.assigner_scenes import make_case
 
 from triplehead.detectors.assigners.joint_loss import inside_pairs, joint_loss
 from triplehead.detectors.losses import iou_loss

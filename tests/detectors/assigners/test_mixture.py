@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from assigner_references import boundary_sklearn, fit_sklearn
+from tests.detectors.assigners.assigner_references import boundary_sklearn, fit_sklearn
 
 from triplehead.detectors.assigners.mixture import fit, low_cluster
 
