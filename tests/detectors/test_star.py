@@ -43,9 +43,8 @@ def test_equals_torchvisions_deformable_convolution():
     grads = torch.autograd.grad(ours.square().sum(), [x, conv.weight])
     theirs = deform_conv2d(x, star_offsets(ltrb), conv.weight, padding=1).relu()
     expected = torch.autograd.grad(theirs.square().sum(), [x, conv.weight])
-    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-5)
-    for got, want in zip(grads, expected, strict=True):
-        torch.testing.assert_close(got, want, atol=2e-2, rtol=1e-4)
+    for got, want in zip([ours, *grads], [theirs, *expected], strict=True):
+        assert (got - want).abs().max() / want.abs().max() < 5e-6
 
 
 def test_box_of_one_cell_is_an_ordinary_convolution():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -34,7 +35,7 @@ STYLE = {
     "svg.fonttype": "path",
 }
 PAPER, MEASURED = "#8a8a8a", "#b3362b"
-ROWS = ("#1f1f1f", "#8a8a8a", "#1b6ca8", "#2a9d8f", "#8ab17d", "#e39b2d", "#b3362b")  # a colour per row
+ROWS = ("#1f1f1f", *sns.color_palette("colorblind", 6).as_hex())  # a colour per row
 NARROW = 0.4  # percentage points: the least that an axis of scores spans
 WIDTH = 6.7  # inches: the report's text width
 
