@@ -17,7 +17,7 @@ HEADS = [
     TripleHead(num_convs=2, norm="batch", box_unit="stride"),
     TripleHead(num_convs=2, norm="group", refinement=False, quality="none"),
     TripleHead(num_convs=2, norm="batch", refinement=False, unrefined_box="regressed"),
-    TripleHead(num_convs=2, norm="batch", offset_gradient=0.1),
+    TripleHead(num_convs=2, norm="batch", star_norm="batch", offset_gradient=0.1),
 ]
 
 

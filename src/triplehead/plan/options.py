@@ -141,6 +141,7 @@ class TripleHead(Options):
     unrefined_box: Literal["coarse", "regressed"] = "coarse"
     # Share of the gradient that passes from the deformable convolutions into the coarse box; unstated.
     offset_gradient: Share = 0.0
+    star_norm: Literal["none", "batch"] = "none"  # after the deformable convolution; Table 4's count leaves no room
     num_convs: Annotated[int, Field(ge=2, le=8)] = 4
     norm: Norm = "group"
     box_unit: Literal["pixel", "stride"] = "pixel"

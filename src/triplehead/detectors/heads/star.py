@@ -26,18 +26,24 @@ def star_offsets(ltrb: Tensor) -> Tensor:
 
 
 class StarConv(nn.Module):
-    """3x3 deformable convolution on the coarse box, without bias or normalisation, then ReLU."""
+    """3x3 deformable convolution on the coarse box, without bias, then ReLU.
 
-    def __init__(self, channels: int):
+    The paper's has no normalisation either; `norm` "batch" adds one BatchNorm a level before the ReLU.
+    """
+
+    def __init__(self, channels: int, norm: str = "none", num_levels: int = 1):
         super().__init__()
+        self.norm = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(num_levels if norm == "batch" else 0))
         self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
         nn.init.normal_(self.weight, std=0.01)
 
-    def forward(self, x: Tensor, ltrb: Tensor) -> Tensor:
+    def forward(self, x: Tensor, ltrb: Tensor, level: int = 0) -> Tensor:
         """x: [B, C, H, W]. ltrb: [B, 4, H, W], distances from each cell to its coarse box, in cells."""
         if x.is_cuda:
-            return deform_conv2d(x.float(), star_offsets(ltrb), self.weight.float(), padding=1).relu_()
-        return _sampled(x, ltrb, self.weight).relu_()
+            x = deform_conv2d(x.float(), star_offsets(ltrb), self.weight.float(), padding=1)
+        else:
+            x = _sampled(x, ltrb, self.weight)
+        return (self.norm[level](x) if self.norm else x).relu_()
 
 
 def _sampled(x: Tensor, ltrb: Tensor, weight: Tensor) -> Tensor:

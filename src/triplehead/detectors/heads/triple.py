@@ -30,11 +30,11 @@ class TripleHead(nn.Module):
         self.pre_scale = Scale(num_levels)
         self.quality = nn.Conv2d(channels, 1, 3, padding=1) if options.quality == "iou" else None
         self.cls_tower = Tower(options.num_convs - 1, channels, options.norm, num_levels)
-        self.cls_star = StarConv(channels)
+        self.cls_star = StarConv(channels, options.star_norm, num_levels)
         self.classifier = nn.Conv2d(channels, num_classes, 3, padding=1)
         if self.refined:
             self.reg_tower = Tower(options.num_convs - 1, channels, options.norm, num_levels)
-            self.reg_star = StarConv(channels)
+            self.reg_star = StarConv(channels, options.star_norm, num_levels)
             self.regressor = nn.Conv2d(channels, 4, 3, padding=1)
             self.scale = Scale(num_levels)
         init_head(self, self.classifier, options.prior)
@@ -62,10 +62,10 @@ class TripleHead(nn.Module):
         quality = None if self.quality is None else self.quality(pre)
         share = options.offset_gradient
         box = coarse.detach() if share == 0 else share * coarse + (1 - share) * coarse.detach()
-        logits = self.classifier(self.cls_star(self.cls_tower(x, level), box))
+        logits = self.classifier(self.cls_star(self.cls_tower(x, level), box, level))
         if not self.refined:
             return logits, coarse, None, quality
-        star = self.reg_star(self.reg_tower(x, level), box)
+        star = self.reg_star(self.reg_tower(x, level), box, level)
         final = exp(self.scale(self.regressor(star), level))
         # eq. (8), or the distances themselves
         final = final * (coarse.detach() if options.refinement else self.cells[level])
