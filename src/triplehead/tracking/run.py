@@ -66,7 +66,7 @@ class Tracker:
         self.log = log
 
     def _close(self, log: RunLog, status: str) -> None:
-        if self.trained:
+        if self.trained and status == "FINISHED":  # a metric is logged once; until then the tag says it
             log.refresh()
             put(log.store, log.run, {SECONDS: float(self._seconds())}, {}, {SECONDS: self._seconds()})
         log.end(status)
