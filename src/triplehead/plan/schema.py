@@ -34,7 +34,7 @@ class DetectorFile(Options):
 
 
 class Cost(Options):
-    """CPU seconds on the machine named, to estimate with before anything ran."""
+    """CPU seconds on the machine named, fitted to whole studies: to estimate with before anything ran."""
 
     machine: str
     image: Annotated[dict[str, PositiveFloat], Field(min_length=1)]  # per training image, by head
