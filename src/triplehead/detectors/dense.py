@@ -35,10 +35,11 @@ class DenseDetector(nn.Module):
     """torchvision's detection contract: losses in training, detections in evaluation.
 
     images: list of [3, H, W] in 0..1. targets: list of {boxes [M, 4] xyxy pixels, labels [M] from 0}.
-    `progress` is the share of training done; assigners may depend on it, the trainer sets it.
+    `progress` is the share of training done; assigners may depend on it, the trainer sets it and reads `positives`.
     """
 
     progress: float = 0.0
+    positives: Tensor  # per box, in the last training batch
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class DenseDetector(nn.Module):
             sizes = [tuple(image.shape[1:]) for image in images]
             return detect(predictions, points, sizes, self.postprocess)
         matched_gt = self.assigner(predictions, points, targets, self.progress)
+        self.positives = (matched_gt >= 0).sum() / max(1, sum(len(target["boxes"]) for target in targets))
         quality = self.head.options.quality
         return dense_losses(predictions, points, targets, matched_gt, self.loss, quality, self.head.refined)
 
