@@ -61,10 +61,14 @@ class DenseDetector(nn.Module):
         if not self.training:
             sizes = [tuple(image.shape[1:]) for image in images]
             return detect(predictions, points, sizes, self.postprocess)
-        matched_gt = self.assigner(predictions, points, targets, self.progress)
+        matched_gt = self.assign(predictions, points, targets)
         self.positives = (matched_gt >= 0).sum() / max(1, sum(len(target["boxes"]) for target in targets))
         quality = self.head.options.quality
         return dense_losses(predictions, points, targets, matched_gt, self.loss, quality, self.head.refined)
+
+    def assign(self, predictions: Predictions, points: Points, targets: list[Target]) -> Tensor:
+        """What the points have to learn at this `progress` -> [B, N]: a box of the image, -1 background, -2 ignore."""
+        return self.assigner(predictions, points, targets, self.progress)
 
     def predict(self, images: list[Tensor]) -> tuple[Predictions, Points]:
         batch = self.normalize(images)

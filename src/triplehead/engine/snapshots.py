@@ -50,9 +50,10 @@ class Snapshots:
         samples = [self.transform(*self.dataset[index]) for index in self.indices]
         images = [fabric.to_device(image) for image, _ in samples]
         targets = [{key: fabric.to_device(target[key]) for key in ("boxes", "labels")} for _, target in samples]
+        detector.progress = done / self.iterations
         with torch.no_grad(), _buffers_restored(detector), fabric.autocast():
             predictions, points = detector.predict(images)
-            matched_gt = detector.assigner(predictions, points, targets, done / self.iterations)
+            matched_gt = detector.assign(predictions, points, targets)
         self.taken.append(
             {
                 "iteration": done,

@@ -1,5 +1,6 @@
 """The whole study: every exhibit, its rows, and the runs behind them."""
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -64,13 +65,25 @@ class Experiments:
             raise InputError(folder, "no such folder; run from the project's root")
         self.folder = folder
         self.exhibits = {path.stem: validate(Exhibit, self._layer(path)) for path in self._exhibit_files()}
+        self.exhibits |= {
+            name: self._with_rows(name, exhibit) for name, exhibit in self.exhibits.items() if exhibit.rows_of
+        }
         self.detectors = {
             path.stem: validate(DetectorFile, self._layer(path))
             for path in sorted((folder / "detectors").glob("*.yaml"))
         }
 
     def _exhibit_files(self) -> list[Path]:
-        return sorted([*self.folder.glob("table*.yaml"), *self.folder.glob("fig*.yaml")])
+        """Tables first: a run is named after the first row that wants it."""
+        return [*sorted(self.folder.glob("table*.yaml")), *sorted(self.folder.glob("fig*.yaml"))]
+
+    def _with_rows(self, name: str, exhibit: Exhibit) -> Exhibit:
+        sources = {key: other.rows for key, other in self.exhibits.items() if other.rows}
+        if exhibit.rows_of not in sources:
+            problem = f"rows_of: no rows in {exhibit.rows_of!r}; allowed: {', '.join(sources)}"
+            raise InputError(self.folder / f"{name}.yaml", problem)
+        rows = [Row(label=row.label, spec=row.spec) for row in sources[exhibit.rows_of]]
+        return exhibit.model_copy(update={"rows": tuple(rows), "rows_of": None})
 
     @staticmethod
     def _layer(path: Path) -> Layer:
@@ -154,11 +167,9 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
         if exhibit.kind == "parameters":
             _counted(experiments, name)
             continue
+        seeds = min(config.seeds or scale.seeds, exhibit.seeds or math.inf)
         for index, row in enumerate(exhibit.rows):
-            specs = [
-                experiments.resolve(config.scale, scale, name, index, seed)
-                for seed in range(config.seeds or scale.seeds)
-            ]
+            specs = [experiments.resolve(config.scale, scale, name, index, seed) for seed in range(seeds)]
             if specs[0] is None:
                 continue
             plan.specs[name, row.label] = tuple(specs)

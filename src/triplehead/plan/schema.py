@@ -91,13 +91,21 @@ class Exhibit(Options):
 
     kind: Literal["scores", "parameters", "speed", "figure"]
     title: str
-    section: str  # of the paper, where it is discussed
+    section: str | None = None  # of the paper, where it is discussed; none: beyond the paper
     columns: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     transposed: bool = False  # the paper prints the rows as columns
     protocol: DatasetName = "coco"
+    seeds: PositiveInt | None = None  # that it needs of each row, at most the scale's; none: all of them
     notes: tuple[str, ...] = ()
-    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+    rows: tuple[Row, ...] = ()
+    rows_of: str | None = None  # instead of rows: the labels and specs of that exhibit
+
+    @model_validator(mode="after")
+    def _has_rows(self) -> Self:
+        if bool(self.rows) == bool(self.rows_of):
+            raise ValueError("expected either rows or rows_of")
+        return self
 
     @model_validator(mode="after")
     def _rows_fit(self) -> Self:
