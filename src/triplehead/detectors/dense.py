@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from triplehead.detectors.border_losses import border_losses
 from triplehead.detectors.boxes import Points, Predictions, make_points
 from triplehead.detectors.losses import dense_losses
 from triplehead.detectors.postprocess import detect
@@ -60,9 +61,12 @@ class DenseDetector(nn.Module):
         if not self.training:
             sizes = [tuple(image.shape[1:]) for image in images]
             return detect(predictions, points, sizes, self.postprocess)
-        matched_gt = self.assigner(predictions, points, targets, self.progress)
-        quality = self.head.options.quality
-        return dense_losses(predictions, points, targets, matched_gt, self.loss, quality, self.head.refined)
+        options, first = self.head.options, predictions.first_stage
+        matched_gt = self.assigner(first, points, targets, self.progress)
+        losses = dense_losses(first, points, targets, matched_gt, self.loss, options.quality, self.head.refined)
+        if predictions.border_logits is not None:
+            losses |= border_losses(predictions, targets, self.loss, options.positive_iou)
+        return losses
 
     def predict(self, images: list[Tensor]) -> tuple[Predictions, Points]:
         batch = self.normalize(images)
