@@ -38,7 +38,7 @@ def dense_losses(
     """
     positive = matched_gt >= 0
     image, sample = positive.nonzero(as_tuple=True)  # [P]
-    gt_boxes, gt_labels = _gather(targets, matched_gt, image, sample)
+    gt_boxes, gt_labels = gather_gt(targets, matched_gt, image, sample)
     num_positive = max(1, len(image))
 
     one_hot = torch.zeros_like(predictions.logits)
@@ -72,10 +72,10 @@ def dense_losses(
     return losses
 
 
-def _gather(
+def gather_gt(
     targets: list[dict[str, Tensor]], matched_gt: Tensor, image: Tensor, sample: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Boxes [P, 4] and labels [P] of the positives."""
+    """Boxes [P, 4] and labels [P] that the positives, samples [P] of images [P], are matched with."""
     boxes = torch.cat([target["boxes"] for target in targets])
     labels = torch.cat([target["labels"] for target in targets])
     counts = torch.tensor([len(target["boxes"]) for target in targets], device=matched_gt.device)

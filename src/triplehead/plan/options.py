@@ -151,8 +151,32 @@ class TripleHead(Options):
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
 
 
-Head = Annotated[FCOSHead | TripleHead, Field(discriminator="name")]
-HEADS = {"fcos": FCOSHead, "triple": TripleHead}
+class BorderHead(FCOSHead):
+    """FCOS's head and a border branch (BorderDet, Qiu et al. 2020).
+
+    The assigner and FCOS's losses see the FCOS part alone; JLA's joint box ("final") is FCOS's, the border branch's
+    boxes enter no assignment.
+    """
+
+    name: Literal["border"] = "border"
+    # Channels of either border branch as a share of the backbone's: 256 and 128 of 256.
+    cls_width: Annotated[float, Field(gt=0, le=1)] = 1.0
+    reg_width: Annotated[float, Field(gt=0, le=1)] = 0.5
+    pool_size: PositiveInt = 10  # steps along a side: pool_size + 1 points
+    positive_iou: Annotated[float, Field(gt=0, le=1)] = 0.6  # of a coarse box that the border branch refines
+
+
+class DyHead(FCOSHead):
+    """Blocks of scale-, spatial- and task-aware attention (Dai et al. 2021), then FCOS's outputs."""
+
+    name: Literal["dyhead"] = "dyhead"
+    norm: Norm = "group"  # also of the blocks, there in 16 groups
+    num_blocks: Annotated[int, Field(ge=1, le=12)] = 6
+    num_convs: Annotated[int, Field(ge=0, le=8)] = 0  # of FCOS's towers; 0: the blocks replace them
+
+
+Head = Annotated[FCOSHead | TripleHead | BorderHead | DyHead, Field(discriminator="name")]
+HEADS = {"fcos": FCOSHead, "triple": TripleHead, "border": BorderHead, "dyhead": DyHead}
 
 
 # --- assigners ----------------------------------------------------------------------------------
@@ -317,7 +341,7 @@ class Dense(Options):
         if self.head.norm == "group" and channels % 32:
             raise ValueError(f"head.norm: 'group' needs backbone.channels that 32 divides, found {channels}")
         if self.assigner.name == "jla" and self.assigner.joint_box == "coarse" and self.head.name != "triple":
-            raise ValueError("assigner.joint_box 'coarse' needs the triple head: no other predicts a coarse box")
+            raise ValueError("assigner.joint_box 'coarse' needs the triple head: with any other one box enters")
         self._anchors_fit()
         return self
 

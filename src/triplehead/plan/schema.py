@@ -8,7 +8,7 @@ from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, 
 
 DatasetName = Literal["coco", "voc", "visdrone"]
 BackboneName = Literal["resnet50", "resnet101"]
-HeadName = Literal["fcos", "triple"]
+HeadName = Literal["fcos", "triple", "border", "dyhead"]
 AssignerName = Literal["fcos", "jla", "atss", "max_iou"]
 Settings = dict[str, Any]  # part of an Options class; checked when merged
 SCORES = ("AP", "AP50", "AP75", "APS", "APM", "APL")

@@ -32,9 +32,15 @@ class FCOSHead(nn.Module):
         init_head(self, self.classifier, options.prior)
 
     def forward(self, features: list[Tensor], points: Points) -> Predictions:
+        return self.outputs(self.towers(features), points)
+
+    def towers(self, features: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """What classification and regression read at each level; each [B, C, H, W]."""
+        return [(self.cls_tower(x, level), self.reg_tower(x, level)) for level, x in enumerate(features)]
+
+    def outputs(self, towers: list[tuple[Tensor, Tensor]], points: Points) -> Predictions:
         logits, regressed, quality = [], [], []
-        for level, x in enumerate(features):
-            cls, reg = self.cls_tower(x, level), self.reg_tower(x, level)
+        for level, (cls, reg) in enumerate(towers):
             logits.append(flatten(self.classifier(cls)))  # [B, HW, C]
             regressed.append(flatten(self.scale(self.regressor(reg), level)))  # [B, HW, 4]
             if self.quality is not None:
