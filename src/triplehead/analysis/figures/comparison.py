@@ -12,6 +12,16 @@ from triplehead.plan.plan import Plan
 NARROW = 0.4  # percentage points: the least that an axis of scores spans
 
 
+def caption(plan: Plan, frames: dict[str, pd.DataFrame]) -> str:
+    several = any(frame["std"].notna().any() for frame in frames.values())
+    spread = "bars are one sample standard deviation" if several else "one seed each, hence no bars"
+    nothing = "" if plan.scale.meaningful else " At this scale the measured scores mean nothing."
+    return (
+        f"Order of the rows in AP: published by the paper (left), measured at the {plan.config.scale} scale (right; "
+        f"{spread}). Each panel has its own axis: compare orders, not sizes.{nothing}"
+    )
+
+
 def draw(plan: Plan, frames: dict[str, pd.DataFrame], metric: str = "AP") -> Figure:
     """A dot for each row of each table of scores: published left, measured right, each on its own axis.
 
