@@ -66,8 +66,7 @@ def voc_points(truth, rows, label, threshold):
         elif not truth[image].ignore[best]:
             points.append((image, best) not in taken)
             taken.add((image, best))
-    positives = sum(1 for each in truth for kind, skip in zip(each.labels, each.ignore, strict=True) if kind == label and not skip)
-    return points, positives
+    return points, sum(int(((each.labels == label) & ~each.ignore).sum()) for each in truth)
 
 
 def share_in_regions(box, regions):
@@ -85,13 +84,8 @@ def visdrone(truth, results, categories, most=500):
         regions = each.regions.tolist()
         inside = [row for row in rows if row[0] == image and share_in_regions(row[2], regions) < 0.5]
         kept_rows.append(sorted(inside, key=lambda row: -row[3])[:most])
-        kept_truth.append(
-            [
-                (label, box, skip)
-                for label, box, skip in zip(each.labels.tolist(), each.boxes.tolist(), each.ignore.tolist(), strict=True)
-                if share_in_regions(box, regions) < 0.5
-            ]
-        )
+        boxes = zip(each.labels.tolist(), each.boxes.tolist(), each.ignore.tolist(), strict=True)
+        kept_truth.append([one for one in boxes if share_in_regions(one[1], regions) < 0.5])
     precision, recall, weight = {}, {}, {}
     for label in range(len(categories)):
         counted = [[one for one in each if one[0] == label and not one[2]] for each in kept_truth]
@@ -110,8 +104,11 @@ def visdrone(truth, results, categories, most=500):
 
     def mean(value, thresholds, weights):
         total = sum(weights.values())
-        each = {label: sum(value(label, t) for t in thresholds) / len(thresholds) for label in weights if weights[label]}
-        return 100 * sum(weights[label] * number for label, number in each.items()) / total
+        return 100 * sum(
+            weight * sum(value(label, threshold) for threshold in thresholds) / len(thresholds) / total
+            for label, weight in weights.items()
+            if weight
+        )
 
     plain = {label: int(count > 0) for label, count in weight.items()}
     ap = lambda label, threshold: precision[label, threshold]  # noqa: E731

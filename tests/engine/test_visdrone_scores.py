@@ -8,7 +8,8 @@ import pytest
 from tests.engine.protocol_references import visdrone
 from tests.engine.protocol_scenes import CATEGORIES, random_scene, result, truth_of
 
-from triplehead.engine.visdrone_scores import visdrone_scores
+from triplehead.data.overlaps import overlaps
+from triplehead.engine.visdrone_scores import FALSE, TRUE, match, visdrone_scores
 
 ONE = CATEGORIES[:1]
 BOX, OTHER = (10, 10, 30, 30), (50, 50, 70, 70)
@@ -92,16 +93,10 @@ def test_a_detection_turns_to_the_next_free_box():
 
 
 def test_the_last_of_equal_boxes_is_taken():
-    truth = [truth_of(1, [(0, 0, 20, 20), (20, 0, 40, 20)])]
-    middle = [result((10, 0, 30, 20), 0.9)]  # IoU 1/3 with both
-    first = [result((0, 0, 20, 20), 0.8)]
-    from triplehead.data.overlaps import overlaps
-    from triplehead.engine.visdrone_scores import match
-
-    boxes = np.array([[10.0, 0, 30, 20], [0, 0, 20, 20]])
-    outcome = match(overlaps(boxes, truth[0].boxes), truth[0].ignore, np.array([0.3]))
-    assert outcome.tolist() == [[1, 1]]  # the first detection leaves the first box free
-    assert ap50(truth, middle + first) == pytest.approx(50 * 0.5)
+    boxes = np.array([[0.0, 0, 20, 20], [20, 0, 40, 20]])
+    found = np.array([[10.0, 0, 30, 20], [0, 0, 20, 20], [20, 0, 40, 20]])  # the first: IoU 1/3 with both
+    outcome = match(overlaps(found, boxes), np.array([False, False]), np.array([0.3]))
+    assert outcome.tolist() == [[TRUE, TRUE, FALSE]]
 
 
 def test_at_most_500_detections_of_an_image_over_all_classes():
@@ -143,12 +138,12 @@ def test_a_flat_box_is_never_found():
     assert ap50(truth, [result(BOX, 0.9)]) == 50
 
 
-def test_the_validation_set_at_500_detections_takes_seconds():
-    """548 images x 500 detections, 70 boxes each, as VisDrone has them."""
+def test_a_quarter_of_the_validation_set_takes_seconds():
+    """137 images x 500 detections, 70 boxes each, as VisDrone has them; all 548 took 5 seconds."""
     generator = np.random.default_rng(0)
     categories = [(number, str(number)) for number in range(1, 11)]
     truth, results = [], []
-    for image_id in range(548):
+    for image_id in range(137):
         corner = generator.uniform(0, 900, (70, 2))
         boxes = np.concatenate([corner, corner + generator.uniform(10, 60, (70, 2))], axis=1)
         labels = generator.integers(0, 10, 70)
@@ -156,8 +151,9 @@ def test_the_validation_set_at_500_detections_takes_seconds():
         which = generator.integers(0, 70, 500)
         near = boxes[which] + generator.normal(0, 2, (500, 4))
         scores = generator.random(500)
-        results += [result(b, float(s), image_id, int(c) + 1) for b, s, c in zip(near, scores, labels[which], strict=True)]
+        for box, score, label in zip(near, scores, labels[which], strict=True):
+            results.append(result(box, float(score), image_id, int(label) + 1))
     begun = time.process_time()
     scores = visdrone_scores(truth, results, categories)
-    assert time.process_time() - begun < 60
+    assert time.process_time() - begun < 15
     assert 0 < scores["AP"] < scores["AP50"] < 100

@@ -43,9 +43,7 @@ class Detections(Boxes):
         return Detections(self.image[which], self.label[which], self.boxes[which], self.scores[which])
 
 
-def detections(
-    results: list[dict], truth: Sequence[ImageTruth], categories: Sequence[tuple[int, str]]
-) -> Detections:
+def detections(results: list[dict], truth: Sequence[ImageTruth], categories: Sequence[tuple[int, str]]) -> Detections:
     """COCO's results (image_id, category_id, bbox xywh, score) with images as indices into `truth` and labels into
     `categories` (id, name). Raises ValueError for an image or category that is not there."""
     image_of = {image.image_id: index for index, image in enumerate(truth)}

@@ -52,9 +52,7 @@ def trained_model(spec: RunSpec, run: Path, fabric: Fabric) -> nn.Module:
     return fabric.setup(model.to(memory_format=torch.channels_last).eval())
 
 
-def predict(
-    model: nn.Module, dataset: CocoDataset, spec: RunSpec, fabric: Fabric, num_workers: int = 0
-) -> list[dict]:
+def predict(model: nn.Module, dataset: CocoDataset, spec: RunSpec, fabric: Fabric, num_workers: int = 0) -> list[dict]:
     """COCO's results, image by image in the data set's order.
 
     Only images of one size share a batch: padding would show in what the others' borders see and in GroupNorm's
