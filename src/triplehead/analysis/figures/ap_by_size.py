@@ -1,8 +1,10 @@
 """AP of small, medium and large objects (beyond the paper)."""
 
+from collections.abc import Sequence
 from math import sqrt
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from triplehead.analysis.figures.style import PAPER, WIDTH, plain, series
@@ -19,7 +21,7 @@ def caption(plan: Plan, exhibit: str) -> list[str]:
     return [
         f"AP of Table 5's rows on small (area below {small:g}² pixels), medium and large (above {large:g}²) objects "
         f"({spread}).",
-        "Each panel has its own axis.",
+        "The three axes have the same length, so that distances compare.",
     ]
 
 
@@ -44,9 +46,17 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
             axis.errorbar(mean, place, xerr=std, linestyle="none", markersize=4.5, elinewidth=1, capsize=2, **look)
         axis.set_title(size, loc="left")
         axis.set_xlabel(f"{metric} (%)")
-        axis.margins(x=0.1)
         axis.tick_params(axis="y", length=0)
         axis.spines["left"].set_visible(False)
+    _same_length(axes)
     axes[0].set_yticks(range(len(labels)), [plain(label) for label in labels])
     axes[0].set_ylim(len(labels) - 0.5, -0.5)
     return figure
+
+
+def _same_length(axes: Sequence[Axes]) -> None:
+    """Each axis around its own values, all as long as the longest needs, at least a point."""
+    limits = [axis.get_xlim() for axis in axes]
+    length = max(1.0, *(1.1 * (high - low) for low, high in limits))
+    for axis, (low, high) in zip(axes, limits, strict=True):
+        axis.set_xlim((low + high - length) / 2, (low + high + length) / 2)

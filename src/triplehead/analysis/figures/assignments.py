@@ -77,7 +77,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     axis.set_ylim(bottom=0)
     axis.set_xlabel("iteration (dotted: the snapshots above)")
     axis.set_ylabel("positives per object")
-    axis.legend(ncols=len(rows), handlelength=3.5)
+    axis.legend(ncols=len(rows), handlelength=3.5, loc="lower right", bbox_to_anchor=(1, 0.97))
     return figure
 
 

@@ -3,22 +3,22 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from triplehead.analysis.figures.matching import IOU, match
-from triplehead.analysis.figures.read import read_detections
+from triplehead.analysis.figures.matching import FALSE, IOU, best_threshold, match
+from triplehead.analysis.figures.read import read_results
 from triplehead.analysis.figures.style import WIDTH, plain, rectangle, show
+from triplehead.data.dataset import DetectionDataset
 from triplehead.data.examples import FEWEST_OBJECTS, example_images
 from triplehead.data.prepare import open_split
+from triplehead.data.results import Boxes, Detections, detections, true_boxes
 from triplehead.plan.plan import Plan
 
-THRESHOLD = 0.3  # detections below it are not drawn and find nothing
 PALE = 0.35
-FOUND = {"color": "#0072b2", "width": 1.3, "line": "-"}
-FALSE = {"color": "#d55e00", "width": 1.3, "line": (0, (1, 1))}
+RIGHT = {"color": "#0072b2", "width": 1.3, "line": "-"}
+WRONG = {"color": "#d55e00", "width": 1.3, "line": (0, (1, 1))}
 MISSED = {"color": "#000000", "width": 1.3, "line": (0, (4, 2))}
 
 
@@ -26,9 +26,10 @@ def caption(plan: Plan, exhibit: str) -> list[str]:
     return [
         f"The first validation images with at least {FEWEST_OBJECTS} objects, chosen before any detector ran; one "
         "detector a row, seed 0.",
-        f"Detections with a score of at least {THRESHOLD} are matched by class at IoU ≥ {IOU}, the best score first.",
+        f"Detections are matched with objects of their class at IoU ≥ {IOU}, the best score first.",
+        "Each detector is shown above the score at which its F1 on all validation images is highest (at the left), "
+        "since scores of different detectors do not mean the same.",
         "Blue: matched. Orange, dotted, ×: false positive. Black, dashed, ?: missed object.",
-        "A score is each detector's own, so that the threshold need not be equally strict for all.",
     ]
 
 
@@ -38,55 +39,57 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     Raises InputError for a file that is missing or broken.
     """
     specs = {row.label: plan.specs[exhibit, row.label][0] for row in plan.exhibits[exhibit].rows if row.spec}
-    found = {label: read_detections(results / "runs" / spec.id / "detections.json.gz") for label, spec in specs.items()}
     dataset = open_split(results / "data" / next(iter(specs.values())).data_id, "val")
-    items = [dataset[index] for index in example_images(dataset)]
+    indices = example_images(dataset)
+    images = [dataset.image(index).permute(1, 2, 0).numpy() for index in indices]
 
-    side = (WIDTH - 0.25) / len(items)
-    height = side * max(target["size"][0] / target["size"][1] for _, target in items) + 0.19
+    side = (WIDTH - 0.4) / len(images)
+    height = side * max(image.shape[0] / image.shape[1] for image in images) + 0.19
     figure = Figure(figsize=(WIDTH, len(specs) * height + 0.3), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
-    grid = figure.subplots(len(specs), len(items), squeeze=False)
-    for axes, (label, by_image) in zip(grid, found.items(), strict=True):
-        axes[0].set_ylabel(plain(label), fontsize=9)
-        for axis, (image, target) in zip(axes, items, strict=True):
-            _image(axis, image.permute(1, 2, 0).numpy(), target, by_image[target["image_id"]], dataset.categories)
+    grid = figure.subplots(len(specs), len(images), squeeze=False)
+    for axes, (label, spec) in zip(grid, specs.items(), strict=True):
+        path = results / "runs" / spec.id / "detections.json.gz"
+        found = detections(read_results(path, dataset), dataset.truth(), dataset.categories).best_first()
+        matched = match(dataset.truth(), found)
+        real, ignore = true_boxes(dataset.truth())
+        threshold = best_threshold(found.scores, matched, int((~ignore).sum()))
+        axes[0].set_ylabel(f"{plain(label)}\nscore ≥ {threshold:.2f}", fontsize=8.5)
+        for axis, index, image in zip(axes, indices, images, strict=True):
+            show(axis, image, PALE)
+            shown = (found.image == index) & (found.scores >= threshold)
+            objects = np.flatnonzero((real.image == index) & ~ignore)
+            _mark(axis, dataset, found.select(shown), matched[shown], real, objects)
     handles = [
         Line2D([], [], color=look["color"], linestyle=look["line"], linewidth=look["width"], label=name)
-        for name, look in (("found", FOUND), ("× false positive", FALSE), ("? missed", MISSED))
+        for name, look in (("found", RIGHT), ("× false positive", WRONG), ("? missed", MISSED))
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), handlelength=3)
     return figure
 
 
-def _image(axis: Axes, image: np.ndarray, target: dict, found: list[dict], categories: list[tuple[int, str]]) -> None:
-    """One panel: image [H, W, 3] uint8, its targets, COCO results on it."""
-    show(axis, image, PALE)
-    names = dict(categories)
-    label_of = {number: label for label, (number, _) in enumerate(categories)}
-    shown = sorted((entry for entry in found if entry["score"] >= THRESHOLD), key=lambda entry: -entry["score"])
-    boxes = torch.tensor([entry["bbox"] for entry in shown], dtype=torch.float64).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    labels = torch.tensor([label_of[entry["category_id"]] for entry in shown], dtype=torch.long)
-    matched = match(target["boxes"], target["labels"], boxes, labels)
-    missed = [index for index in range(len(target["boxes"])) if index not in matched]
-    for index in missed:
-        name = categories[target["labels"][index]][1]
-        _labelled(axis, target["boxes"][index].tolist(), f"? {name}", MISSED, image.shape)
-    for entry, box, gt in zip(shown, boxes.tolist(), matched.tolist(), strict=True):
-        name = names[entry["category_id"]]
-        text, look = (name, FOUND) if gt >= 0 else (f"× {name}", FALSE)
-        _labelled(axis, box, text, look, image.shape)
-    right = int((matched >= 0).sum())
-    axis.set_xlabel(f"{right} found, {len(shown) - right} false, {len(missed)} missed", fontsize=8, labelpad=2)
+def _mark(
+    axis: Axes, dataset: DetectionDataset, found: Detections, matched: np.ndarray, real: Boxes, objects: np.ndarray
+) -> None:
+    """One panel: what was found in the image, and which of its `objects` (indices into `real`) were missed."""
+    missed = np.setdiff1d(objects, matched)
+    boxes = [(real.boxes[index], f"? {_name(dataset, real.label[index])}", MISSED) for index in missed]
+    for box, label, gt in zip(found.boxes, found.label, matched, strict=True):
+        if gt >= 0:
+            boxes.append((box, _name(dataset, label), RIGHT))
+        elif gt == FALSE:
+            boxes.append((box, f"× {_name(dataset, label)}", WRONG))
+    height = axis.get_ylim()[0]
+    for (x1, y1, x2, y2), text, look in boxes:
+        rectangle(axis, (x1, y1, x2, y2), **look)
+        axis.text(
+            max(x1, 0), max(y1, 0), plain(text), color="white", fontsize=6.5, clip_on=True,
+            va="bottom" if y1 > 0.08 * height else "top",
+            bbox={"facecolor": look["color"], "edgecolor": "none", "pad": 0.6},
+        )  # fmt: skip
+    right, wrong = int((matched >= 0).sum()), int((matched == FALSE).sum())
+    axis.set_xlabel(f"{right} found, {wrong} false, {len(missed)} missed", fontsize=8, labelpad=2)
 
 
-def _labelled(axis: Axes, box: list[float], text: str, look: dict, shape: tuple[int, ...]) -> None:
-    """A box with its text above it, inside where the image ends."""
-    rectangle(axis, box, **look)
-    above = box[1] > 0.08 * shape[0]
-    axis.text(
-        max(box[0], 0), max(box[1], 0), plain(text), color="white", fontsize=6.5,
-        va="bottom" if above else "top", clip_on=True,
-        bbox={"facecolor": look["color"], "edgecolor": "none", "pad": 0.6},
-    )  # fmt: skip
+def _name(dataset: DetectionDataset, label: int) -> str:
+    return dataset.categories[label][1]

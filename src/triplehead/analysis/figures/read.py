@@ -2,11 +2,13 @@
 
 import gzip
 import json
-from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from triplehead.data.dataset import DetectionDataset
+from triplehead.data.results import detections
 from triplehead.errors import InputError
 
 
@@ -23,9 +25,9 @@ def read_history(path: Path) -> pd.DataFrame:
     return history
 
 
-def read_assignments(path: Path) -> list[dict]:
+def read_assignments(path: Path) -> list[dict[str, Any]]:
     """The snapshots that engine.snapshots wrote, at least one. Raises InputError naming the file."""
-    snapshots = _json(path, "trained", "assignment snapshots")
+    snapshots = _json(path, "trained", "snapshots")
     if not isinstance(snapshots, list) or not all(
         isinstance(snapshot, dict) and {"iteration", "images"} <= snapshot.keys() for snapshot in snapshots
     ):
@@ -35,18 +37,17 @@ def read_assignments(path: Path) -> list[dict]:
     return snapshots
 
 
-def read_detections(path: Path) -> dict[int, list[dict]]:
-    """COCO results by image id. Raises InputError naming the file."""
-    by_image = defaultdict(list)
+def read_results(path: Path, dataset: DetectionDataset) -> list[dict[str, Any]]:
+    """COCO's results on the images of `dataset`. Raises InputError naming the file."""
+    results = _json(path, "evaluated", "COCO results")
     try:
-        for entry in _json(path, "evaluated", "COCO results"):
-            by_image[entry["image_id"]].append(entry)
-    except (TypeError, KeyError) as error:
-        raise InputError(path, f"expected gzipped COCO results ({error})") from None
-    return by_image
+        detections(results, dataset.truth(), dataset.categories)
+    except (TypeError, KeyError, ValueError) as error:
+        raise InputError(path, f"expected COCO results on the validation images ({error})") from None
+    return results
 
 
-def _json(path: Path, step: str, content: str):
+def _json(path: Path, step: str, content: str) -> Any:
     try:
         return json.loads(gzip.decompress(path.read_bytes()))
     except FileNotFoundError:
