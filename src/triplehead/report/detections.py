@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from triplehead.data.coco import CocoDataset
+from triplehead.data.dataset import DetectionDataset
 from triplehead.data.prepare import open_split
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
@@ -76,7 +76,7 @@ def read_detections(path: Path) -> dict[int, list[dict]]:
         raise InputError(path, f"expected gzipped COCO results ({error})") from None
 
 
-def chosen_images(dataset: CocoDataset) -> list[int]:
+def chosen_images(dataset: DetectionDataset) -> list[int]:
     """Indices of the first images with enough objects, filled up with the first others."""
     indices = range(len(dataset))
     return sorted(indices, key=lambda index: len(dataset.entries[index].boxes) < FEWEST_OBJECTS)[:COLUMNS]
