@@ -1,4 +1,4 @@
-"""XML from strangers, without what can do harm: no document type, hence no entities; little of it; one line of error."""
+"""XML from strangers: no document type, hence no entities; of bounded size and depth; one line of error."""
 
 import re
 import reprlib

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from triplehead.data import safe_xml as xml
-from triplehead.data.dataset import Content, DetectionDataset, ImageEntry, image_entry
+from triplehead.data.dataset import Content, DetectionDataset, image_entry
 from triplehead.data.files import read_lines
 from triplehead.data.truth import ImageTruth
 from triplehead.errors import InputError

@@ -8,9 +8,11 @@ from typing import Any
 from triplehead.errors import InputError
 from triplehead.paths import EXPERIMENTS
 from triplehead.plan.documents import Layer, read_yaml, validate
-from triplehead.plan.options import ASSIGNERS, HEADS, Detector, Loss, Postprocess
+from triplehead.plan.options import ASSIGNERS, HEADS, Detector, Evaluation, Input, Loss, Options, Postprocess
 from triplehead.plan.runs import RunSpec
-from triplehead.plan.schema import Config, DetectorFile, Exhibit, Row, Scale
+from triplehead.plan.schema import Config, DatasetName, DetectorFile, Exhibit, Row, Scale
+
+SETTINGS = {"input": Input, "postprocess": Postprocess, "evaluation": Evaluation}  # what a data set may change
 
 
 @dataclass
@@ -93,8 +95,17 @@ class Experiments:
             for key, settings in getattr(scale, part).items():  # each block whole, whether or not a row needs it
                 validate(options[key], Layer(path, f"{part}.{key}", settings))
         validate(Loss, Layer(path, "loss", scale.loss))
-        validate(Postprocess, Layer(path, "postprocess", scale.postprocess))
+        for dataset in scale.datasets:
+            for part, options in SETTINGS.items():
+                validate(options, self._block(scale, path, dataset, part))
         return scale
+
+    @staticmethod
+    def _block(scale: Scale, file: Path, dataset: DatasetName, part: str) -> list[Layer]:
+        """A block of the scale's file, and what the data set changes in it."""
+        common, changes = getattr(scale, part), getattr(scale.settings_of(dataset), part)
+        values = common.model_dump(mode="json") if isinstance(common, Options) else common
+        return [Layer(file, part, values), Layer(file, f"dataset_settings.{dataset}.{part}", changes)]
 
     def resolve(self, scale_name: str, scale: Scale, exhibit: str, index: int, seed: int = 0) -> RunSpec | None:
         """The run behind row `index` of an exhibit; None if the row is only cited."""
@@ -116,10 +127,10 @@ class Experiments:
             dataset=spec.dataset,
             data=data,
             num_classes=data.num_classes,
-            input=scale.input,
+            input=validate(Input, self._block(scale, scale_file, spec.dataset, "input")),
             detector=self._detector(row, file, at, scale, scale_file),
             schedule=scale.schedules[spec.schedule],
-            evaluation=scale.evaluation,
+            evaluation=validate(Evaluation, self._block(scale, scale_file, spec.dataset, "evaluation")),
             threads=scale.threads,
             seed=seed,
         )
@@ -133,6 +144,8 @@ class Experiments:
         if detector.architecture == "dense":
             defaults: dict[str, Any] = {"loss": scale.loss, "postprocess": scale.postprocess}
             layers.append(Layer(scale_file, "", defaults))
+            changes = {"postprocess": scale.settings_of(row.spec.dataset).postprocess}
+            layers.append(Layer(scale_file, f"dataset_settings.{row.spec.dataset}", changes))
             for part, by_name in (("head", scale.heads), ("assigner", scale.assigners)):
                 name = (getattr(detector, part) | getattr(row.spec, part)).get("name")
                 if isinstance(name, str) and name in by_name:
