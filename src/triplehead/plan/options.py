@@ -83,8 +83,14 @@ class VisDroneScenes(Scenes):
     ignored: Share = 0.05
 
 
+LAYOUTS = {"coco": "COCO", "voc": "VOC", "visdrone": "VisDrone"}  # as their authors write them
+
+
 class Folder(Options):
-    """Images that the user has, in a data set's official layout below `data_root`."""
+    """Images that the user has, in a data set's official layout below `data_root`.
+
+    `annotations`: files and folders below it whose change makes other data.
+    """
 
     source: Literal["folder"]
 
@@ -119,8 +125,10 @@ class VocFolder(Folder):
 
     @property
     def annotations(self) -> tuple[str, ...]:
-        sets = dict.fromkeys(each.split("/")[0] for each in (*self.train, *self.val))
-        return tuple(f"{self.devkit}/{year}/{part}" for year in sets for part in ("ImageSets/Main", "Annotations"))
+        sets = [each.split("/") for each in (*self.train, *self.val)]
+        parts = [f"{year}/ImageSets/Main/{name}.txt" for year, name in sets]
+        parts += dict.fromkeys(f"{year}/Annotations" for year, _ in sets)
+        return tuple(f"{self.devkit}/{part}" for part in parts)
 
 
 class VisDroneFolder(Folder):
