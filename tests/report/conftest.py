@@ -59,7 +59,8 @@ def _run(folder: Path, data: Path, spec, generator: np.random.Generator, points:
     (folder / "scores.json").write_text(json.dumps(scores | {"images": 6, "detections": len(found)}))
     (folder / "environment.json").write_text(json.dumps(ENVIRONMENT))
     (folder / "spec.json").write_text(spec.model_dump_json())
-    names = [name for name in LOSSES if name != "coarse_box" or dense and spec.detector.head.name == "triple"]
+    triple = dense and spec.detector.head.name == "triple"
+    names = [name for name in LOSSES if name != "coarse_box" or triple]
     names += ["positives"] if dense else []
     lines = [",".join(["iteration", "lr", *names, "loss"])]
     for step in range(1, points + 1):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from triplehead import paths
 from triplehead.analysis import figures
+from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down
 from triplehead.plan.plan import load_plan
@@ -46,10 +47,14 @@ def annotations_of(wildcards):
     data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
     if data.source != "folder" or root is None:
         return []
-    files = [
-        Path(root) / name for name in (data.train_annotations, data.val_annotations)
-    ]
+    files = [Path(root) / name for name in data.annotations]
     return [str(file) for file in files if file.is_file()]
+
+
+def annotation_folders_of(wildcards):
+    """VOC and VisDrone have a file for each image: too many to be inputs one by one."""
+    data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
+    return fingerprint(data, Path(root)) if data.source == "folder" and root else None
 
 
 def data_of(wildcards):

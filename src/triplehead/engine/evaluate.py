@@ -8,7 +8,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from triplehead.data.coco import CocoDataset
+from triplehead.data.dataset import DetectionDataset
 from triplehead.data.loader import eval_loader
 from triplehead.data.transforms import EvalTransform
 from triplehead.detectors.build import build_detector
@@ -36,7 +36,7 @@ def evaluate(
     return scores
 
 
-def protocol_scores(spec: RunSpec, dataset: CocoDataset, results: list[dict]) -> dict[str, float | None]:
+def protocol_scores(spec: RunSpec, dataset: DetectionDataset, results: list[dict]) -> dict[str, float | None]:
     """Percent, AP, AP50 and AP75 among them: COCO's, VOC's or VisDrone's, as the run's data set has it."""
     if spec.dataset == "coco":
         return coco_scores(dataset.annotations, results, spec.evaluation)
@@ -52,7 +52,9 @@ def trained_model(spec: RunSpec, run: Path, fabric: Fabric) -> nn.Module:
     return fabric.setup(model.to(memory_format=torch.channels_last).eval())
 
 
-def predict(model: nn.Module, dataset: CocoDataset, spec: RunSpec, fabric: Fabric, num_workers: int = 0) -> list[dict]:
+def predict(
+    model: nn.Module, dataset: DetectionDataset, spec: RunSpec, fabric: Fabric, num_workers: int = 0
+) -> list[dict]:
     """COCO's results, image by image in the data set's order.
 
     Only images of one size share a batch: padding would show in what the others' borders see and in GroupNorm's

@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from triplehead.data.coco import CocoDataset
+from triplehead.data.dataset import DetectionDataset
 from triplehead.data.examples import example_images
 from triplehead.data.transforms import EvalTransform
 from triplehead.detectors.boxes import Points, Predictions
@@ -37,7 +37,7 @@ class Snapshots:
     gradients, and BatchNorm's running statistics are put back. Detectors that are not dense have none.
     """
 
-    def __init__(self, spec: RunSpec, dataset: CocoDataset):
+    def __init__(self, spec: RunSpec, dataset: DetectionDataset):
         self.iterations, self.moments = spec.schedule.iterations, moments(spec.schedule.iterations)
         self.dataset, self.transform = dataset, EvalTransform(spec.input)
         self.indices = example_images(dataset)

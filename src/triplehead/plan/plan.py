@@ -9,9 +9,21 @@ from typing import Any
 from triplehead.errors import InputError
 from triplehead.paths import EXPERIMENTS
 from triplehead.plan.documents import Layer, read_yaml, validate
-from triplehead.plan.options import ASSIGNERS, HEADS, POSTPROCESS, Detector, Loss, Postprocess
+from triplehead.plan.options import (
+    ASSIGNERS,
+    HEADS,
+    POSTPROCESS,
+    Detector,
+    Evaluation,
+    Input,
+    Loss,
+    Options,
+    Postprocess,
+)
 from triplehead.plan.runs import RunSpec
-from triplehead.plan.schema import Config, DetectorFile, Exhibit, Row, Scale
+from triplehead.plan.schema import Config, DatasetName, DetectorFile, Exhibit, Row, Scale
+
+SETTINGS = {"input": Input, "postprocess": Postprocess, "evaluation": Evaluation}  # what a data set may change
 
 
 @dataclass
@@ -106,12 +118,21 @@ class Experiments:
             for key, settings in getattr(scale, part).items():  # each block whole, whether or not a row needs it
                 validate(options[key], Layer(path, f"{part}.{key}", settings))
         validate(Loss, Layer(path, "loss", scale.loss))
-        validate(Postprocess, Layer(path, "postprocess", scale.postprocess))
+        for dataset in scale.datasets:
+            for part, options in SETTINGS.items():
+                validate(options, self._block(scale, path, dataset, part))
         for name, other in scale.detectors.items():
             if unknown := next((file for file in (name, other) if file not in self.detectors), None):
                 known = ", ".join(self.detectors)
                 raise InputError(path, f"detectors.{name}: no detector {unknown!r}; allowed: {known}")
         return scale
+
+    @staticmethod
+    def _block(scale: Scale, file: Path, dataset: DatasetName, part: str) -> list[Layer]:
+        """A block of the scale's file, and what the data set changes in it."""
+        common, changes = getattr(scale, part), getattr(scale.settings_of(dataset), part)
+        values = common.model_dump(mode="json") if isinstance(common, Options) else common
+        return [Layer(file, part, values), Layer(file, f"dataset_settings.{dataset}.{part}", changes)]
 
     def resolve(self, scale_name: str, scale: Scale, exhibit: str, index: int, seed: int = 0) -> RunSpec | None:
         """The run behind row `index` of an exhibit; None if the row is only cited."""
@@ -133,10 +154,10 @@ class Experiments:
             dataset=spec.dataset,
             data=data,
             num_classes=data.num_classes,
-            input=scale.input,
+            input=validate(Input, self._block(scale, scale_file, spec.dataset, "input")),
             detector=self._detector(row, file, at, scale, scale_file),
             schedule=scale.schedules[spec.schedule],
-            evaluation=scale.evaluation,
+            evaluation=validate(Evaluation, self._block(scale, scale_file, spec.dataset, "evaluation")),
             threads=scale.threads,
             seed=seed,
         )
@@ -149,8 +170,13 @@ class Experiments:
         base: dict[str, Any] = {"architecture": detector.architecture, "backbone": backbone}
         # The scale's post-processing is for all detectors, as far as they have the setting.
         known = POSTPROCESS[detector.architecture].model_fields
-        base["postprocess"] = {key: value for key, value in scale.postprocess.items() if key in known}
         layers = [Layer(scale_file, "", base)]
+        for prefix, settings in (
+            ("", scale.postprocess),
+            (f"dataset_settings.{row.spec.dataset}", scale.settings_of(row.spec.dataset).postprocess),
+        ):
+            shared = {key: value for key, value in settings.items() if key in known}
+            layers.append(Layer(scale_file, prefix, {"postprocess": shared}))
         if detector.architecture == "dense":
             layers.append(Layer(scale_file, "", {"loss": scale.loss}))
             for part, by_name in (("head", scale.heads), ("assigner", scale.assigners)):

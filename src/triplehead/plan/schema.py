@@ -41,6 +41,14 @@ class Cost(Options):
     run: PositiveFloat  # start, evaluation and book-keeping of a run
 
 
+class DatasetSettings(Options):
+    """What one data set changes in a scale's blocks of the same names."""
+
+    input: Settings = {}
+    postprocess: Settings = {}
+    evaluation: Settings = {}
+
+
 class Scale(Options):
     """experiments/scales/*.yaml: same code, other data, image size, backbone and schedule."""
 
@@ -51,6 +59,7 @@ class Scale(Options):
     num_workers: Annotated[int, Field(ge=0)] = 0
     accelerator: Literal["cpu", "auto"] = "cpu"
     datasets: dict[DatasetName, Data]
+    dataset_settings: dict[DatasetName, DatasetSettings] = {}
     input: Input
     backbones: dict[BackboneName, Backbone]
     detectors: dict[str, str] = {}  # a detector file -> the one that stands for it at this scale
@@ -61,6 +70,20 @@ class Scale(Options):
     schedules: dict[str, Schedule]
     evaluation: Evaluation = Evaluation()
     cost: Cost | None = None
+
+    @model_validator(mode="after")
+    def _data_sets_fit(self) -> Self:
+        for name, data in self.datasets.items():
+            if data.layout != name:
+                key = "kind" if data.source == "scenes" else "layout"
+                raise ValueError(f"datasets.{name}.{key}: found {data.layout!r}, expected {name!r}")
+        if unknown := self.dataset_settings.keys() - self.datasets.keys():
+            raise ValueError(f"dataset_settings: {sorted(unknown)[0]} is not among datasets")
+        return self
+
+    def settings_of(self, dataset: DatasetName) -> DatasetSettings:
+        """What `dataset` changes; nothing, where the file does not say."""
+        return self.dataset_settings.get(dataset, DatasetSettings())
 
 
 class Spec(Options):
