@@ -73,23 +73,28 @@ def _mark(
 ) -> None:
     """One panel: what was found in the image, and which of its `objects` (indices into `real`) were missed."""
     missed = np.setdiff1d(objects, matched)
-    boxes = [(real.boxes[index], f"? {_name(dataset, real.label[index])}", MISSED) for index in missed]
+    for index in missed:
+        _box(axis, real.boxes[index], "?", MISSED)
     for box, label, gt in zip(found.boxes, found.label, matched, strict=True):
+        name = dataset.categories[label][1]
         if gt >= 0:
-            boxes.append((box, _name(dataset, label), RIGHT))
+            _box(axis, box, name, RIGHT)
         elif gt == FALSE:
-            boxes.append((box, f"× {_name(dataset, label)}", WRONG))
-    height = axis.get_ylim()[0]
-    for (x1, y1, x2, y2), text, look in boxes:
-        rectangle(axis, (x1, y1, x2, y2), **look)
-        axis.text(
-            max(x1, 0), max(y1, 0), plain(text), color="white", fontsize=6.5, clip_on=True,
-            va="bottom" if y1 > 0.08 * height else "top",
-            bbox={"facecolor": look["color"], "edgecolor": "none", "pad": 0.6},
-        )  # fmt: skip
+            _box(axis, box, f"× {name}", WRONG)
     right, wrong = int((matched >= 0).sum()), int((matched == FALSE).sum())
     axis.set_xlabel(f"{right} found, {wrong} false, {len(missed)} missed", fontsize=8, labelpad=2)
 
 
-def _name(dataset: DetectionDataset, label: int) -> str:
-    return dataset.categories[label][1]
+def _box(axis: Axes, box: np.ndarray, text: str, look: dict) -> None:
+    """A false positive has its text below, anything else above, since the two often coincide; inside at an edge."""
+    (_, width), (height, _) = axis.get_xlim(), axis.get_ylim()
+    x1, y1, x2, y2 = box.clip(0, [width, height] * 2)
+    rectangle(axis, (x1, y1, x2, y2), **look)
+    if look is WRONG:
+        place = {"x": x2, "y": y2, "ha": "right", "va": "top" if y2 < 0.92 * height else "bottom"}
+    else:
+        place = {"x": x1, "y": y1, "ha": "left", "va": "bottom" if y1 > 0.08 * height else "top"}
+    axis.text(
+        s=plain(text), color="white", fontsize=6.5, clip_on=True, **place,
+        bbox={"facecolor": look["color"], "edgecolor": "none", "pad": 0.6},
+    )  # fmt: skip

@@ -7,14 +7,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from triplehead.analysis.figures.style import plain
+from triplehead.analysis.figures.style import WIDTH, plain
 from triplehead.analysis.tables import mean_and_std, read_scores
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
 
 HEAD, ASSIGNER = "Head", "Assigner"
 COLORS = mpl.colormaps["cividis"]  # even in brightness, also for the colour-blind
-CELL = (1.25, 0.62)  # inches
+CELL = 0.55  # inches, height
 
 
 def caption(plan: Plan, exhibit: str) -> list[str]:
@@ -40,8 +40,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     means = [mean_and_std(values)[0] for values, _ in cells.values() if values]
     norm = mpl.colors.Normalize(min(means, default=0), max(means, default=1))
 
-    size = (1.1 + CELL[0] * len(assigners) + 0.7, 0.6 + CELL[1] * len(heads))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=(0.9 * WIDTH, 0.6 + CELL * len(heads)), layout="constrained")
     axis = figure.subplots()
     for (head, assigner), (values, note) in cells.items():
         x, y = assigners.index(assigner), heads.index(head)

@@ -55,6 +55,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     right.tick_params(axis="y", length=0)
     right.spines["left"].set_visible(False)
     right.margins(x=0.15)
+    right.set_xlim(left=0)
     return figure
 
 
