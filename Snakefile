@@ -6,6 +6,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -13,5 +14,6 @@ rule reproduce_all:
     default_target: True
     input:
         TABLES,
+        FIGURES,
         "reports/report.pdf",
         "results/mlflow.tables",

@@ -1,169 +1,130 @@
-import logging
+"""What is wrong in an instances file is said in one line that names file, place and expectation."""
 
-import numpy as np
+import copy
+import math
+import re
+
 import pytest
-import torch
-from PIL import Image
 
 from triplehead.data.coco import CocoDataset
 from triplehead.errors import InputError
 
 
-def test_labels_are_contiguous_and_sorted_by_category_id(tiny):
-    dataset = tiny.open()
-    assert dataset.categories == [(3, "x"), (17, "y"), (90, "z")]
-    assert dataset.label_to_category == [3, 17, 90]
-    assert dataset[0][1]["labels"].tolist() == [2, 0]
+def refuses(tiny, *said: str):
+    with pytest.raises(InputError) as caught:
+        tiny.open()
+    message = str(caught.value)
+    assert message.startswith(f"{tiny.annotations}: ")
+    assert "\n" not in message
+    for each in said:
+        assert each in message
 
 
-def test_an_item(tiny):
-    image, target = tiny.open()[0]
-    assert (image.dtype, tuple(image.shape)) == (torch.uint8, (3, 30, 40))
-    with Image.open(tiny.images / "a.png") as file:
-        assert np.array_equal(image.permute(1, 2, 0).numpy(), np.asarray(file))
-    assert target["boxes"].tolist() == [[1, 2, 11, 22], [5.5, 6, 9.5, 10]]
-    assert target["boxes"].dtype == torch.float32
-    assert target["labels"].dtype == torch.int64
-    assert (target["image_id"], target["size"]) == (9, (30, 40))
+def test_file_missing(tiny):
+    with pytest.raises(InputError, match=r"instances\.json: no such file"):
+        CocoDataset(tiny.images, tiny.annotations)
 
 
-def test_crowds_are_no_training_targets(tiny):
-    dataset = tiny.open()
-    assert dataset.num_boxes == 3
-    assert dataset.num_crowd == 1
+def test_broken_json_names_line_and_column(tiny):
+    tiny.annotations.write_text('{"images": [],\n "annotations": [}')
+    with pytest.raises(InputError, match=r"instances\.json: is not valid JSON \(line 2, column 18"):
+        CocoDataset(tiny.images, tiny.annotations)
 
 
-def test_images_without_boxes_stay(tiny):
-    dataset = tiny.open()
-    target = dataset[2][1]
-    assert len(dataset) == 3
-    assert tuple(target["boxes"].shape) == (0, 4)
-    assert tuple(target["labels"].shape) == (0,)
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"[]", b'"text"'])
+def test_no_annotations_at_all(tiny, content):
+    tiny.annotations.write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(str(tiny.annotations))):
+        CocoDataset(tiny.images, tiny.annotations)
 
 
-def test_sizes_without_reading_images(tiny):
-    (tiny.images / "a.png").unlink()
-    dataset = tiny.open()
-    assert dataset.sizes == [(30, 40)] * 3
-    assert dataset.image_ids == [9, 4, 7]
-    assert dataset.aspect_ratios == pytest.approx([4 / 3] * 3)
+@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
+def test_missing_list(tiny, key):
+    del tiny.content[key]
+    refuses(tiny, f"'{key}' is missing")
 
 
-@pytest.mark.parametrize("bbox", [[5, 5, 0, 8], [5, 5, 8, 0], [50, 5, 8, 8], [-9, 5, 8, 8]])
-def test_degenerate_boxes_are_dropped_and_counted_once(tiny, caplog, bbox):
-    tiny.content["annotations"][0]["bbox"] = bbox
-    tiny.content["annotations"][3]["bbox"] = bbox
-    with caplog.at_level(logging.WARNING):
-        dataset = tiny.open()
-    assert dataset.num_degenerate == 2
-    assert [len(dataset[index][1]["boxes"]) for index in range(3)] == [1, 0, 0]
-    assert len(caplog.records) == 1
-    assert "2 boxes" in caplog.text
+@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
+def test_list_of_another_type(tiny, key):
+    tiny.content[key] = {"id": 1}
+    refuses(tiny, f"{key} must be a list")
 
 
-def test_boxes_are_clipped_to_the_image(tiny):
-    tiny.content["annotations"][0]["bbox"] = [-4, 25, 100, 10]
-    assert tiny.open()[0][1]["boxes"][0].tolist() == [0, 25, 40, 30]
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [("images", key) for key in ("id", "file_name", "width", "height")]
+    + [("annotations", key) for key in ("id", "image_id", "category_id", "bbox", "area", "iscrowd")]
+    + [("categories", key) for key in ("id", "name")],
+)
+def test_missing_key_in_a_row(tiny, kind, key):
+    del tiny.content[kind][1][key]
+    refuses(tiny, f"{kind}[1]: key '{key}' is missing")
 
 
-@pytest.mark.parametrize("mode", ["L", "1", "LA", "RGBA", "P", "CMYK", "YCbCr"])
-def test_every_colour_mode_becomes_rgb(tiny, mode):
-    red = Image.new("RGB", (40, 30), (250, 10, 10))
-    file = tiny.images / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png")
-    red.convert(mode).save(file)
-    tiny.content["images"][0]["file_name"] = file.name
-    image = tiny.open()[0][0]
-    assert tuple(image.shape) == (3, 30, 40)
-    corner = image[:, 0, 0].tolist()
-    if mode in ("RGBA", "P", "CMYK", "YCbCr"):
-        assert corner == pytest.approx([250, 10, 10], abs=12)  # P: the nearest colour of a web palette
-    else:
-        assert corner[0] == corner[1] == corner[2]
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("images", "id", "9"),
+        ("images", "id", True),
+        ("images", "file_name", 5),
+        ("images", "file_name", ""),
+        ("images", "width", 0),
+        ("images", "height", 30.5),
+        ("annotations", "id", 0),
+        ("annotations", "iscrowd", 2),
+        ("annotations", "area", -1),
+        ("annotations", "area", math.nan),
+        ("annotations", "area", None),
+        ("categories", "id", 1.5),
+        ("categories", "name", None),
+    ],
+)
+def test_wrong_value_in_a_row(tiny, kind, key, value):
+    tiny.content[kind][1][key] = value
+    refuses(tiny, f"{kind}[1].{key}", "expected")
 
 
-def test_deeper_pixels_are_refused(tiny):
-    Image.fromarray(np.full((30, 40), 40_000, np.uint16)).save(tiny.images / "a.png")
-    with pytest.raises(InputError, match=r"a\.png.*8 bits"):
-        tiny.open()[0]
+@pytest.mark.parametrize("kind", ["images", "annotations", "categories"])
+def test_row_of_another_type(tiny, kind):
+    tiny.content[kind][1] = [1]
+    refuses(tiny, f"{kind}[1] must be an object")
 
 
-def test_missing_image(tiny):
-    dataset = tiny.open()
-    dataset.check_files()
-    (tiny.images / "b.png").unlink()
-    with pytest.raises(InputError, match=r"b\.png: no such file"):
-        dataset[1]
-    with pytest.raises(InputError, match=r"b\.png: no such file.*instances\.json lists it"):
-        dataset.check_files()
+@pytest.mark.parametrize("kind", ["images", "annotations", "categories"])
+def test_ids_that_occur_twice(tiny, kind):
+    tiny.content[kind].append(copy.deepcopy(tiny.content[kind][0]))
+    refuses(tiny, f"{kind}[{len(tiny.content[kind]) - 1}].id", "occurs twice")
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg"])
-@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.9])
-def test_truncated_image(tiny, suffix, share):
-    whole = tiny.images / f"whole.{suffix}"
-    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(whole)
-    content = whole.read_bytes()
-    cut = tiny.images / f"cut.{suffix}"
-    cut.write_bytes(content[: int(len(content) * share)])
-    tiny.content["images"][0]["file_name"] = cut.name
-    with pytest.raises(InputError, match=rf"cut\.{suffix}.*truncated"):
-        tiny.open()[0]
+def test_annotation_of_an_unknown_image(tiny):
+    tiny.content["annotations"][2]["image_id"] = 123
+    refuses(tiny, "annotations[2].image_id 123")
 
 
-def test_no_image_at_all(tiny):
-    (tiny.images / "a.png").write_text("<html>404</html>")
-    with pytest.raises(InputError, match=r"a\.png.*not a readable image"):
-        tiny.open()[0]
+def test_annotation_of_an_unknown_category(tiny):
+    tiny.content["annotations"][2]["category_id"] = 4
+    refuses(tiny, "annotations[2].category_id 4")
 
 
-def test_size_differs_from_the_json(tiny):
-    tiny.content["images"][0]["width"] = 41
-    with pytest.raises(InputError, match=r"a\.png: is 40x30 pixels, but .* says 41x30"):
-        tiny.open()[0]
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("place", [0, 3])
+def test_box_that_is_not_finite(tiny, value, place):
+    tiny.content["annotations"][1]["bbox"][place] = value
+    refuses(tiny, "annotations[1].bbox", "finite")
 
 
-def test_cache_decodes_once(tiny):
-    cached, plain = tiny.open(cache=True), tiny.open()
-    first = cached[0][0]
-    (tiny.images / "a.png").unlink()
-    assert torch.equal(cached[0][0], first)
-    with pytest.raises(InputError):
-        plain[0]
+@pytest.mark.parametrize("place", [2, 3])
+def test_negative_side(tiny, place):
+    tiny.content["annotations"][1]["bbox"][place] = -2
+    refuses(tiny, "annotations[1].bbox", "negative")
 
 
-def test_targets_are_copies(tiny):
-    dataset = tiny.open(cache=True)
-    dataset[0][1]["boxes"].zero_()
-    assert dataset[0][1]["boxes"].sum() > 0
+@pytest.mark.parametrize("bbox", [[1, 2, 3], [1, 2, 3, 4, 5], "1234", None, [1, 2, "3", 4], [1, 2, True, 4]])
+def test_box_that_is_not_four_numbers(tiny, bbox):
+    tiny.content["annotations"][1]["bbox"] = bbox
+    refuses(tiny, "annotations[1].bbox", "four numbers")
 
 
-def test_digest_follows_annotations_names_and_sizes(tiny):
-    first = tiny.open().digest()
-    assert tiny.open().digest() == first
-    with (tiny.images / "a.png").open("ab") as file:
-        file.write(b"x")
-    longer = tiny.open().digest()
-    tiny.content["annotations"][0]["bbox"][0] = 2
-    assert len({first, longer, tiny.open().digest()}) == 3
-
-
-@pytest.mark.parametrize(("split", "images", "boxes", "crowd"), [("train", 86, 841, 7), ("val", 85, 898, 15)])
-def test_real_samples(real, split, images, boxes, crowd):
-    dataset = CocoDataset(real / f"{split}2017", real / f"annotations/instances_{split}2017.json")
-    dataset.check_files()
-    assert len(dataset) == images
-    assert dataset.num_boxes + dataset.num_crowd == boxes
-    assert (dataset.num_crowd, dataset.num_degenerate) == (crowd, 0)
-    assert len(dataset.categories) == 80
-    assert dataset.categories[0] == (1, "person")
-    assert dataset.categories[79] == (90, "toothbrush")
-
-
-def test_real_image_without_annotations_and_with_crowds(real):
-    val = CocoDataset(real / "val2017", real / "annotations/instances_val2017.json")
-    assert len(val[val.image_ids.index(58636)][1]["boxes"]) == 0
-    for index in range(0, len(val), 12):
-        image, target = val[index]
-        assert tuple(image.shape[1:]) == target["size"]
-        assert image.float().std() > 5
+def test_no_categories(tiny):
+    tiny.content["categories"] = []
+    refuses(tiny, "categories is empty")

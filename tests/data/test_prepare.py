@@ -7,10 +7,10 @@ import pytest
 from triplehead.data import layouts, scenes
 from triplehead.data.prepare import open_split, prepare, read_manifest
 from triplehead.errors import InputError
-from triplehead.plan.options import Folder, Scenes
+from triplehead.plan.options import CocoFolder, Scenes
 
 SMALL = Scenes(train=4, val=2, image_size=64)
-FOLDER = Folder(source="folder")
+FOLDER = CocoFolder(source="folder")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from triplehead.data import render, scenes
+from triplehead.data import render, scene_parts, scenes
 from triplehead.plan.options import Scenes
 
 
@@ -23,7 +23,7 @@ def overlapping(found: list[scenes.Scene]) -> float:
     hits = []
     for scene in found:
         boxes = np.array([each.box for each in scene.objects], dtype=float).reshape(-1, 4)
-        shared = scenes._shared(boxes, boxes)
+        shared = scene_parts.shared_area(boxes, boxes)
         hits += [bool((shared[i, :i] >= 0.25).any()) for i in range(len(boxes))]
     return float(np.mean(hits))
 
@@ -91,7 +91,7 @@ def test_overlap_is_as_asked(many):
 def test_boxes_are_inside_and_tight_to_the_ink(monkeypatch):
     """Draw on black, without clutter, one object at a time: what is lit is the box."""
     monkeypatch.setattr(render, "background", lambda size, rng: np.zeros((size, size, 3), np.float32))
-    monkeypatch.setattr(scenes, "_clutter", lambda *_: None)
+    monkeypatch.setattr(scene_parts, "draw_clutter", lambda *_: None)
     for index in range(40):
         scene = scenes.compose(Scenes(objects=(1, 1)), "train", index)
         lit = scene.image.reshape(128, 128, -1).max(axis=2) > 0

@@ -3,7 +3,8 @@
 import torch
 from torchvision.ops import deform_conv2d
 
-from triplehead.detectors.heads.star import StarConv, star_offsets
+from triplehead.detectors.heads.deform import taps_to_offsets
+from triplehead.detectors.heads.star import StarConv, star_vectors
 
 
 def coordinate_ramps(height: int, width: int) -> torch.Tensor:
@@ -41,7 +42,7 @@ def test_equals_torchvisions_deformable_convolution():
         conv.weight.normal_(generator=generator)
     ours = conv(x, ltrb)
     grads = torch.autograd.grad(ours.square().sum(), [x, conv.weight])
-    theirs = deform_conv2d(x, star_offsets(ltrb), conv.weight, padding=1).relu()
+    theirs = deform_conv2d(x, taps_to_offsets(star_vectors(ltrb)), conv.weight, padding=1).relu()
     expected = torch.autograd.grad(theirs.square().sum(), [x, conv.weight])
     for got, want in zip([ours, *grads], [theirs, *expected], strict=True):
         assert (got - want).abs().max() / want.abs().max() < 5e-6
@@ -52,7 +53,7 @@ def test_box_of_one_cell_is_an_ordinary_convolution():
     conv = StarConv(4)
     ours = conv(x, torch.ones(1, 4, 6, 6))
     torch.testing.assert_close(ours, torch.nn.functional.conv2d(x, conv.weight, padding=1).relu())
-    assert torch.equal(star_offsets(torch.ones(1, 4, 6, 6)), torch.zeros(1, 18, 6, 6))
+    assert torch.equal(taps_to_offsets(star_vectors(torch.ones(1, 4, 6, 6))), torch.zeros(1, 18, 6, 6))
 
 
 def test_map_of_one_cell():

@@ -44,4 +44,4 @@ def test_kill_and_start_again(small_spec, small_data, tmp_path):
         assert process.wait(timeout=300) == 0
         files[name] = {path.name: path.read_bytes() for path in (place / "run").iterdir()}
     assert files["killed"] == files["undisturbed"]
-    assert set(files["killed"]) == {"model.pt", "history.csv", "spec.json", "environment.json"}
+    assert set(files["killed"]) == {"model.pt", "history.csv", "spec.json", "environment.json", "assignments.json.gz"}

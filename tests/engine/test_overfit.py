@@ -9,7 +9,7 @@ from tests.helpers import changed
 from triplehead.data.prepare import prepare
 from triplehead.engine.evaluate import evaluate
 from triplehead.engine.train import train
-from triplehead.plan.options import Folder
+from triplehead.plan.options import CocoFolder
 from triplehead.plan.plan import load_plan
 from triplehead.tracking.run import Tracker
 
@@ -41,7 +41,7 @@ def subset(source: Path, target: Path) -> None:
 @pytest.mark.parametrize("row", ["FCOS", "All"])
 def test_a_handful_of_real_photographs_is_learned_by_heart(real_data, tmp_path, row):
     subset(real_data / "coco", tmp_path)
-    data = Folder(source="folder")
+    data = CocoFolder(source="folder")
     prepare(data, tmp_path, tmp_path / "prepared")
     proxy = load_plan().specs["table5", row][0]
     detector = json.loads(proxy.detector.model_dump_json())

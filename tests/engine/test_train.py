@@ -16,7 +16,7 @@ from triplehead.plan.options import FasterRCNN
 from triplehead.plan.plan import load_plan
 from triplehead.tracking.run import Tracker
 
-FILES = ("model.pt", "history.csv", "spec.json", "environment.json")
+FILES = ("model.pt", "history.csv", "spec.json", "environment.json", "assignments.json.gz")
 
 
 def run(spec, data, place, **options):
@@ -33,7 +33,7 @@ def test_a_run_leaves_its_spec_curve_and_environment(small_spec, undisturbed):
     assert set(undisturbed) == set(FILES)
     assert type(small_spec).model_validate_json(undisturbed["spec.json"]) == small_spec
     lines = undisturbed["history.csv"].decode().splitlines()
-    assert lines[0] == "iteration,lr,classification,box,coarse_box,quality,loss"
+    assert lines[0] == "iteration,lr,classification,box,coarse_box,quality,loss,positives"
     assert [line.split(",")[0] for line in lines[1:]] == [str(i) for i in range(1, 13)]
     assert "torch" in json.loads(undisturbed["environment.json"])
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from triplehead.analysis.figures import figures, write_figure
 from triplehead.analysis.tables import table_frame, write_csv
+from triplehead.data.examples import example_images
 from triplehead.data.prepare import open_split, prepare
 from triplehead.plan.options import Scenes
 from triplehead.plan.plan import Plan, load_plan
@@ -32,6 +34,8 @@ def write_results(plan: Plan, results: Path, data_root: Path | None = None, poin
     for name, exhibit in plan.exhibits.items():
         if exhibit.kind in ("scores", "speed"):
             write_csv(table_frame(plan, name, results / "runs"), results / f"{name}.csv")
+    for name in figures(plan):
+        write_figure(plan, name, results)
 
 
 def _run(folder: Path, data: Path, spec, generator: np.random.Generator, points: int) -> None:
@@ -48,16 +52,42 @@ def _run(folder: Path, data: Path, spec, generator: np.random.Generator, points:
         for entry in truth
     ]
     (folder / "detections.json.gz").write_bytes(gzip.compress(json.dumps(found).encode(), mtime=0))
+    dense = spec.detector.architecture == "dense"
+    taken = [_snapshot(dataset, iteration) for iteration in (1, 5, 15, 30)] if dense else []
+    (folder / "assignments.json.gz").write_bytes(gzip.compress(json.dumps(taken).encode(), mtime=0))
     scores = {name: 40 + float(generator.normal(0, 2)) for name in ("AP", "AP50", "AP75", "APS", "APM", "APL")}
     (folder / "scores.json").write_text(json.dumps(scores | {"images": 6, "detections": len(found)}))
     (folder / "environment.json").write_text(json.dumps(ENVIRONMENT))
     (folder / "spec.json").write_text(spec.model_dump_json())
-    names = [name for name in LOSSES if name != "coarse_box" or spec.detector.head.name == "triple"]
+    triple = dense and spec.detector.head.name == "triple"
+    names = [name for name in LOSSES if name != "coarse_box" or triple]
+    names += ["positives"] if dense else []
     lines = [",".join(["iteration", "lr", *names, "loss"])]
     for step in range(1, points + 1):
         values = [1.5 * float(np.exp(-2 * step / points) + generator.random() / 5) for _ in names]
         lines.append(",".join(map(repr, [step * spec.schedule.iterations // points, 0.003, *values, sum(values)])))
     (folder / "history.csv").write_text("\n".join(lines) + "\n")
+
+
+def _snapshot(dataset, iteration: int) -> dict:
+    """Each object has one positive, its centre, whose box comes closer with the iterations."""
+    images = []
+    for index in example_images(dataset):
+        target = dataset[index][1]
+        boxes = target["boxes"].tolist()
+        centers = [((x1 + x2) / 2, (y1 + y2) / 2) for x1, y1, x2, y2 in boxes]
+        predicted = [[side + 10 / iteration for side in box] for box in boxes]
+        images.append(
+            {
+                "image_id": target["image_id"],
+                "size": list(target["size"]),
+                "boxes": boxes,
+                "positives": [[*centers[i], i, *predicted[i]] for i in range(len(boxes))],
+                "ignored": [],
+                "negatives": [[4, 4, 0, 0, 20, 20]],
+            }
+        )
+    return {"iteration": iteration, "images": images}
 
 
 @pytest.fixture(scope="session")

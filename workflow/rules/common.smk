@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 from triplehead import paths
+from triplehead.analysis import figures
+from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down
 from triplehead.plan.plan import load_plan
@@ -13,6 +15,7 @@ from triplehead.tracking.store import uri as check_uri
 try:
     PLAN = load_plan(dict(config))
     check_uri(PLAN.config)
+    FIGURE_NAMES = figures.figures(PLAN)
 except InputError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
@@ -27,12 +30,16 @@ RUN_FILES = (
     "environment.json",
     "model.pt",
     "history.csv",
+    "assignments.json.gz",
     "scores.json",
     "detections.json.gz",
 )
 
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
 TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", "tex")]
+FIGURES = [
+    f"results/{name}.{suffix}" for name in FIGURE_NAMES for suffix in figures.SUFFIXES
+]
 
 
 def annotations_of(wildcards):
@@ -40,10 +47,14 @@ def annotations_of(wildcards):
     data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
     if data.source != "folder" or root is None:
         return []
-    files = [
-        Path(root) / name for name in (data.train_annotations, data.val_annotations)
-    ]
+    files = [Path(root) / name for name in data.annotations]
     return [str(file) for file in files if file.is_file()]
+
+
+def annotation_folders_of(wildcards):
+    """VOC and VisDrone have a file for each image: too many to be inputs one by one."""
+    data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
+    return fingerprint(data, Path(root)) if data.source == "folder" and root else None
 
 
 def data_of(wildcards):
@@ -65,12 +76,14 @@ def scores_of(wildcards):
     ]
 
 
+def files_of(wildcards):
+    return [f"results/{file}" for file in figures.inputs(PLAN, wildcards.figure)]
+
+
 def declaration_of(wildcards):
-    """What a table prints beside its scores: a changed label or published number rewrites it."""
-    return (
-        PLAN.exhibits[wildcards.exhibit].model_dump_json()
-        + PLAN.scale.model_dump_json()
-    )
+    """What an exhibit shows beside its measurements: a changed label or published number rewrites it."""
+    name = wildcards.get("exhibit") or wildcards.get("figure")
+    return PLAN.exhibits[name].model_dump_json() + PLAN.scale.model_dump_json()
 
 
 def code_of(*packages):
@@ -78,7 +91,7 @@ def code_of(*packages):
     return sorted(
         str(file)
         for name in packages
-        for file in Path(paths.__file__).with_name(name).glob("*.py")
+        for file in Path(paths.__file__).parent.joinpath(name).glob("*.py")
     )
 
 
@@ -93,3 +106,4 @@ wildcard_constraints:
     data="|".join(PLAN.data),
     pretrained="|".join(PLAN.pretrained) or "none",
     exhibit="|".join(EXHIBITS),
+    figure="|".join(FIGURE_NAMES) or "none",

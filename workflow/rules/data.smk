@@ -9,6 +9,7 @@ rule data:
         "../../environment.yml"
     params:
         root=root_of,
+        folders=annotation_folders_of,
     shell:
         "triplehead data prepare {wildcards.data} 2> {log:q}"
 

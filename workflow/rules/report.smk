@@ -1,9 +1,10 @@
 rule report:
     input:
         TABLES,
+        FIGURES,
         [f"results/runs/{run}/{name}" for run in PLAN.runs for name in RUN_FILES],
         template="reports/report.typ",
-        code=code_of("analysis", "report"),
+        code=code_of("analysis", "analysis/figures", "report"),
     output:
         "reports/report.pdf",
     log:

@@ -86,6 +86,14 @@ def table(exhibit: str, config: ConfigOption = None) -> None:
 
 
 @app.command()
+def figure(exhibit: str, config: ConfigOption = None) -> None:
+    """Draw results/<figure>.pdf and .png from the files of its runs."""
+    from triplehead.analysis.figures import write_figure
+
+    write_figure(plan_from(config), exhibit, paths.RESULTS)
+
+
+@app.command()
 def report(config: ConfigOption = None) -> None:
     """Compile reports/report.pdf."""
     from triplehead.report.build import build_report

@@ -1,100 +1,167 @@
-"""The reader of COCO's layout: a folder of images and an instances JSON."""
+"""COCO's layout, a folder of images and an instances JSON, read strictly: what pycocotools or training would trip
+over later is named here."""
 
-import hashlib
-import os
+import json
+import logging
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
-from triplehead.data import annotations as instances
-from triplehead.data.images import decode
+from triplehead.data.dataset import Content, DetectionDataset, ImageEntry, image_entry
+from triplehead.data.files import read_text
+from triplehead.data.truth import ImageTruth
 from triplehead.errors import InputError
 
-Target = dict[str, torch.Tensor | int | tuple[int, int]]
+log = logging.getLogger(__name__)
 
 
-class CocoDataset:
-    """Images with their training targets; annotations are checked here, images when they are read.
+class CocoDataset(DetectionDataset):
+    """A folder of images and its instances JSON.
 
-    Crowd boxes and boxes without an area inside the image are no training targets (evaluation reads the JSON
-    itself, crowds included). Images without boxes stay. `cache` keeps decoded images in memory.
-
-    Attributes: `categories` list of (id, name) sorted by id, a label being its index; `label_to_category`
-    list of ids; `image_ids`; `sizes` list of (height, width); `num_boxes`, `num_crowd`, `num_degenerate`.
-    Raises InputError as `annotations.read` does.
+    Crowd boxes and boxes without an area inside the image are no training targets (COCO's own evaluation reads the
+    JSON itself, crowds included). Attributes besides the common ones: `num_crowd`, `num_degenerate`.
+    Raises InputError as `read` does.
     """
 
     def __init__(self, images: Path, annotations: Path, cache: bool = False):
-        self.images, self.annotations = Path(images), Path(annotations)
-        checked = instances.read(self.annotations)
-        self.entries = checked.images
-        self.categories = list(checked.categories)
-        self.label_to_category = [number for number, _ in checked.categories]
-        self.image_ids = [entry.image_id for entry in self.entries]
-        self.sizes = [(entry.height, entry.width) for entry in self.entries]
-        self.num_boxes = sum(len(entry.boxes) for entry in self.entries)
-        self.num_crowd, self.num_degenerate = checked.num_crowd, checked.num_degenerate
-        self._cache: dict[int, torch.Tensor] | None = {} if cache else None
+        super().__init__(images, annotations, read(Path(annotations)), cache)
+        self.num_crowd, self.num_degenerate = self.counts["num_crowd"], self.counts["num_degenerate"]
 
-    def __len__(self) -> int:
-        return len(self.entries)
 
-    @property
-    def aspect_ratios(self) -> np.ndarray:
-        """Width / height of each image: float64 [N]."""
-        return np.array([width / height for height, width in self.sizes])
+def read(path: Path) -> Content:
+    """Read an instances JSON.
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, Target]:
-        """(image uint8 [3, H, W] RGB, {boxes [M, 4], labels [M], image_id, size (H, W)}).
+    Raises InputError, with the place in the file, for: no such file, broken JSON, a missing key or wrong
+    type, ids that occur twice, an annotation of an unknown image or category, a bbox that is not four finite
+    numbers with sides of at least 0. Categories are sorted by id. Boxes without an area inside their image are
+    left out of the training targets; how many is logged once.
+    """
+    content = _load(path)
+    categories = _categories(path, content)
+    label_of = {number: label for label, (number, _) in enumerate(categories)}
+    rows: dict[int, tuple[dict, list, list, list]] = {}
+    for place, entry in _entries(path, content, "images"):
+        image_id = _whole(path, place, entry, "id", 0)
+        if image_id in rows:
+            raise InputError(path, f"{place}.id {image_id} occurs twice")
+        _text(path, place, entry, "file_name")
+        _whole(path, place, entry, "height", 1)
+        _whole(path, place, entry, "width", 1)
+        rows[image_id] = (entry, [], [], [])
+    seen: set[int] = set()
+    for place, entry in _entries(path, content, "annotations"):
+        number = _whole(path, place, entry, "id", 1)  # pycocotools takes a match with id 0 for no match
+        if number in seen:
+            raise InputError(path, f"{place}.id {number} occurs twice")
+        seen.add(number)
+        image_id = _whole(path, place, entry, "image_id", 0)
+        if image_id not in rows:
+            raise InputError(path, f"{place}.image_id {image_id} is not the id of an image")
+        category_id = _whole(path, place, entry, "category_id", 0)
+        if category_id not in label_of:
+            raise InputError(path, f"{place}.category_id {category_id} is not the id of a category")
+        x, y, width, height = _bbox(path, place, entry)
+        _number(path, place, entry, "area")
+        crowd = _whole(path, place, entry, "iscrowd", 0)
+        if crowd > 1:
+            raise InputError(path, f"{place}.iscrowd is {crowd}, expected 0 or 1")
+        _, boxes, labels, crowds = rows[image_id]
+        boxes.append((x, y, x + width, y + height))
+        labels.append(label_of[category_id])
+        crowds.append(bool(crowd))
+    entries = tuple(_image_entry(path, *row) for row in rows.values())
+    num_crowd = sum(int(entry.truth.ignore.sum()) for entry in entries)
+    num_degenerate = len(seen) - num_crowd - sum(len(entry.boxes) for entry in entries)
+    if num_degenerate:
+        log.warning("%s: %d boxes without an area inside their image are not trained on", path, num_degenerate)
+    return Content(entries, categories, (path,), {"num_crowd": num_crowd, "num_degenerate": num_degenerate})
 
-        With a cache the image is shared between calls: do not write into it. Raises InputError where the file
-        is missing or broken, or has another size than the JSON says.
-        """
-        entry = self.entries[index]
-        target: Target = {
-            "boxes": torch.from_numpy(entry.boxes.copy()),
-            "labels": torch.from_numpy(entry.labels.copy()),
-            "image_id": entry.image_id,
-            "size": (entry.height, entry.width),
-        }
-        return self.image(index), target
 
-    def image(self, index: int) -> torch.Tensor:
-        """The image alone: uint8 [3, H, W] RGB. Raises InputError as reading an item does."""
-        if self._cache is not None and index in self._cache:
-            return self._cache[index]
-        entry = self.entries[index]
-        path = self.images / entry.file_name
-        image = decode(path)
-        if image.shape[1:] != (entry.height, entry.width):
-            found = f"{image.shape[2]}x{image.shape[1]}"
-            raise InputError(path, f"is {found} pixels, but {self.annotations} says {entry.width}x{entry.height}")
-        if self._cache is not None:
-            self._cache[index] = image
-        return image
+def _image_entry(path: Path, image: dict, boxes: list, labels: list, crowds: list) -> ImageEntry:
+    crowd = np.array(crowds, dtype=bool)
+    truth = ImageTruth(
+        image["id"],
+        image["height"],
+        image["width"],
+        np.array(boxes, dtype=np.float64).reshape(-1, 4),
+        np.array(labels, dtype=np.int64),
+        ignore=crowd,
+        regions=np.zeros((0, 4)),
+    )
+    return image_entry(image["file_name"], path, truth, ~crowd)
 
-    def check_files(self) -> None:
-        """Raise InputError unless every image file exists (their content is checked when read)."""
-        self._file_sizes()
 
-    def digest(self) -> str:
-        """SHA-256 (hex) over the annotations' bytes and the images' sorted (name, size in bytes)."""
-        digest = hashlib.sha256(self.annotations.read_bytes())
-        for name, size in self._file_sizes():
-            digest.update(f"{name}\0{size}\n".encode())
-        return digest.hexdigest()
+def _load(path: Path) -> dict:
+    try:
+        content = json.loads(read_text(path, "COCO annotations (JSON)"))
+    except json.JSONDecodeError as error:
+        problem = f"is not valid JSON (line {error.lineno}, column {error.colno}: {error.msg})"
+        raise InputError(path, problem) from error
+    if not isinstance(content, dict):
+        raise InputError(path, "expected an object with images, annotations and categories")
+    for key in ("images", "annotations", "categories"):
+        if key not in content:
+            raise InputError(path, f"key {key!r} is missing")
+        if not isinstance(content[key], list):
+            raise InputError(path, f"{key} must be a list")
+    return content
 
-    def _file_sizes(self) -> list[tuple[str, int]]:
-        if not self.images.is_dir():
-            raise InputError(self.images, "no such folder, expected the images")
-        found, missing = [], []
-        for name in sorted(entry.file_name for entry in self.entries):
-            try:
-                found.append((name, os.stat(self.images / name).st_size))
-            except OSError:
-                missing.append(name)
-        if missing:
-            others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            raise InputError(self.images / missing[0], f"no such file{others}, but {self.annotations} lists it")
-        return found
+
+def _categories(path: Path, content: dict) -> tuple[tuple[int, str], ...]:
+    names: dict[int, str] = {}
+    for place, entry in _entries(path, content, "categories"):
+        number = _whole(path, place, entry, "id", 0)
+        if number in names:
+            raise InputError(path, f"{place}.id {number} occurs twice")
+        names[number] = _text(path, place, entry, "name")
+    if not names:
+        raise InputError(path, "categories is empty")
+    return tuple(sorted(names.items()))
+
+
+def _entries(path: Path, content: dict, key: str):
+    for index, entry in enumerate(content[key]):
+        place = f"{key}[{index}]"
+        if not isinstance(entry, dict):
+            raise InputError(path, f"{place} must be an object")
+        yield place, entry
+
+
+def _value(path: Path, place: str, entry: dict, key: str) -> Any:
+    if key not in entry:
+        raise InputError(path, f"{place}: key {key!r} is missing")
+    return entry[key]
+
+
+def _whole(path: Path, place: str, entry: dict, key: str, least: int) -> int:
+    value = _value(path, place, entry, key)
+    if type(value) is not int or value < least:
+        raise InputError(path, f"{place}.{key} is {value!r}, expected a whole number of at least {least}")
+    return value
+
+
+def _text(path: Path, place: str, entry: dict, key: str) -> str:
+    value = _value(path, place, entry, key)
+    if not isinstance(value, str) or not value:
+        raise InputError(path, f"{place}.{key} is {value!r}, expected a text")
+    return value
+
+
+def _number(path: Path, place: str, entry: dict, key: str) -> float:
+    value = _value(path, place, entry, key)
+    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
+        raise InputError(path, f"{place}.{key} is {value!r}, expected a finite number of at least 0")
+    return value
+
+
+def _bbox(path: Path, place: str, entry: dict) -> list[float]:
+    box = _value(path, place, entry, "bbox")
+    if not isinstance(box, list) or len(box) != 4 or not all(type(value) in (int, float) for value in box):
+        raise InputError(path, f"{place}.bbox is {box!r}, expected four numbers [x, y, width, height]")
+    if not all(map(math.isfinite, box)):
+        raise InputError(path, f"{place}.bbox is {box!r}, expected finite numbers")
+    if box[2] < 0 or box[3] < 0:
+        raise InputError(path, f"{place}.bbox is {box!r}: a side is negative")
+    return box

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from triplehead.data.coco import CocoDataset
+from triplehead.data.dataset import DetectionDataset
 from triplehead.errors import InputError
 
 _MARGIN = 1.2  # side of the crop, as a multiple of the box's longer side
@@ -14,7 +14,7 @@ _JITTER = 0.2  # greatest relative change of that side, and shift of the centre 
 class Crops:
     """Batches of square crops around random boxes; batch i depends on (seed, i) alone."""
 
-    def __init__(self, dataset: CocoDataset, size: int, batch_size: int, seed: int):
+    def __init__(self, dataset: DetectionDataset, size: int, batch_size: int, seed: int):
         """`size`: side of the crops in pixels. Raises InputError where the set has no boxes."""
         if not dataset.num_boxes:
             raise InputError(dataset.annotations, "holds no boxes to crop")

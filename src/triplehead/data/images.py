@@ -29,3 +29,14 @@ def decode(path: Path) -> torch.Tensor:
     except _BROKEN as error:
         raise InputError(path, f"is not a readable image, or truncated ({error})") from error
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """(height, width) by the file's header, without decoding. Raises InputError where it is missing or no image."""
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except FileNotFoundError:
+        raise InputError(path, "no such file, expected an image") from None
+    except _BROKEN as error:
+        raise InputError(path, f"is not a readable image, or truncated ({error})") from error

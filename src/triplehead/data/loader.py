@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from triplehead.data.coco import CocoDataset, Target
+from triplehead.data.dataset import DetectionDataset, Target
 from triplehead.errors import InputError
 
 Transform = Callable[[torch.Tensor, Target], tuple[torch.Tensor, Target]]
@@ -36,7 +36,7 @@ def sample_index(seed: int, position: int, size: int) -> int:
 
 
 def train_loader(
-    dataset: CocoDataset,
+    dataset: DetectionDataset,
     transform: Transform,
     batch_size: int,
     seed: int,
@@ -54,14 +54,16 @@ def train_loader(
     return _in_order(batches, range(start, stop), num_workers)
 
 
-def eval_loader(dataset: CocoDataset, transform: Transform, batch_size: int, num_workers: int = 0) -> Iterator[Batch]:
+def eval_loader(
+    dataset: DetectionDataset, transform: Transform, batch_size: int, num_workers: int = 0
+) -> Iterator[Batch]:
     """All images once, in the file's order; the last batch may be smaller."""
     batches = _EvalBatches(dataset, transform, batch_size)
     return _in_order(batches, range(-(-len(dataset) // batch_size)), num_workers)
 
 
 class _TrainBatches(Dataset):
-    def __init__(self, dataset: CocoDataset, transform: Transform, batch_size: int, seed: int):
+    def __init__(self, dataset: DetectionDataset, transform: Transform, batch_size: int, seed: int):
         self.dataset, self.transform, self.batch_size, self.seed = dataset, transform, batch_size, seed
 
     def __getitem__(self, batch: int) -> Batch:
@@ -77,7 +79,7 @@ class _TrainBatches(Dataset):
 
 
 class _EvalBatches(Dataset):
-    def __init__(self, dataset: CocoDataset, transform: Transform, batch_size: int):
+    def __init__(self, dataset: DetectionDataset, transform: Transform, batch_size: int):
         self.dataset, self.transform, self.batch_size = dataset, transform, batch_size
 
     def __getitem__(self, batch: int) -> Batch:

@@ -2,20 +2,34 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from triplehead.data import layouts, scenes
 from triplehead.data.coco import CocoDataset
+from triplehead.data.dataset import DetectionDataset
+from triplehead.data.render import Split
+from triplehead.data.visdrone import VisDroneDataset
+from triplehead.data.voc import VocDataset
 from triplehead.errors import InputError
 from triplehead.paths import atomic
-from triplehead.plan.options import Folder, Scenes
+from triplehead.plan.documents import Layer, validate
+from triplehead.plan.options import (
+    CocoFolder,
+    Data,
+    Folder,
+    Scenes,
+    VisDroneFolder,
+    VisDroneScenes,
+    VocFolder,
+    VocScenes,
+)
 
 MANIFEST = "manifest.json"
 ROOT = "root"
-Places = dict[str, tuple[Path, Path]]  # split: (images, annotations)
+SPLITS: tuple[Split, ...] = ("train", "val")
 
 
-def prepare(data: Scenes | Folder, data_root: Path | None, folder: Path) -> dict[str, Any]:
+def prepare(data: Data, data_root: Path | None, folder: Path) -> dict[str, Any]:
     """Write (scenes) or check (the user's folder) a data set; return the manifest at `folder`/manifest.json.
 
     The manifest holds `source`, `options` and per split the paths of images and annotations below `folder`, the
@@ -26,7 +40,7 @@ def prepare(data: Scenes | Folder, data_root: Path | None, folder: Path) -> dict
     """
     folder = Path(folder)
     if isinstance(data, Folder):
-        manifest = _manifest(data, _user_places(data, data_root), Path(data_root), ROOT)
+        manifest = _manifest(data, _user_root(data, data_root), ROOT)
         with atomic(folder / ROOT) as link:
             link.symlink_to(Path(data_root).resolve())
         with atomic(folder / MANIFEST) as temporary:
@@ -37,17 +51,35 @@ def prepare(data: Scenes | Folder, data_root: Path | None, folder: Path) -> dict
         return kept
     with atomic(folder) as temporary:
         scenes.write(data, temporary)
-        manifest = _manifest(data, _scene_places(temporary), temporary)
+        manifest = _manifest(data, temporary)
         (temporary / MANIFEST).write_text(_text(manifest), encoding="utf-8")
     return manifest
 
 
-def open_split(folder: Path, split: Literal["train", "val"], cache: bool = False) -> CocoDataset:
+def open_split(folder: Path, split: Split, cache: bool = False) -> DetectionDataset:
     """The data set of a split, by the manifest in `folder`. Raises InputError where there is none."""
     folder = Path(folder)
-    paths = read_manifest(folder)["splits"][split]
-    images, annotations = ((folder / paths[key]).resolve() for key in _PATHS)
-    return CocoDataset(images, annotations, cache=cache)
+    data = validate(Data, Layer(folder / MANIFEST, "options", read_manifest(folder)["options"]))
+    return _open(data, (folder / ROOT if isinstance(data, Folder) else folder).resolve(), split, cache)
+
+
+def _open(data: Data, root: Path, split: Split, cache: bool = False) -> DetectionDataset:
+    """The reader of the data set's layout; `root`: the folder of the scenes, or data_root."""
+    match data:
+        case VocFolder():
+            return VocDataset(root / data.devkit, getattr(data, split), difficult=data.difficult, cache=cache)
+        case VisDroneFolder():
+            return VisDroneDataset(root / getattr(data, split), cache=cache)
+        case CocoFolder():
+            return CocoDataset(
+                root / getattr(data, f"{split}_images"), root / getattr(data, f"{split}_annotations"), cache
+            )
+        case VocScenes():
+            sets = [layouts.VOC_SETS[split]]
+            return VocDataset(root / layouts.VOC_DEVKIT, sets, layouts.DIGIT_NAMES, data.difficult, cache)
+        case VisDroneScenes():
+            return VisDroneDataset(root / layouts.VISDRONE_FOLDERS[split], layouts.DIGIT_NAMES, cache)
+    return CocoDataset(*(root / part for part in layouts.COCO_PATHS[split]), cache)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -55,41 +87,39 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = Path(folder) / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        places = [manifest["splits"][split][key] for split in ("train", "val") for key in _PATHS]
+        places = [manifest["splits"][split][key] for split in SPLITS for key in ("images", "annotations")]
+        options = manifest["options"]
     except FileNotFoundError:
         raise InputError(path, "no such file: the data have not been prepared") from None
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror or error})") from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(path, "is not a manifest of prepared data; prepare them again") from error
-    if not all(isinstance(place, str) for place in places):
+    if not all(isinstance(place, str) for place in places) or not isinstance(options, dict):
         raise InputError(path, "is not a manifest of prepared data; prepare them again")
     return manifest
 
 
-_PATHS = ("images", "annotations")
-
-
-def _manifest(data: Scenes | Folder, places: Places, base: Path, name: str = ".") -> dict[str, Any]:
+def _manifest(data: Data, base: Path, name: str = ".") -> dict[str, Any]:
     """Read every split; paths are relative to `base`, which is called `name` below the manifest's folder."""
+    opened = {split: _open(data, base, split) for split in SPLITS}
     splits = {}
-    for split, (images, annotations) in places.items():
-        dataset = CocoDataset(images, annotations)
+    for split, dataset in opened.items():
         dataset.check_files()
         if not dataset.num_boxes:
-            raise InputError(annotations, f"holds no boxes for the {split} split")
+            raise InputError(dataset.annotations, f"holds no boxes for the {split} split")
         splits[split] = {
-            "images": (Path(name) / images.relative_to(base)).as_posix(),
-            "annotations": (Path(name) / annotations.relative_to(base)).as_posix(),
+            "images": (Path(name) / dataset.images.relative_to(base)).as_posix(),
+            "annotations": (Path(name) / dataset.annotations.relative_to(base)).as_posix(),
             "num_images": len(dataset),
             "num_boxes": dataset.num_boxes,
-            "num_crowd": dataset.num_crowd,
-            "num_degenerate": dataset.num_degenerate,
+            **dataset.counts,
             "categories": [list(category) for category in dataset.categories],
             "digest": dataset.digest(),
         }
-    if splits["train"]["categories"] != splits["val"]["categories"]:
-        raise InputError(places["val"][1], f"its categories differ from those in {places['train'][1]}")
+    train, val = opened.values()
+    if train.categories != val.categories:
+        raise InputError(val.annotations, f"its categories differ from those in {train.annotations}")
     return {"source": data.source, "options": data.model_dump(mode="json"), "splits": splits}
 
 
@@ -97,34 +127,25 @@ def _complete_scenes(data: Scenes, folder: Path) -> dict[str, Any] | None:
     """The manifest of scenes that are already there, whole and as asked for."""
     try:
         manifest = read_manifest(folder)
-        found = manifest == _manifest(data, _scene_places(folder), folder)
+        found = manifest == _manifest(data, folder)
     except InputError:
         return None
     return manifest if found else None
 
 
-def _scene_places(folder: Path) -> Places:
-    return {
-        split: (folder / images, folder / annotations) for split, (images, annotations) in layouts.COCO_PATHS.items()
-    }
-
-
-def _user_places(data: Folder, data_root: Path | None) -> Places:
+def _user_root(data: Folder, data_root: Path | None) -> Path:
     if data_root is None:
         raise InputError("data_root", "is not set, expected the folder that holds the images of this scale")
     root = Path(data_root)
     if not root.is_dir():
         raise InputError(root, "no such folder, expected data_root with the images of this scale")
-    places = {
-        "train": (root / data.train_images, root / data.train_annotations),
-        "val": (root / data.val_images, root / data.val_annotations),
-    }
-    for split, (images, annotations) in places.items():
+    for split in SPLITS if isinstance(data, CocoFolder) else ():
+        images, annotations = root / getattr(data, f"{split}_images"), root / getattr(data, f"{split}_annotations")
         if not images.is_dir():
             raise InputError(images, f"no such folder, expected the images of the {split} split")
         if not annotations.is_file():
             raise InputError(annotations, f"no such file, expected the annotations of the {split} split")
-    return places
+    return root
 
 
 def _text(manifest: dict[str, Any]) -> str:

@@ -53,6 +53,11 @@ def coverage(source: Image.Image, width: int, height: int) -> np.ndarray:
     ink = np.asarray(source.resize((width, height), Image.Resampling.BILINEAR), dtype=np.float32) / 255
     ink = np.clip(1.25 * ink, 0, 1)
     ink[ink < _FAINT] = 0
+    return trimmed(ink)
+
+
+def trimmed(ink: np.ndarray) -> np.ndarray:
+    """The part of `ink` [h, w] that its strokes reach."""
     rows, columns = _extent(ink > 0)
     return ink[rows, columns]
 

@@ -4,7 +4,7 @@ import torch
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
-from triplehead.data.coco import Target
+from triplehead.data.dataset import Target
 from triplehead.plan.options import Input
 
 

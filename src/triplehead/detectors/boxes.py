@@ -28,13 +28,23 @@ class Predictions:
     """What a head says of B images at N points.
 
     logits: [B, N, C]. boxes: [B, N, 4] xyxy pixels, the final ones. coarse_boxes: the same from the
-    pre-regression branch, or None. quality: [B, N] logits of centerness or IoU, or None.
+    pre-regression branch, or None. quality: [B, N] logits of centerness or IoU, or None. A border branch's
+    verdict on the coarse boxes: border_logits [B, N, C] and border_deltas [B, N, 4], which lead to `boxes`.
     """
 
     logits: Tensor
     boxes: Tensor
     coarse_boxes: Tensor | None = None
     quality: Tensor | None = None
+    border_logits: Tensor | None = None
+    border_deltas: Tensor | None = None
+
+    @property
+    def first_stage(self) -> "Predictions":
+        """What assigners judge and the dense losses train: all but a border branch, whose targets are its own."""
+        if self.border_logits is None:
+            return self
+        return Predictions(self.logits, self.coarse_boxes, None, self.quality)
 
 
 def make_points(sizes: list[tuple[int, int]], strides: list[int], device: torch.device | str = "cpu") -> Points:
@@ -57,6 +67,21 @@ def ltrb_to_boxes(xy: Tensor, ltrb: Tensor) -> Tensor:
 def boxes_to_ltrb(xy: Tensor, boxes: Tensor) -> Tensor:
     """Inverse of `ltrb_to_boxes`; negative where the point lies outside."""
     return torch.cat([xy - boxes[..., :2], boxes[..., 2:] - xy], dim=-1)
+
+
+def boxes_to_deltas(boxes: Tensor, gt_boxes: Tensor) -> Tensor:
+    """How far each corner coordinate of boxes [..., 4] is from gt_boxes [..., 4], in half widths and heights."""
+    return (gt_boxes - boxes) / _half_sides(boxes)
+
+
+def deltas_to_boxes(boxes: Tensor, deltas: Tensor) -> Tensor:
+    """Inverse of `boxes_to_deltas`: moves the corners of boxes [..., 4]."""
+    return boxes + deltas * _half_sides(boxes)
+
+
+def _half_sides(boxes: Tensor) -> Tensor:
+    half = (boxes[..., 2:] - boxes[..., :2]) / 2
+    return torch.cat([half, half], dim=-1)
 
 
 def centerness(ltrb: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from triplehead.detectors.border_losses import border_losses
 from triplehead.detectors.boxes import Points, Predictions, make_points
 from triplehead.detectors.losses import dense_losses
 from triplehead.detectors.postprocess import detect
@@ -35,10 +36,11 @@ class DenseDetector(nn.Module):
     """torchvision's detection contract: losses in training, detections in evaluation.
 
     images: list of [3, H, W] in 0..1. targets: list of {boxes [M, 4] xyxy pixels, labels [M] from 0}.
-    `progress` is the share of training done; assigners may depend on it, the trainer sets it.
+    `progress` is the share of training done; assigners may depend on it, the trainer sets it and reads `positives`.
     """
 
     progress: float = 0.0
+    positives: Tensor  # per box, in the last training batch
 
     def __init__(
         self,
@@ -60,9 +62,17 @@ class DenseDetector(nn.Module):
         if not self.training:
             sizes = [tuple(image.shape[1:]) for image in images]
             return detect(predictions, points, sizes, self.postprocess)
-        matched_gt = self.assigner(predictions, points, targets, self.progress)
-        quality = self.head.options.quality
-        return dense_losses(predictions, points, targets, matched_gt, self.loss, quality, self.head.refined)
+        matched_gt = self.assign(predictions, points, targets)
+        self.positives = (matched_gt >= 0).sum() / max(1, sum(len(target["boxes"]) for target in targets))
+        options, first = self.head.options, predictions.first_stage
+        losses = dense_losses(first, points, targets, matched_gt, self.loss, options.quality, self.head.refined)
+        if predictions.border_logits is not None:
+            losses |= border_losses(predictions, targets, self.loss, options.positive_iou)
+        return losses
+
+    def assign(self, predictions: Predictions, points: Points, targets: list[Target]) -> Tensor:
+        """What the points have to learn at this `progress` -> [B, N]: a box of the image, -1 background, -2 ignore."""
+        return self.assigner(predictions.first_stage, points, targets, self.progress)
 
     def predict(self, images: list[Tensor]) -> tuple[Predictions, Points]:
         batch = self.normalize(images)

@@ -38,7 +38,7 @@ def dense_losses(
     """
     positive = matched_gt >= 0
     image, sample = positive.nonzero(as_tuple=True)  # [P]
-    gt_boxes, gt_labels = _gather(targets, matched_gt, image, sample)
+    gt_boxes, gt_labels = gather_gt(targets, matched_gt, image, sample)
     num_positive = max(1, len(image))
 
     one_hot = torch.zeros_like(predictions.logits)
@@ -53,7 +53,8 @@ def dense_losses(
     total_weight = weight.sum().clamp(min=1e-6) if quality == "centerness" else num_positive
     box_loss = BOX_LOSSES[options.box]
     final, coarse = predictions.boxes[image, sample], None
-    scale = options.refined_weight if refined else 1.0
+    one_box = predictions.coarse_boxes is None
+    scale = options.box_weight if one_box else options.refined_weight if refined else 1.0
     losses["box"] = scale * (box_loss(final, gt_boxes) * weight).sum() / total_weight
     if predictions.coarse_boxes is not None:
         coarse = predictions.coarse_boxes[image, sample]
@@ -71,10 +72,10 @@ def dense_losses(
     return losses
 
 
-def _gather(
+def gather_gt(
     targets: list[dict[str, Tensor]], matched_gt: Tensor, image: Tensor, sample: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Boxes [P, 4] and labels [P] of the positives."""
+    """Boxes [P, 4] and labels [P] that the positives, samples [P] of images [P], are matched with."""
     boxes = torch.cat([target["boxes"] for target in targets])
     labels = torch.cat([target["labels"] for target in targets])
     counts = torch.tensor([len(target["boxes"]) for target in targets], device=matched_gt.device)

@@ -14,13 +14,16 @@ def detect(
     """Detections of each image: boxes [D, 4] inside the image, scores [D] descending, labels [D].
 
     As in FCOS: classes are kept by their own probability, ranked by the score that the quality enters, the best
-    per level go to class-wise NMS. sizes: (height, width) of each image.
+    per level go to class-wise NMS. A border branch's probability p enters as sqrt(score * p), in BorderDet's way.
+    sizes: (height, width) of each image.
     """
     probabilities = predictions.logits.sigmoid()
     scores = probabilities
     if predictions.quality is not None:
         exponent = options.quality_exponent
         scores = probabilities ** (1 - exponent) * predictions.quality.sigmoid()[..., None] ** exponent
+    if predictions.border_logits is not None:
+        scores = (scores * predictions.border_logits.sigmoid()).sqrt()
     return [
         _one_image(probabilities[i], scores[i], predictions.boxes[i], points, size, options)
         for i, size in enumerate(sizes)

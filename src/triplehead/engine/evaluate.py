@@ -1,17 +1,21 @@
-"""Detections of a trained run on the validation split, and their COCO scores."""
+"""Detections of a trained run on the validation split, and their scores by the data set's own protocol."""
 
 import gzip
 import json
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from lightning_fabric import Fabric
+from torch import Tensor, nn
 
+from triplehead.data.dataset import DetectionDataset
 from triplehead.data.loader import eval_loader
 from triplehead.data.transforms import EvalTransform
 from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.coco_scores import coco_scores
+from triplehead.engine.visdrone_scores import visdrone_scores
+from triplehead.engine.voc_scores import voc_scores
 from triplehead.paths import atomic
 from triplehead.plan.runs import RunSpec
 
@@ -22,26 +26,53 @@ def evaluate(
     """Write detections.json.gz (COCO's results format) and scores.json into the run's folder; return the scores."""
     fabric = runtime.start(spec, accelerator)
     dataset = runtime.open_data(spec, data, split)
-    state = checkpoint.load(run / "model.pt", spec.id)
-    model = build_detector(spec)
-    checkpoint.load_weights(model, state["model"], run / "model.pt")
-    model = fabric.setup(model.to(memory_format=torch.channels_last).eval())
-
-    results: list[dict] = []
-    with torch.inference_mode():
-        loader = eval_loader(dataset, EvalTransform(spec.input), spec.evaluation.batch_size, num_workers=num_workers)
-        for images, targets in loader:
-            images = [fabric.to_device(image) for image in images]
-            for found, target, image in zip(model(images), targets, images, strict=True):
-                results += coco_results(found, target, tuple(image.shape[1:]), dataset.label_to_category)
-
-    scores = coco_scores(dataset.annotations, results, spec.evaluation)
+    results = predict(trained_model(spec, run, fabric), dataset, spec, fabric, num_workers)
+    scores = protocol_scores(spec, dataset, results)
     with atomic(run / "detections.json.gz") as file:
         text = json.dumps(results, separators=(",", ":"))
         file.write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
     with atomic(run / "scores.json") as file:
         file.write_text(json.dumps(scores | {"images": len(dataset), "detections": len(results)}, indent=1) + "\n")
     return scores
+
+
+def protocol_scores(spec: RunSpec, dataset: DetectionDataset, results: list[dict]) -> dict[str, float | None]:
+    """Percent, AP, AP50 and AP75 among them: COCO's, VOC's or VisDrone's, as the run's data set has it."""
+    if spec.dataset == "coco":
+        return coco_scores(dataset.annotations, results, spec.evaluation)
+    protocol = {"voc": voc_scores, "visdrone": visdrone_scores}[spec.dataset]
+    return protocol(dataset.truth(), results, dataset.categories)
+
+
+def trained_model(spec: RunSpec, run: Path, fabric: Fabric) -> nn.Module:
+    """The model that a run's folder holds, on the device. InputError where it is missing or another spec's."""
+    state = checkpoint.load(run / "model.pt", spec.id)
+    model = build_detector(spec)
+    checkpoint.load_weights(model, state["model"], run / "model.pt")
+    return fabric.setup(model.to(memory_format=torch.channels_last).eval())
+
+
+def predict(
+    model: nn.Module, dataset: DetectionDataset, spec: RunSpec, fabric: Fabric, num_workers: int = 0
+) -> list[dict]:
+    """COCO's results, image by image in the data set's order.
+
+    Only images of one size share a batch: padding would show in what the others' borders see and in GroupNorm's
+    means, and scores would depend on the batch size.
+    """
+    results: list[dict] = []
+    loader = eval_loader(dataset, EvalTransform(spec.input), spec.evaluation.batch_size, num_workers=num_workers)
+    with torch.inference_mode():
+        for images, targets in loader:
+            images = [fabric.to_device(image) for image in images]
+            found: list[dict] = [{}] * len(images)
+            for shape in dict.fromkeys(image.shape for image in images):
+                same = [index for index, image in enumerate(images) if image.shape == shape]
+                for index, each in zip(same, model([images[index] for index in same]), strict=True):
+                    found[index] = each
+            for each, target, image in zip(found, targets, images, strict=True):
+                results += coco_results(each, target, tuple(image.shape[1:]), dataset.label_to_category)
+    return results
 
 
 def coco_results(

@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.accelerators import CUDAAccelerator
 
-from triplehead.data.coco import CocoDataset
+from triplehead.data.dataset import DetectionDataset
 from triplehead.data.prepare import open_split
 from triplehead.errors import InputError
 from triplehead.plan.runs import RunSpec
@@ -29,7 +29,7 @@ def start(spec: RunSpec, accelerator: str, precision: str = "32-true") -> Fabric
     return fabric
 
 
-def open_data(spec: RunSpec, folder: Path, split: str, cache: bool = False) -> CocoDataset:
+def open_data(spec: RunSpec, folder: Path, split: str, cache: bool = False) -> DetectionDataset:
     """The split of a run's data set. Raises InputError if it has another number of classes than the spec."""
     dataset = open_split(folder, split, cache)
     if (found := len(dataset.categories)) != spec.num_classes:

@@ -8,10 +8,12 @@ import torch
 from triplehead.data.loader import train_loader
 from triplehead.data.transforms import TrainTransform
 from triplehead.detectors.build import build_detector
+from triplehead.detectors.dense import DenseDetector
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.history import History
 from triplehead.engine.progress import TrainingProgress
 from triplehead.engine.schedule import build_optimizer, learning_rate, set_learning_rate
+from triplehead.engine.snapshots import Snapshots
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.runs import RunSpec
@@ -33,7 +35,8 @@ def train(
     num_workers: int = 0,
     stop_at: int | None = None,
 ) -> None:
-    """Train `spec` on the data set in `data`; write model.pt, history.csv, spec.json, environment.json to `out`.
+    """Train `spec` on the data set in `data`; write to `out` model.pt, history.csv, spec.json, environment.json
+    and assignments.json.gz.
 
     Goes on from the state in `scratch` if there is one. `stop_at` ends before that iteration without a last
     checkpoint, as a kill would. Raises Diverged, and InputError for data or state that do not fit the spec.
@@ -51,11 +54,13 @@ def train(
     optimizer = build_optimizer(detector, schedule)
 
     state_file, start, history = scratch / "state.pt", 0, History(schedule.iterations)
+    snapshots = Snapshots(spec, runtime.open_data(spec, data, "val"))
     if state_file.exists():
         state = checkpoint.load(state_file, spec.id, data_digest)
         checkpoint.load_weights(detector, state["model"], state_file)
         optimizer.load_state_dict(state["optimizer"])
         start, history = state["step"], History(schedule.iterations, state["history"])
+        snapshots.taken = state["snapshots"]
     model, optimizer = fabric.setup(detector, optimizer)
 
     stop = schedule.iterations if stop_at is None else min(stop_at, schedule.iterations)
@@ -74,6 +79,8 @@ def train(
             losses = model(images, targets)
             total = sum(losses.values())
             values = {name: float(value.detach()) for name, value in losses.items()} | {"loss": float(total.detach())}
+            if isinstance(detector, DenseDetector):
+                values["positives"] = float(detector.positives)
             if not torch.isfinite(total.detach()):
                 raise Diverged(spec.id, f"diverged at iteration {step}: losses {values}, rate {rate:g}")
             optimizer.zero_grad(set_to_none=True)
@@ -85,6 +92,7 @@ def train(
             done = step + 1
             history.add(done, rate, values)
             progress.update(done, values)
+            snapshots.take(done, detector, fabric)
             if done % schedule.checkpoint_every == 0 or done == schedule.iterations:
                 checkpoint.save(
                     state_file,
@@ -94,10 +102,12 @@ def train(
                     model=detector.state_dict(),
                     optimizer=optimizer.state_dict(),
                     history=history.state(),
+                    snapshots=snapshots.taken,
                 )
                 tracker.log_history(history.records)
     tracker.log_history(history.records)  # again: a kill may have come between the last state and its logging
     if stop == schedule.iterations:
+        snapshots.write(out / "assignments.json.gz")
         _write_run(spec, out, detector, history, data_digest)
 
 

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import dropwhile
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -182,9 +183,10 @@ def _keys_at(model: Any, loc: tuple) -> list[str]:
     origin, arguments = get_origin(model), get_args(model)
     if origin in (Union, UnionType):
         for option in arguments:
-            tags = getattr(option, "model_fields", {})
-            named = any(loc[0] in get_args(tags[tag].annotation) for tag in _TAGS if tag in tags)
-            if keys := _keys_at(option, loc[1:] if named else loc):
+            fields = getattr(option, "model_fields", {})
+            named = [name for tag in _TAGS if tag in fields for name in get_args(fields[tag].annotation)]
+            rest = tuple(dropwhile(named.__contains__, loc))  # a union in a union adds two tags
+            if keys := _keys_at(option, rest):
                 return keys
         return []
     if origin is dict:
@@ -194,4 +196,4 @@ def _keys_at(model: Any, loc: tuple) -> list[str]:
     return _keys_at(arguments[0], loc) if arguments else []
 
 
-_TAGS = ("name", "source", "architecture", "kind")
+_TAGS = ("name", "source", "architecture", "kind", "layout")

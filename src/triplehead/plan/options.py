@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Norm = Literal["group", "batch"]
+# VOC's difficult objects in training. "drop", as in the code base that the paper's counts point to; detectron2 keeps.
+Difficult = Literal["keep", "drop"]
+ImageSets = Annotated[tuple[Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")], ...], Field(min_length=1)]
 
 
 class Options(BaseModel):
@@ -22,7 +25,11 @@ class Options(BaseModel):
 
 
 class Scenes(Options):
-    """The embedded data: scenes of scikit-learn's handwritten digits, written in COCO's layout."""
+    """The embedded data: scenes of scikit-learn's handwritten digits, here of mixed sizes in COCO's layout.
+
+    `train`, `val`: images; `objects`: fewest and most in one; `small`, `medium`: shares of objects, the rest are
+    large; `overlap`: share of objects that are put partly over another one. The other kinds build on these.
+    """
 
     source: Literal["scenes"] = "scenes"
     kind: Literal["coco"] = "coco"
@@ -34,6 +41,10 @@ class Scenes(Options):
     medium: Share = 0.34
     overlap: Share = 0.3
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def layout(self) -> str:
+        return self.kind
 
     @property
     def num_classes(self) -> int:
@@ -48,10 +59,45 @@ class Scenes(Options):
         return self
 
 
+class VocScenes(Scenes):
+    """Few digits, mostly large, in the VOC devkit's layout; `difficult_share` of them hard to see and flagged so."""
+
+    kind: Literal["voc"] = "voc"
+    objects: tuple[PositiveInt, PositiveInt] = (1, 4)
+    small: Share = 0.05
+    medium: Share = 0.25
+    difficult_share: Share = 0.15
+    difficult: Difficult = "drop"
+
+
+class VisDroneScenes(Scenes):
+    """Many tiny digits in VisDrone's layout. `regions`: share of images with ignored regions; `ignored`: share of
+    objects with score 0."""
+
+    kind: Literal["visdrone"] = "visdrone"
+    objects: tuple[PositiveInt, PositiveInt] = (8, 30)
+    small: Share = 0.45
+    medium: Share = 0.35
+    overlap: Share = 0.2
+    regions: Share = 0.5
+    ignored: Share = 0.05
+
+
+LAYOUTS = {"coco": "COCO", "voc": "VOC", "visdrone": "VisDrone"}  # as their authors write them
+
+
 class Folder(Options):
-    """Images that the user has, in the data set's official layout below `data_root`."""
+    """Images that the user has, in a data set's official layout below `data_root`.
+
+    `annotations`: files and folders below it whose change makes other data.
+    """
 
     source: Literal["folder"]
+
+
+class CocoFolder(Folder):
+    """COCO 2017."""
+
     layout: Literal["coco"] = "coco"
     num_classes: PositiveInt = 80
     train_images: str = "coco/train2017"
@@ -59,8 +105,53 @@ class Folder(Options):
     val_images: str = "coco/val2017"
     val_annotations: str = "coco/annotations/instances_val2017.json"
 
+    @property
+    def annotations(self) -> tuple[str, ...]:
+        return self.train_annotations, self.val_annotations
 
-Data = Annotated[Scenes | Folder, Field(discriminator="source")]
+
+class VocFolder(Folder):
+    """PASCAL VOC: trained on trainval of 2007 and 2012, tested on 2007's test (paper, section 4.2)."""
+
+    layout: Literal["voc"] = "voc"
+    devkit: str = "voc/VOCdevkit"
+    train: ImageSets = ("VOC2007/trainval", "VOC2012/trainval")
+    val: ImageSets = ("VOC2007/test",)
+    difficult: Difficult = "drop"
+
+    @property
+    def num_classes(self) -> int:
+        return 20
+
+    @property
+    def annotations(self) -> tuple[str, ...]:
+        sets = [each.split("/") for each in (*self.train, *self.val)]
+        parts = [f"{year}/ImageSets/Main/{name}.txt" for year, name in sets]
+        parts += dict.fromkeys(f"{year}/Annotations" for year, _ in sets)
+        return tuple(f"{self.devkit}/{part}" for part in parts)
+
+
+class VisDroneFolder(Folder):
+    """VisDrone2019-DET. The paper does not say on which split it tested; val is the one that everybody has."""
+
+    layout: Literal["visdrone"] = "visdrone"
+    train: str = "visdrone/VisDrone2019-DET-train"
+    val: str = "visdrone/VisDrone2019-DET-val"
+
+    @property
+    def num_classes(self) -> int:
+        return 10
+
+    @property
+    def annotations(self) -> tuple[str, ...]:
+        return f"{self.train}/annotations", f"{self.val}/annotations"
+
+
+Data = Annotated[
+    Annotated[Scenes | VocScenes | VisDroneScenes, Field(discriminator="kind")]
+    | Annotated[CocoFolder | VocFolder | VisDroneFolder, Field(discriminator="layout")],
+    Field(discriminator="source"),
+]
 
 
 class Input(Options):
@@ -124,9 +215,12 @@ class FCOSHead(Options):
 
     name: Literal["fcos"] = "fcos"
     quality: Literal["none", "centerness", "iou"] = "none"
+    centerness_on: Literal["classification", "regression"] = "classification"  # tower; ATSS: regression
     num_convs: Annotated[int, Field(ge=1, le=8)] = 4
     norm: Norm = "group"
-    box_unit: Literal["pixel", "stride"] = "pixel"
+    box_coder: Literal["distance", "delta"] = "distance"
+    box_unit: Literal["pixel", "stride"] = "pixel"  # of distances
+    anchor_scale: PositiveFloat = 8.0  # side in strides of the anchor that deltas start from
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
 
 
@@ -148,8 +242,31 @@ class TripleHead(Options):
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
 
 
-Head = Annotated[FCOSHead | TripleHead, Field(discriminator="name")]
-HEADS = {"fcos": FCOSHead, "triple": TripleHead}
+class BorderHead(FCOSHead):
+    """FCOS's head and a border branch (BorderDet, Qiu et al. 2020).
+
+    The assigner and FCOS's losses see the FCOS part alone; the border branch's boxes enter no assignment.
+    """
+
+    name: Literal["border"] = "border"
+    # Channels of either border branch as a share of the backbone's: 256 and 128 of 256.
+    cls_width: Annotated[float, Field(gt=0, le=1)] = 1.0
+    reg_width: Annotated[float, Field(gt=0, le=1)] = 0.5
+    pool_size: PositiveInt = 10  # steps along a side: pool_size + 1 points
+    positive_iou: Annotated[float, Field(gt=0, le=1)] = 0.6  # of a coarse box that the border branch refines
+
+
+class DyHead(FCOSHead):
+    """Blocks of scale-, spatial- and task-aware attention (Dai et al. 2021), then FCOS's outputs."""
+
+    name: Literal["dyhead"] = "dyhead"
+    norm: Norm = "group"  # also of the blocks, there in 16 groups
+    num_blocks: Annotated[int, Field(ge=1, le=12)] = 6
+    num_convs: Annotated[int, Field(ge=0, le=8)] = 0  # of FCOS's towers; 0: the blocks replace them
+
+
+Head = Annotated[FCOSHead | TripleHead | BorderHead | DyHead, Field(discriminator="name")]
+HEADS = {"fcos": FCOSHead, "triple": TripleHead, "border": BorderHead, "dyhead": DyHead}
 
 
 # --- assigners ----------------------------------------------------------------------------------
@@ -196,8 +313,33 @@ class JLA(Options):
         return max(1, round(self.k * self.k_share))
 
 
-Assigner = Annotated[FCOSAssigner | JLA, Field(discriminator="name")]
-ASSIGNERS = {"fcos": FCOSAssigner, "jla": JLA}
+class ATSS(Options):
+    """Adaptive training sample selection (Zhang et al. 2020)."""
+
+    name: Literal["atss"] = "atss"
+    top_k: PositiveInt = 9  # candidates per level
+    anchor_scale: PositiveFloat = 8.0  # side in strides of the one square anchor per point
+
+
+class MaxIoU(Options):
+    """RetinaNet's rule on one square anchor per point."""
+
+    name: Literal["max_iou"] = "max_iou"
+    positive: Annotated[float, Field(gt=0, le=1)] = 0.5
+    negative: Share = 0.4  # anchors between the two are ignored
+    # The best anchors of a box match it even below `positive`. "inside": only where their point lies in the box.
+    low_quality: Literal["none", "inside", "all"] = "inside"
+    anchor_scale: PositiveFloat = 4.0  # side in strides: RetinaNet's base size, 32 pixels at stride 8
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.negative > self.positive:
+            raise ValueError("negative must not exceed positive")
+        return self
+
+
+Assigner = Annotated[FCOSAssigner | JLA | ATSS | MaxIoU, Field(discriminator="name")]
+ASSIGNERS = {"fcos": FCOSAssigner, "jla": JLA, "atss": ATSS, "max_iou": MaxIoU}
 
 
 # --- losses, post-processing, training ----------------------------------------------------------
@@ -207,17 +349,29 @@ class Loss(Options):
     focal_alpha: Share = 0.25
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     box: Literal["iou", "giou"] = "iou"
+    box_weight: PositiveFloat = 1.0  # of a head with one box
     coarse_weight: PositiveFloat = 1.0
     refined_weight: PositiveFloat = 1.0
     quality_weight: PositiveFloat = 1.0
     iou_target: Literal["coarse", "final"] = "coarse"  # the box whose IoU the confidence predicts; unstated
 
 
-class Postprocess(Options):
+class BoxPostprocess(Options):
+    """What every detector does with its boxes; Faster R-CNN's proposals keep torchvision's settings."""
+
     score_threshold: Share = 0.05  # on the class probability alone
-    pre_nms: PositiveInt = 1000  # per level
-    nms_iou: Share = 0.6
+    nms_iou: Share = 0.5
     max_detections: PositiveInt = 100
+
+
+class RetinaNetPostprocess(BoxPostprocess):
+    pre_nms: PositiveInt = 1000  # per level
+
+
+class Postprocess(RetinaNetPostprocess):
+    """Of a dense detector."""
+
+    nms_iou: Share = 0.6
     quality_exponent: Share = 0.5  # score = class^(1-q) * quality^q
 
 
@@ -278,7 +432,26 @@ class Dense(Options):
             )
         if self.head.norm == "group" and channels % 32:
             raise ValueError(f"head.norm: 'group' needs backbone.channels that 32 divides, found {channels}")
+        self._anchors_fit()
         return self
+
+    def _anchors_fit(self) -> None:
+        head, assigner = self.head, self.assigner
+        deltas = getattr(head, "box_coder", "distance") == "delta"
+        if deltas and assigner.name in ("atss", "max_iou") and assigner.anchor_scale != head.anchor_scale:
+            raise ValueError(
+                f"assigner.anchor_scale: head.box_coder 'delta' starts from the anchors that were matched, expected "
+                f"head.anchor_scale {head.anchor_scale:g}, found {assigner.anchor_scale:g}"
+            )
+        if assigner.name != "max_iou":
+            return
+        if not deltas and (assigner.low_quality == "all" or assigner.positive < 0.5):
+            raise ValueError(
+                "assigner.low_quality 'all' and assigner.positive below 0.5 need head.box_coder 'delta': distances "
+                "describe only boxes around their point"
+            )
+        if assigner.low_quality == "all" and head.quality == "centerness":
+            raise ValueError("assigner.low_quality 'all' matches points outside their box, which have no centerness")
 
 
 class FasterRCNN(Options):
@@ -286,6 +459,16 @@ class FasterRCNN(Options):
 
     architecture: Literal["faster_rcnn"]
     backbone: Backbone
+    postprocess: BoxPostprocess = BoxPostprocess()
 
 
-Detector = Annotated[Dense | FasterRCNN, Field(discriminator="architecture")]
+class RetinaNet(Options):
+    """torchvision's RetinaNet on our backbone, nine anchors per point; P6 is convolved from C5."""
+
+    architecture: Literal["retinanet"]
+    backbone: Backbone
+    postprocess: RetinaNetPostprocess = RetinaNetPostprocess()
+
+
+Detector = Annotated[Dense | FasterRCNN | RetinaNet, Field(discriminator="architecture")]
+POSTPROCESS = {"dense": Postprocess, "faster_rcnn": BoxPostprocess, "retinanet": RetinaNetPostprocess}

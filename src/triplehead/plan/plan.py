@@ -1,5 +1,6 @@
 """The whole study: every exhibit, its rows, and the runs behind them."""
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,9 +9,21 @@ from typing import Any
 from triplehead.errors import InputError
 from triplehead.paths import EXPERIMENTS
 from triplehead.plan.documents import Layer, read_yaml, validate
-from triplehead.plan.options import ASSIGNERS, HEADS, Detector, Loss, Postprocess
+from triplehead.plan.options import (
+    ASSIGNERS,
+    HEADS,
+    POSTPROCESS,
+    Detector,
+    Evaluation,
+    Input,
+    Loss,
+    Options,
+    Postprocess,
+)
 from triplehead.plan.runs import RunSpec
-from triplehead.plan.schema import Config, DetectorFile, Exhibit, Row, Scale
+from triplehead.plan.schema import Config, DatasetName, DetectorFile, Exhibit, Row, Scale
+
+SETTINGS = {"input": Input, "postprocess": Postprocess, "evaluation": Evaluation}  # what a data set may change
 
 
 @dataclass
@@ -64,13 +77,25 @@ class Experiments:
             raise InputError(folder, "no such folder; run from the project's root")
         self.folder = folder
         self.exhibits = {path.stem: validate(Exhibit, self._layer(path)) for path in self._exhibit_files()}
+        self.exhibits |= {
+            name: self._with_rows(name, exhibit) for name, exhibit in self.exhibits.items() if exhibit.rows_of
+        }
         self.detectors = {
             path.stem: validate(DetectorFile, self._layer(path))
             for path in sorted((folder / "detectors").glob("*.yaml"))
         }
 
     def _exhibit_files(self) -> list[Path]:
-        return sorted([*self.folder.glob("table*.yaml"), *self.folder.glob("fig*.yaml")])
+        """Tables first: a run is named after the first row that wants it."""
+        return [*sorted(self.folder.glob("table*.yaml")), *sorted(self.folder.glob("fig*.yaml"))]
+
+    def _with_rows(self, name: str, exhibit: Exhibit) -> Exhibit:
+        sources = {key: other.rows for key, other in self.exhibits.items() if other.rows}
+        if exhibit.rows_of not in sources:
+            problem = f"rows_of: no rows in {exhibit.rows_of!r}; allowed: {', '.join(sources)}"
+            raise InputError(self.folder / f"{name}.yaml", problem)
+        rows = [Row(label=row.label, spec=row.spec) for row in sources[exhibit.rows_of]]
+        return exhibit.model_copy(update={"rows": tuple(rows), "rows_of": None})
 
     @staticmethod
     def _layer(path: Path) -> Layer:
@@ -93,8 +118,21 @@ class Experiments:
             for key, settings in getattr(scale, part).items():  # each block whole, whether or not a row needs it
                 validate(options[key], Layer(path, f"{part}.{key}", settings))
         validate(Loss, Layer(path, "loss", scale.loss))
-        validate(Postprocess, Layer(path, "postprocess", scale.postprocess))
+        for dataset in scale.datasets:
+            for part, options in SETTINGS.items():
+                validate(options, self._block(scale, path, dataset, part))
+        for name, other in scale.detectors.items():
+            if unknown := next((file for file in (name, other) if file not in self.detectors), None):
+                known = ", ".join(self.detectors)
+                raise InputError(path, f"detectors.{name}: no detector {unknown!r}; allowed: {known}")
         return scale
+
+    @staticmethod
+    def _block(scale: Scale, file: Path, dataset: DatasetName, part: str) -> list[Layer]:
+        """A block of the scale's file, and what the data set changes in it."""
+        common, changes = getattr(scale, part), getattr(scale.settings_of(dataset), part)
+        values = common.model_dump(mode="json") if isinstance(common, Options) else common
+        return [Layer(file, part, values), Layer(file, f"dataset_settings.{dataset}.{part}", changes)]
 
     def resolve(self, scale_name: str, scale: Scale, exhibit: str, index: int, seed: int = 0) -> RunSpec | None:
         """The run behind row `index` of an exhibit; None if the row is only cited."""
@@ -116,23 +154,31 @@ class Experiments:
             dataset=spec.dataset,
             data=data,
             num_classes=data.num_classes,
-            input=scale.input,
+            input=validate(Input, self._block(scale, scale_file, spec.dataset, "input")),
             detector=self._detector(row, file, at, scale, scale_file),
             schedule=scale.schedules[spec.schedule],
-            evaluation=scale.evaluation,
+            evaluation=validate(Evaluation, self._block(scale, scale_file, spec.dataset, "evaluation")),
             threads=scale.threads,
             seed=seed,
         )
 
     def _detector(self, row: Row, file: Path, at: str, scale: Scale, scale_file: Path) -> Detector:
-        detector = self.detectors[row.spec.detector]
-        detector_file = self.folder / "detectors" / f"{row.spec.detector}.yaml"
+        stem = scale.detectors.get(row.spec.detector, row.spec.detector)
+        detector = self.detectors[stem]
+        detector_file = self.folder / "detectors" / f"{stem}.yaml"
         backbone = scale.backbones[row.spec.backbone].model_dump(mode="json")
         base: dict[str, Any] = {"architecture": detector.architecture, "backbone": backbone}
+        # The scale's post-processing is for all detectors, as far as they have the setting.
+        known = POSTPROCESS[detector.architecture].model_fields
         layers = [Layer(scale_file, "", base)]
+        for prefix, settings in (
+            ("", scale.postprocess),
+            (f"dataset_settings.{row.spec.dataset}", scale.settings_of(row.spec.dataset).postprocess),
+        ):
+            shared = {key: value for key, value in settings.items() if key in known}
+            layers.append(Layer(scale_file, prefix, {"postprocess": shared}))
         if detector.architecture == "dense":
-            defaults: dict[str, Any] = {"loss": scale.loss, "postprocess": scale.postprocess}
-            layers.append(Layer(scale_file, "", defaults))
+            layers.append(Layer(scale_file, "", {"loss": scale.loss}))
             for part, by_name in (("head", scale.heads), ("assigner", scale.assigners)):
                 name = (getattr(detector, part) | getattr(row.spec, part)).get("name")
                 if isinstance(name, str) and name in by_name:
@@ -154,11 +200,9 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
         if exhibit.kind == "parameters":
             _counted(experiments, name)
             continue
+        seeds = min(config.seeds or scale.seeds, exhibit.seeds or math.inf)
         for index, row in enumerate(exhibit.rows):
-            specs = [
-                experiments.resolve(config.scale, scale, name, index, seed)
-                for seed in range(config.seeds or scale.seeds)
-            ]
+            specs = [experiments.resolve(config.scale, scale, name, index, seed) for seed in range(seeds)]
             if specs[0] is None:
                 continue
             plan.specs[name, row.label] = tuple(specs)

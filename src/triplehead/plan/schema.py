@@ -8,8 +8,8 @@ from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, 
 
 DatasetName = Literal["coco", "voc", "visdrone"]
 BackboneName = Literal["resnet50", "resnet101"]
-HeadName = Literal["fcos", "triple"]
-AssignerName = Literal["fcos", "jla"]
+HeadName = Literal["fcos", "triple", "border", "dyhead"]
+AssignerName = Literal["fcos", "jla", "atss", "max_iou"]
 Settings = dict[str, Any]  # part of an Options class; checked when merged
 SCORES = ("AP", "AP50", "AP75", "APS", "APM", "APL")
 
@@ -26,7 +26,7 @@ class Config(Options):
 class DetectorFile(Options):
     """experiments/detectors/*.yaml."""
 
-    architecture: Literal["dense", "faster_rcnn"] = "dense"
+    architecture: Literal["dense", "faster_rcnn", "retinanet"] = "dense"
     head: Settings = {}
     assigner: Settings = {}
     loss: Settings = {}
@@ -41,6 +41,14 @@ class Cost(Options):
     run: PositiveFloat  # start, evaluation and book-keeping of a run
 
 
+class DatasetSettings(Options):
+    """What one data set changes in a scale's blocks of the same names."""
+
+    input: Settings = {}
+    postprocess: Settings = {}
+    evaluation: Settings = {}
+
+
 class Scale(Options):
     """experiments/scales/*.yaml: same code, other data, image size, backbone and schedule."""
 
@@ -51,8 +59,10 @@ class Scale(Options):
     num_workers: Annotated[int, Field(ge=0)] = 0
     accelerator: Literal["cpu", "auto"] = "cpu"
     datasets: dict[DatasetName, Data]
+    dataset_settings: dict[DatasetName, DatasetSettings] = {}
     input: Input
     backbones: dict[BackboneName, Backbone]
+    detectors: dict[str, str] = {}  # a detector file -> the one that stands for it at this scale
     heads: dict[HeadName, Settings] = {}
     assigners: dict[AssignerName, Settings] = {}
     loss: Settings = {}
@@ -60,6 +70,20 @@ class Scale(Options):
     schedules: dict[str, Schedule]
     evaluation: Evaluation = Evaluation()
     cost: Cost | None = None
+
+    @model_validator(mode="after")
+    def _data_sets_fit(self) -> Self:
+        for name, data in self.datasets.items():
+            if data.layout != name:
+                key = "kind" if data.source == "scenes" else "layout"
+                raise ValueError(f"datasets.{name}.{key}: found {data.layout!r}, expected {name!r}")
+        if unknown := self.dataset_settings.keys() - self.datasets.keys():
+            raise ValueError(f"dataset_settings: {sorted(unknown)[0]} is not among datasets")
+        return self
+
+    def settings_of(self, dataset: DatasetName) -> DatasetSettings:
+        """What `dataset` changes; nothing, where the file does not say."""
+        return self.dataset_settings.get(dataset, DatasetSettings())
 
 
 class Spec(Options):
@@ -91,13 +115,21 @@ class Exhibit(Options):
 
     kind: Literal["scores", "parameters", "speed", "figure"]
     title: str
-    section: str  # of the paper, where it is discussed
+    section: str | None = None  # of the paper, where it is discussed; none: beyond the paper
     columns: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     transposed: bool = False  # the paper prints the rows as columns
     protocol: DatasetName = "coco"
+    seeds: PositiveInt | None = None  # that it needs of each row, at most the scale's; none: all of them
     notes: tuple[str, ...] = ()
-    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+    rows: tuple[Row, ...] = ()
+    rows_of: str | None = None  # instead of rows: the labels and specs of that exhibit
+
+    @model_validator(mode="after")
+    def _has_rows(self) -> Self:
+        if bool(self.rows) == bool(self.rows_of):
+            raise ValueError("expected either rows or rows_of")
+        return self
 
     @model_validator(mode="after")
     def _rows_fit(self) -> Self:

@@ -8,13 +8,15 @@ from typing import Any
 import pandas as pd
 import typst
 
+from triplehead.analysis.figures import caption as figure_caption
+from triplehead.analysis.figures import comparison
+from triplehead.analysis.figures import figures as figure_names
+from triplehead.analysis.figures.style import save, style
 from triplehead.analysis.tables import TABLES, read_csv
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.plan import Plan
 from triplehead.report.content import report_content
-from triplehead.report.detections import FEWEST_OBJECTS, THRESHOLD, detections_figure
-from triplehead.report.figures import comparison_figure, learning_curves
 
 TEMPLATE = Path("reports/report.typ")
 
@@ -22,9 +24,8 @@ TEMPLATE = Path("reports/report.typ")
 def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE) -> None:
     """Write the report as PDF: the same results give the same bytes.
 
-    Reads `results`/table*.csv, the data's manifest and validation images, and of the runs scores.json,
-    environment.json, history.csv and detections.json.gz. Figures made elsewhere are added if they lie at
-    `results`/fig*.svg. Raises InputError naming what is missing, or why the template does not compile.
+    Reads `results`/table*.csv, `results`/fig*.pdf, the data's manifest, and of the runs scores.json and
+    environment.json. Raises InputError naming what is missing, or why the template does not compile.
     """
     names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind in TABLES]
     frames = {name: _table(plan, name, results / f"{name}.csv") for name in names}
@@ -62,43 +63,20 @@ def _table(plan: Plan, exhibit: str, path: Path) -> pd.DataFrame:
 
 
 def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict[str, Any]]:
-    """Draw into `folder` what the plan has rows for; -> file, caption and the section it belongs to."""
-    scale, figures = plan.config.scale, []
+    """Put into `folder` all figures that the plan has -> file, heading, caption and section of each.
 
-    def add(path: Path, section: str, caption: str) -> None:
-        figures.append({"file": path.name, "section": section, "caption": caption})
-
+    The paper's keep their numbers; the others have letters.
+    """
+    figures, letters = [], iter("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
     if any(plan.exhibits[name].kind == "scores" for name in frames):
-        several = any(frame["std"].notna().any() for frame in frames.values())
-        spread = "bars are one sample standard deviation" if several else "one seed each, hence no bars"
-        nothing = " At this scale the measured scores mean nothing." if not plan.scale.meaningful else ""
-        add(
-            comparison_figure(plan, frames, folder / "comparison.svg"),
-            "scores",
-            f"Order of the rows in AP: published by the paper (left), measured at the {scale} scale (right; "
-            f"{spread}). Each panel has its own axis: compare orders, not sizes.{nothing}",
-        )
-    labels = tuple(label for label in ("FCOS", "JLA", "All") if ("table5", label) in plan.specs)
-    if labels:
-        several = (plan.config.seeds or plan.scale.seeds) > 1
-        seeds = "mean over seeds, band from smallest to largest" if several else "one seed"
-        add(
-            learning_curves(plan, results / "runs", folder / "learning_curves.svg"),
-            "pictures",
-            f"Training losses of Table 5's rows ({scale} scale, {seeds}; moving mean over a twentieth of "
-            "training). Each row chooses its own positives, so a lower loss is not a better detector.",
-        )
-        add(
-            detections_figure(plan, results, folder / "detections.png", labels=labels),
-            "pictures",
-            f"The first validation images with at least {FEWEST_OBJECTS} objects, under rows of Table 5 "
-            f"({scale} scale, first seed). Dashed white: ground truth. Coloured: detections with a score of "
-            f"at least {THRESHOLD}, with their class.",
-        )
-    for name, exhibit in plan.exhibits.items():
-        made = results / f"{name}.svg"
-        if exhibit.kind == "figure" and made.is_file():
-            (folder / made.name).write_bytes(made.read_bytes())
-            place = f"figure {name.removeprefix('fig')}, section {exhibit.section} of the paper"
-            add(folder / made.name, "pictures", f"{exhibit.title} ({place}; {scale} scale).")
-    return figures
+        with style():
+            save(comparison.draw(plan, frames), folder / "comparison.pdf")
+        figures.append(("comparison.pdf", f"Figure {next(letters)}", "scores", comparison.caption(plan, frames)))
+    for name in figure_names(plan):
+        made, own = results / f"{name}.pdf", plan.exhibits[name].section is None
+        if not made.is_file():
+            raise InputError(made, "no such figure; make it first")
+        (folder / made.name).write_bytes(made.read_bytes())
+        heading = f"Figure {next(letters) if own else name.removeprefix('fig')}"
+        figures.append((made.name, heading, "own" if own else "paper", figure_caption(plan, name)))
+    return [dict(zip(("file", "heading", "section", "caption"), figure, strict=True)) for figure in figures]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from triplehead.analysis.layout import PUBLISHED_ON
-from triplehead.plan.options import JLA, Loss, Options, Postprocess, ResNet, Scenes, TripleHead
+from triplehead.plan.options import JLA, LAYOUTS, Loss, Options, Postprocess, ResNet, Scenes, TripleHead
 from triplehead.plan.plan import Plan, paper_specs
 from triplehead.plan.runs import RunSpec
 
@@ -115,7 +115,7 @@ def _data(spec: RunSpec) -> str:
     elif spec.scale == "paper":
         images = PUBLISHED_ON[spec.dataset]
     else:
-        images = f"the user's images in {spec.data.layout.upper()}'s layout"
+        images = f"the user's images in {LAYOUTS[spec.data.layout]}'s layout"
     return f"{images}, {spec.num_classes} classes"
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from triplehead.analysis.layout import TableLayout, metric_parts, number, plain, table_layout
 from triplehead.data.prepare import read_manifest
 from triplehead.errors import InputError
-from triplehead.plan.options import Scenes
+from triplehead.plan.options import LAYOUTS, CocoFolder, Folder, Scenes
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.report.choices import choices_in_force, departures
@@ -58,13 +58,19 @@ def data_sentence(spec: RunSpec, folder: Path) -> str:
         size, (fewest, most) = data.image_size, data.objects
         return (
             f"The data are embedded digit scenes: {train} training and {val} validation images of "
-            f"{size} × {size} pixels in COCO's layout, each with {fewest} to {most} of scikit-learn's "
-            f"handwritten digits ({data.num_classes} classes); no digit is in both parts."
+            f"{size} × {size} pixels in {LAYOUTS[data.layout]}'s layout, each with {fewest} to {most} of "
+            f"scikit-learn's handwritten digits ({data.num_classes} classes); no digit is in both parts."
         )
     return (
-        f"The data are the user's images in {data.layout.upper()}'s layout: {train} for training "
-        f"({data.train_annotations}), {val} for validation ({data.val_annotations})."
+        f"The data are the user's images in {LAYOUTS[data.layout]}'s layout: {train} for training "
+        f"({_listed_in(data, 'train')}), {val} for validation ({_listed_in(data, 'val')})."
     )
+
+
+def _listed_in(data: Folder, split: str) -> str:
+    """The file, folder or image sets of a split."""
+    listed = getattr(data, f"{split}_annotations" if isinstance(data, CocoFolder) else split)
+    return listed if isinstance(listed, str) else " and ".join(listed)
 
 
 def printed_table(layout: TableLayout) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from triplehead.detectors.heads.border import BorderHead
+from triplehead.detectors.heads.dyhead import DyHead
 from triplehead.detectors.heads.fcos import FCOSHead
 from triplehead.detectors.heads.triple import TripleHead
 from triplehead.plan import options
@@ -9,5 +11,10 @@ from triplehead.plan.options import Head
 
 
 def build_head(head: Head, channels: int, num_classes: int, strides: list[int]) -> nn.Module:
-    kind = {options.FCOSHead: FCOSHead, options.TripleHead: TripleHead}[type(head)]
-    return kind(head, channels, num_classes, strides)
+    kinds = {
+        options.FCOSHead: FCOSHead,
+        options.TripleHead: TripleHead,
+        options.BorderHead: BorderHead,
+        options.DyHead: DyHead,
+    }
+    return kinds[type(head)](head, channels, num_classes, strides)

@@ -17,14 +17,21 @@ class ConvBlock(nn.Module):
     def __init__(self, channels: int, norm: str, num_levels: int):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-        if norm == "group":
-            self.norm = nn.GroupNorm(32, channels)
-        else:
-            self.norm = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(num_levels))
+        self.norm = build_norm(norm, channels, num_levels)
 
     def forward(self, x: Tensor, level: int) -> Tensor:
-        norm = self.norm[level] if isinstance(self.norm, nn.ModuleList) else self.norm
-        return norm(self.conv(x)).relu_()
+        return at_level(self.norm, level)(self.conv(x)).relu_()
+
+
+def build_norm(norm: str, channels: int, num_levels: int, groups: int = 32) -> nn.Module:
+    """The normalisation of all levels: "group" has one for all, "batch" one for each (see `at_level`)."""
+    if norm == "group":
+        return nn.GroupNorm(groups, channels)
+    return nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(num_levels))
+
+
+def at_level(norm: nn.Module, level: int) -> nn.Module:
+    return norm[level] if isinstance(norm, nn.ModuleList) else norm
 
 
 class Tower(nn.Module):
@@ -58,11 +65,12 @@ def flatten(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2).float()
 
 
-def init_head(head: nn.Module, classifier: nn.Conv2d, prior: float) -> None:
-    """Normal weights of deviation 0.01, zero biases, and the class prior of RetinaNet."""
+def init_head(head: nn.Module, classifier: nn.Conv2d | None = None, prior: float = 0.01) -> None:
+    """Normal weights of deviation 0.01, zero biases, and the class prior of RetinaNet for the classifier."""
     for module in head.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, std=0.01)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    nn.init.constant_(classifier.bias, -math.log((1 - prior) / prior))
+    if classifier is not None:
+        nn.init.constant_(classifier.bias, -math.log((1 - prior) / prior))

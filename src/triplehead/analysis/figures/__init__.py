@@ -1,0 +1,84 @@
+"""The figures: which there are, what each reads, and how one becomes results/<name>.pdf and .png.
+
+A figure's module has `draw(plan, exhibit, results) -> Figure` and `caption(plan, exhibit) -> sentences`. This file
+imports neither matplotlib nor torch: Snakemake reads it while it builds the DAG.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from triplehead.errors import InputError
+from triplehead.plan.plan import Plan
+
+SUFFIXES = ("pdf", "png")
+
+
+@dataclass(frozen=True)
+class Source:
+    module: str
+    reads: tuple[str, ...]  # files of each of its runs
+    data: bool = False  # and of their data
+
+
+FIGURES = {
+    "fig4": Source("assignments", ("assignments.json.gz", "history.csv"), data=True),
+    "fig5": Source("iou_shares", ("detections.json.gz",), data=True),
+    "fig6": Source("detections", ("detections.json.gz",), data=True),
+    "fig_learning_curves": Source("learning_curves", ("history.csv",)),
+    "fig_ap_by_size": Source("ap_by_size", ("scores.json",)),
+    "fig_heads_by_assigners": Source("heads_by_assigners", ("scores.json",)),
+}
+
+
+def figures(plan: Plan) -> list[str]:
+    """The plan's figures. Raises InputError for one that nothing here can draw."""
+    names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure"]
+    for name in names:
+        source(name)
+    return names
+
+
+def source(exhibit: str) -> Source:
+    """Raises InputError for a figure that is not in FIGURES."""
+    if exhibit not in FIGURES:
+        raise InputError(exhibit, f"no such figure; allowed: {', '.join(FIGURES)}")
+    return FIGURES[exhibit]
+
+
+def inputs(plan: Plan, exhibit: str) -> list[str]:
+    """The files that a figure is drawn from, below results/."""
+    wanted = source(exhibit)
+    runs = plan.run_ids(exhibit)
+    files = [f"runs/{run}/{name}" for run in runs for name in wanted.reads]
+    if wanted.data:
+        files += sorted({f"data/{plan.run(run).data_id}/manifest.json" for run in runs})
+    return files
+
+
+def write_figure(plan: Plan, exhibit: str, results: Path) -> None:
+    """Draw `results`/<exhibit>.pdf and .png, the same bytes each time. Raises InputError naming what is missing."""
+    from triplehead.analysis.figures.style import save, style
+
+    module = _module(plan, exhibit)
+    with style():
+        figure = module.draw(plan, exhibit, results)
+        for suffix in SUFFIXES:
+            save(figure, results / f"{exhibit}.{suffix}")
+
+
+def caption(plan: Plan, exhibit: str) -> str:
+    """What a figure shows, where it is in the paper, and what its scale makes of it."""
+    declared, scale = plan.exhibits[exhibit], plan.config.scale
+    place = "beyond the paper" if declared.section is None else f"section {declared.section} of the paper"
+    sentences = [f"{declared.title} ({place}; {scale} scale).", *_module(plan, exhibit).caption(plan, exhibit)]
+    if not plan.scale.meaningful:
+        sentences.append("At this scale it shows only that everything runs: the detectors have hardly learned.")
+    return " ".join([*sentences, *declared.notes])
+
+
+def _module(plan: Plan, exhibit: str) -> ModuleType:
+    if exhibit not in plan.exhibits:
+        raise InputError(exhibit, f"no such figure; allowed: {', '.join(figures(plan))}")
+    return import_module(f"{__name__}.{source(exhibit).module}")

@@ -1,0 +1,73 @@
+"""Published beside measured: the order of the rows of all tables of scores. The report draws it itself."""
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from triplehead.analysis.figures.style import MEASURED, PAPER, WIDTH, plain
+from triplehead.errors import InputError
+from triplehead.plan.plan import Plan
+
+NARROW = 0.4  # percentage points: the least that an axis of scores spans
+
+
+def caption(plan: Plan, frames: dict[str, pd.DataFrame]) -> str:
+    several = any(frame["std"].notna().any() for frame in frames.values())
+    spread = "bars are one sample standard deviation" if several else "one seed each, hence no bars"
+    nothing = "" if plan.scale.meaningful else " At this scale the measured scores mean nothing."
+    return (
+        f"Order of the rows in AP: published by the paper (left), measured at the {plan.config.scale} scale (right; "
+        f"{spread}). Each panel has its own axis: compare orders, not sizes.{nothing}"
+    )
+
+
+def draw(plan: Plan, frames: dict[str, pd.DataFrame], metric: str = "AP") -> Figure:
+    """A dot for each row of each table of scores: published left, measured right, each on its own axis.
+
+    frames: exhibit -> its table. The sides never share an axis: the data differ unless the scale is 'paper'.
+    """
+    frames = {
+        name: frame[frame["metric"] == metric]
+        for name, frame in frames.items()
+        if plan.exhibits[name].kind == "scores" and metric in plan.exhibits[name].metrics
+    }
+    if not frames:
+        raise InputError("comparison", f"no table has a metric {metric}")
+    heights = [len(frame) + 1.6 for frame in frames.values()]
+    figure = Figure(figsize=(WIDTH, 0.6 + 0.18 * sum(heights)), layout="constrained")
+    grid = figure.subplots(len(frames), 2, squeeze=False, sharey="row", gridspec_kw={"height_ratios": heights})
+    for (name, frame), (left, right) in zip(frames.items(), grid, strict=True):
+        places = range(len(frame))
+        left.plot(frame["published"], places, "o", color=PAPER, markersize=4.5)
+        right.errorbar(
+            frame["mean"], places, xerr=frame["std"].fillna(0), fmt="o", color=MEASURED, markersize=4.5,
+            elinewidth=1, capsize=2,
+        )  # fmt: skip
+        left.set_yticks(places, [plain(label) for label in frame["label"]])
+        left.set_ylim(len(frame) - 0.5, -0.5)
+        left.set_title(f"Table {name.removeprefix('table')}", loc="left", fontweight="bold")
+        for axis, values in ((left, frame["published"]), (right, frame["mean"])):
+            axis.tick_params(axis="y", length=0)
+            axis.spines["left"].set_visible(False)
+            if values.isna().all():
+                axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", color=PAPER)
+            else:
+                axis.margins(x=0.08)
+                _tenths(axis)
+    grid[-1, 0].set_xlabel(f"{metric} published in the paper (%)", color="#555555")
+    grid[-1, 1].set_xlabel(f"{metric} measured at the {plan.config.scale} scale (%)", color=MEASURED)
+    if not plan.scale.meaningful:
+        grid[0, 1].set_title("the scores mean nothing at this scale", loc="right", color=MEASURED)
+    return figure
+
+
+def _tenths(axis: Axes) -> None:
+    """Ticks no finer than the tenths that tables print, and no axis that blows up less than that."""
+    low, high = axis.get_xlim()
+    if high - low < NARROW:
+        middle = (low + high) / 2
+        axis.set_xlim(middle - NARROW / 2, middle + NARROW / 2)
+        axis.xaxis.set_major_locator(mpl.ticker.MultipleLocator(0.1))
+    else:
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))

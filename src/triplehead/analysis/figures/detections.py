@@ -1,0 +1,100 @@
+"""Figure 6: the same validation images under several detectors; what each finds, invents and misses."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from triplehead.analysis.figures.matching import FALSE, IOU, best_threshold, match
+from triplehead.analysis.figures.read import read_results
+from triplehead.analysis.figures.style import WIDTH, plain, rectangle, show
+from triplehead.data.dataset import DetectionDataset
+from triplehead.data.examples import FEWEST_OBJECTS, example_images
+from triplehead.data.prepare import open_split
+from triplehead.data.results import Boxes, Detections, detections, true_boxes
+from triplehead.plan.plan import Plan
+
+PALE = 0.35
+RIGHT = {"color": "#0072b2", "width": 1.3, "line": "-"}
+WRONG = {"color": "#d55e00", "width": 1.3, "line": (0, (1, 1))}
+MISSED = {"color": "#000000", "width": 1.3, "line": (0, (4, 2))}
+
+
+def caption(plan: Plan, exhibit: str) -> list[str]:
+    return [
+        f"The first validation images with at least {FEWEST_OBJECTS} objects, chosen before any detector ran; one "
+        "detector a row, seed 0.",
+        f"Detections are matched with objects of their class at IoU ≥ {IOU}, the best score first.",
+        "Each detector is shown above the score at which its F1 on all validation images is highest (at the left), "
+        "since scores of different detectors do not mean the same.",
+        "Blue: matched. Orange, dotted, ×: false positive. Black, dashed, ?: missed object.",
+    ]
+
+
+def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
+    """Reads the manifest and images of the data and, of each row's first seed, detections.json.gz.
+
+    Raises InputError for a file that is missing or broken.
+    """
+    specs = {row.label: plan.specs[exhibit, row.label][0] for row in plan.exhibits[exhibit].rows if row.spec}
+    dataset = open_split(results / "data" / next(iter(specs.values())).data_id, "val")
+    indices = example_images(dataset)
+    images = [dataset.image(index).permute(1, 2, 0).numpy() for index in indices]
+
+    side = (WIDTH - 0.4) / len(images)
+    height = side * max(image.shape[0] / image.shape[1] for image in images) + 0.19
+    figure = Figure(figsize=(WIDTH, len(specs) * height + 0.3), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    grid = figure.subplots(len(specs), len(images), squeeze=False)
+    for axes, (label, spec) in zip(grid, specs.items(), strict=True):
+        path = results / "runs" / spec.id / "detections.json.gz"
+        found = detections(read_results(path, dataset), dataset.truth(), dataset.categories).best_first()
+        matched = match(dataset.truth(), found)
+        real, ignore = true_boxes(dataset.truth())
+        threshold = best_threshold(found.scores, matched, int((~ignore).sum()))
+        axes[0].set_ylabel(f"{plain(label)}\nscore ≥ {threshold:.2f}", fontsize=8.5)
+        for axis, index, image in zip(axes, indices, images, strict=True):
+            show(axis, image, PALE)
+            shown = (found.image == index) & (found.scores >= threshold)
+            objects = np.flatnonzero((real.image == index) & ~ignore)
+            _mark(axis, dataset, found.select(shown), matched[shown], real, objects)
+    handles = [
+        Line2D([], [], color=look["color"], linestyle=look["line"], linewidth=look["width"], label=name)
+        for name, look in (("found", RIGHT), ("× false positive", WRONG), ("? missed", MISSED))
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), handlelength=3)
+    return figure
+
+
+def _mark(
+    axis: Axes, dataset: DetectionDataset, found: Detections, matched: np.ndarray, real: Boxes, objects: np.ndarray
+) -> None:
+    """One panel: what was found in the image, and which of its `objects` (indices into `real`) were missed."""
+    missed = np.setdiff1d(objects, matched)
+    for index in missed:
+        _box(axis, real.boxes[index], "?", MISSED)
+    for box, label, gt in zip(found.boxes, found.label, matched, strict=True):
+        name = dataset.categories[label][1]
+        if gt >= 0:
+            _box(axis, box, name, RIGHT)
+        elif gt == FALSE:
+            _box(axis, box, f"× {name}", WRONG)
+    right, wrong = int((matched >= 0).sum()), int((matched == FALSE).sum())
+    axis.set_xlabel(f"{right} found, {wrong} false, {len(missed)} missed", fontsize=8, labelpad=2)
+
+
+def _box(axis: Axes, box: np.ndarray, text: str, look: dict) -> None:
+    """A false positive has its text below, anything else above, since the two often coincide; inside at an edge."""
+    (_, width), (height, _) = axis.get_xlim(), axis.get_ylim()
+    x1, y1, x2, y2 = box.clip(0, [width, height] * 2)
+    rectangle(axis, (x1, y1, x2, y2), **look)
+    if look is WRONG:
+        place = {"x": x2, "y": y2, "ha": "right", "va": "top" if y2 < 0.92 * height else "bottom"}
+    else:
+        place = {"x": x1, "y": y1, "ha": "left", "va": "bottom" if y1 > 0.08 * height else "top"}
+    axis.text(
+        s=plain(text), color="white", fontsize=6.5, clip_on=True, **place,
+        bbox={"facecolor": look["color"], "edgecolor": "none", "pad": 0.6},
+    )  # fmt: skip

@@ -1,0 +1,56 @@
+"""The files of a run that figures are drawn from; one that is missing or broken is named."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from triplehead.data.dataset import DetectionDataset
+from triplehead.data.results import detections
+from triplehead.errors import InputError
+
+
+def read_history(path: Path) -> pd.DataFrame:
+    """A run's history.csv: iteration, lr and one column a loss. Raises InputError naming the file."""
+    try:
+        history = pd.read_csv(path)
+    except FileNotFoundError:
+        raise InputError(path, "no such file: the run has not been trained") from None
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"is no table ({error})") from None
+    if "iteration" not in history or history.empty:
+        raise InputError(path, "expected a column 'iteration' and at least one line")
+    return history
+
+
+def read_assignments(path: Path) -> list[dict[str, Any]]:
+    """The snapshots that engine.snapshots wrote, at least one. Raises InputError naming the file."""
+    snapshots = _json(path, "trained", "snapshots")
+    if not isinstance(snapshots, list) or not all(
+        isinstance(snapshot, dict) and {"iteration", "images"} <= snapshot.keys() for snapshot in snapshots
+    ):
+        raise InputError(path, "expected a list of snapshots with iteration and images")
+    if not snapshots:
+        raise InputError(path, "holds no snapshots: only a dense detector assigns points")
+    return snapshots
+
+
+def read_results(path: Path, dataset: DetectionDataset) -> list[dict[str, Any]]:
+    """COCO's results on the images of `dataset`. Raises InputError naming the file."""
+    results = _json(path, "evaluated", "COCO results")
+    try:
+        detections(results, dataset.truth(), dataset.categories)
+    except (TypeError, KeyError, ValueError) as error:
+        raise InputError(path, f"expected COCO results on the validation images ({error})") from None
+    return results
+
+
+def _json(path: Path, step: str, content: str) -> Any:
+    try:
+        return json.loads(gzip.decompress(path.read_bytes()))
+    except FileNotFoundError:
+        raise InputError(path, f"no such file: the run has not been {step}") from None
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(path, f"expected gzipped {content} ({error})") from None

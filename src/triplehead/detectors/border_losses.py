@@ -1,0 +1,45 @@
+"""What a border branch learns: boxes that FCOS's part found well are classified again and refined."""
+
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou, sigmoid_focal_loss
+
+from triplehead.detectors.assigners.ambiguous import BACKGROUND
+from triplehead.detectors.boxes import Predictions, boxes_to_deltas
+from triplehead.detectors.losses import gather_gt
+from triplehead.plan.options import Loss
+
+
+def border_targets(coarse_boxes: Tensor, targets: list[dict[str, Tensor]], positive_iou: float) -> Tensor:
+    """The ground-truth box that overlaps each coarse box most -> its index in the image, [B, N] long.
+
+    coarse_boxes: [B, N, 4]. -1, background, where their IoU is below `positive_iou`; of equals the first.
+    """
+    return torch.stack(
+        [_match(boxes, target["boxes"], positive_iou) for boxes, target in zip(coarse_boxes, targets, strict=True)]
+    )
+
+
+def _match(boxes: Tensor, gt_boxes: Tensor, positive_iou: float) -> Tensor:
+    if not len(gt_boxes):
+        return torch.full_like(boxes[:, 0], BACKGROUND, dtype=torch.long)
+    best, index = box_iou(boxes, gt_boxes).max(dim=1)
+    return torch.where(best >= positive_iou, index, BACKGROUND)
+
+
+def border_losses(
+    predictions: Predictions, targets: list[dict[str, Tensor]], options: Loss, positive_iou: float
+) -> dict[str, Tensor]:
+    """Focal loss of all border logits, L1 of the positives' deltas; both divided by the number of positives."""
+    coarse = predictions.coarse_boxes.detach()
+    matched_gt = border_targets(coarse, targets, positive_iou)
+    image, sample = (matched_gt >= 0).nonzero(as_tuple=True)  # [P]
+    gt_boxes, gt_labels = gather_gt(targets, matched_gt, image, sample)
+    num_positive = max(1, len(image))
+
+    one_hot = torch.zeros_like(predictions.border_logits)
+    one_hot[image, sample, gt_labels] = 1
+    focal = sigmoid_focal_loss(predictions.border_logits, one_hot, options.focal_alpha, options.focal_gamma)
+    wanted = boxes_to_deltas(coarse[image, sample], gt_boxes)
+    missed = (predictions.border_deltas[image, sample] - wanted).abs()
+    return {"border_classification": focal.sum() / num_positive, "border_box": missed.sum() / num_positive}

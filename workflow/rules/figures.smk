@@ -1,0 +1,14 @@
+rule figure:
+    input:
+        files=files_of,
+        code=code_of("analysis", "analysis/figures"),
+    output:
+        multiext("results/{figure}", ".pdf", ".png"),
+    log:
+        "logs/figures/{figure}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        declaration=declaration_of,
+    shell:
+        "triplehead figure {wildcards.figure} 2> {log:q}"
