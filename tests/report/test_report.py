@@ -73,6 +73,8 @@ def test_says_scale_labels_sides_and_that_smoke_scores_mean_nothing(built):
         assert wanted in text
     for number in (1, 2, 4, 5):
         assert f"Table {number}." in text
+    for heading in ("Figure 4.", "Figure 5.", "Figure 6.", "Figure A.", "Figure D."):
+        assert heading in text
     assert "sample standard deviation over" not in text  # one seed has none
 
 
@@ -135,6 +137,10 @@ def test_missing_table_or_run_file_is_named_and_nothing_is_left(smoke, tmp_path)
     with pytest.raises(InputError, match=r"table2\.csv: no such table"):
         build_report(plan, copy, tmp_path / "report.pdf")
     (copy / "elsewhere.csv").rename(copy / "table2.csv")
+    (copy / "fig5.pdf").rename(copy / "elsewhere.pdf")
+    with pytest.raises(InputError, match=r"fig5\.pdf: no such figure"):
+        build_report(plan, copy, tmp_path / "report.pdf")
+    (copy / "elsewhere.pdf").rename(copy / "fig5.pdf")
     run = next(iter(plan.runs))
     (copy / "runs" / run / "environment.json").unlink()
     with pytest.raises(InputError, match=rf"{run}/environment\.json: no such file"):

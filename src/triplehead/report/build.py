@@ -16,7 +16,7 @@ from triplehead.analysis.tables import TABLES, read_csv
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.plan import Plan
-from triplehead.report.content import report_content
+from triplehead.report.content import figure_numbers, report_content
 
 TEMPLATE = Path("reports/report.typ")
 
@@ -63,20 +63,16 @@ def _table(plan: Plan, exhibit: str, path: Path) -> pd.DataFrame:
 
 
 def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict[str, Any]]:
-    """Put into `folder` all figures that the plan has -> file, heading, caption and section of each.
-
-    The paper's keep their numbers; the others have letters.
-    """
-    figures, letters = [], iter("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    """Put into `folder` all figures that the plan has -> file, heading, caption and section of each."""
+    figures, numbers = [], figure_numbers(plan)
     if any(plan.exhibits[name].kind == "scores" for name in frames):
         with style():
             save(comparison.draw(plan, frames), folder / "comparison.pdf")
-        figures.append(("comparison.pdf", f"Figure {next(letters)}", "scores", comparison.caption(plan, frames)))
+        figures.append(("comparison.pdf", "Figure A", "scores", comparison.caption(plan, frames)))
     for name in figure_names(plan):
         made, own = results / f"{name}.pdf", plan.exhibits[name].section is None
         if not made.is_file():
             raise InputError(made, "no such figure; make it first")
         (folder / made.name).write_bytes(made.read_bytes())
-        heading = f"Figure {next(letters) if own else name.removeprefix('fig')}"
-        figures.append((made.name, heading, "own" if own else "paper", figure_caption(plan, name)))
+        figures.append((made.name, f"Figure {numbers[name]}", "own" if own else "paper", figure_caption(plan, name)))
     return [dict(zip(("file", "heading", "section", "caption"), figure, strict=True)) for figure in figures]

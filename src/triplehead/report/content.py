@@ -121,7 +121,7 @@ def trained_specs(plan: Plan) -> list[dict[str, Any]]:
         line = lines.setdefault(
             spec.group,
             {
-                "used": [f"{_short(exhibit)}: {label}" for exhibit, label in dict.fromkeys(run.users)],
+                "used": [f"{_short(plan, exhibit)}: {label}" for exhibit, label in dict.fromkeys(run.users)],
                 "name": spec.short_name,
                 "iterations": f"{spec.schedule.iterations:,}",
                 "batch": str(spec.schedule.batch_size),
@@ -153,7 +153,7 @@ def provenance(plan: Plan, runs: Path) -> list[dict[str, str]]:
         lines.append(
             {
                 "id": run_id,
-                "used": ", ".join(dict.fromkeys(_short(exhibit) for exhibit, _ in run.users)),
+                "used": ", ".join(dict.fromkeys(_short(plan, exhibit) for exhibit, _ in run.users)),
                 "AP": number(scores.get("AP")),
                 "scores": hashlib.sha256(path.read_bytes()).hexdigest()[:10],
                 "data": str(_read(runs / run_id / "environment.json").get("data", ""))[:10],
@@ -162,9 +162,19 @@ def provenance(plan: Plan, runs: Path) -> list[dict[str, str]]:
     return lines
 
 
-def _short(exhibit: str) -> str:
-    """table5 -> T5, fig4 -> F4."""
-    return exhibit.replace("table", "T").replace("fig", "F")
+def figure_numbers(plan: Plan) -> dict[str, str]:
+    """The paper's figures keep their numbers; ours have letters. A is the comparison of the tables' rows."""
+    names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure"]
+    letters = iter("BCDEFGHIJKLMNOPQRSTUVWXYZ")
+    return {
+        name: next(letters) if plan.exhibits[name].section is None else name.removeprefix("fig") for name in names
+    }
+
+
+def _short(plan: Plan, exhibit: str) -> str:
+    """table5 -> T5, fig4 -> F4, fig_ap_by_size -> FB."""
+    figures = figure_numbers(plan)
+    return f"F{figures[exhibit]}" if exhibit in figures else exhibit.replace("table", "T")
 
 
 def _setting(value: Any) -> str:

@@ -18,9 +18,12 @@ CELL = 0.55  # inches, height
 
 
 def caption(plan: Plan, exhibit: str) -> list[str]:
+    cells = plan.exhibits[exhibit].rows
+    hatched = ["Hatched: the two do not go together."] if any(row.spec is None for row in cells) else []
     return [
         "AP (%) of each head (row) with each assigner (column); n: seeds, ±: sample standard deviation.",
-        "Hatched: the two do not go together.",
+        *hatched,
+        "No head has a quality branch, so that cells differ in head and assigner alone.",
     ]
 
 
