@@ -63,10 +63,17 @@ def test_truth_has_ignored_objects_and_regions_and_no_others(split):
     assert truth.regions.tolist() == [[0, 0, 15, 15]]
     assert (truth.image_id, truth.height, truth.width) == (1, 30, 40)
     assert (truth.boxes.dtype, truth.labels.dtype, truth.ignore.dtype) == (np.float64, np.int64, bool)
-    assert [getattr(empty, name).shape for name in ("boxes", "labels", "ignore", "regions")] == [(0, 4), (0,), (0,), (0, 4)]
+    assert [getattr(empty, name).shape for name in ("boxes", "labels", "ignore", "regions")] == [
+        (0, 4),
+        (0,),
+        (0,),
+        (0, 4),
+    ]
 
 
-@pytest.mark.parametrize("text", [ROWS.replace("\n", "\r\n"), ROWS.replace("\n", ",\n"), ROWS.strip(), "\ufeff" + ROWS, ROWS + "\n\n"])
+@pytest.mark.parametrize(
+    "text", [ROWS.replace("\n", "\r\n"), ROWS.replace("\n", ",\n"), ROWS.strip(), "\ufeff" + ROWS, ROWS + "\n\n"]
+)
 def test_line_ends_and_trailing_commas(split, text):
     split.file.write_bytes(text.encode())
     assert read_rows(split.file).tolist()[0] == [1, 2, 10, 20, 1, 4, 0, 0]

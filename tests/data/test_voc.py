@@ -24,7 +24,10 @@ class Devkit:
 
     def __init__(self, root):
         self.root = root
-        for year, names, set_name in (("VOC2007", ("000001", "000002"), "trainval"), ("VOC2012", ("2008_000001",), "trainval")):
+        for year, names, set_name in (
+            ("VOC2007", ("000001", "000002"), "trainval"),
+            ("VOC2012", ("2008_000001",), "trainval"),
+        ):
             for part in ("Annotations", "JPEGImages", "ImageSets/Main"):
                 (root / year / part).mkdir(parents=True)
             (root / year / "ImageSets/Main" / f"{set_name}.txt").write_text("".join(f"{name}\n" for name in names))
@@ -249,7 +252,9 @@ def test_entities_are_refused_before_they_are_declared(devkit, declaration):
 def test_image_that_is_missing(devkit):
     dataset = devkit.open()
     (devkit.root / "VOC2007/JPEGImages/000002.jpg").unlink()
-    with pytest.raises(InputError, match=r"JPEGImages/000002\.jpg: no such file, but .*Annotations/000002\.xml lists it"):
+    with pytest.raises(
+        InputError, match=r"JPEGImages/000002\.jpg: no such file, but .*Annotations/000002\.xml lists it"
+    ):
         dataset.check_files()
     with pytest.raises(InputError, match=r"000002\.jpg: no such file"):
         dataset[1]
