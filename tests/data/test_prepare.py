@@ -40,9 +40,7 @@ KINDS = [VocScenes(train=4, val=2, image_size=64), VisDroneScenes(train=4, val=2
 FOLDERS = [VocFolder(source="folder"), VisDroneFolder(source="folder")]
 
 
-@pytest.mark.parametrize(
-    ("data", "place"), zip(KINDS, ["VOCdevkit", "VisDrone2019-DET-train/annotations"], strict=True)
-)
+@pytest.mark.parametrize(("data", "place"), [(KINDS[0], "VOCdevkit"), (KINDS[1], "VisDrone2019-DET-train/annotations")])
 def test_scenes_of_the_other_kinds(tmp_path, monkeypatch, data, place):
     folder = tmp_path / "data"
     manifest = prepare(data, None, folder)
