@@ -65,6 +65,16 @@ def scores_of(wildcards):
     ]
 
 
+def testdev_of(wildcards):
+    """What has come back from COCO's server: no rule makes it, but a table of test-dev scores prints it."""
+    if PLAN.exhibits[wildcards.exhibit].split != "test-dev":
+        return []
+    files = [
+        paths.RUNS / run / paths.TESTDEV for run in PLAN.run_ids(wildcards.exhibit)
+    ]
+    return [str(file) for file in files if file.is_file()]
+
+
 def declaration_of(wildcards):
     """What a table prints beside its scores: a changed label or published number rewrites it."""
     return (

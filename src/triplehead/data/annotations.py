@@ -39,15 +39,15 @@ class Instances:
     num_degenerate: int
 
 
-def read(path: Path) -> Instances:
-    """Read an instances JSON.
+def read(path: Path, annotated: bool = True) -> Instances:
+    """Read an instances JSON; without `annotated`, an image_info JSON, which has images and categories alone.
 
     Raises InputError, with the place in the file, for: no such file, broken JSON, a missing key or wrong
     type, ids that occur twice, an annotation of an unknown image or category, a bbox that is not four finite
     numbers with sides of at least 0. Boxes without an area inside their image are left out of the training
     targets; how many is logged once.
     """
-    content = _load(path)
+    content = _load(path, annotated)
     categories = _categories(path, content)
     label_of = {number: label for label, (number, _) in enumerate(categories)}
     rows: dict[int, tuple[dict, list, list]] = {}
@@ -104,7 +104,7 @@ def read(path: Path) -> Instances:
     return Instances(images, categories, num_crowd, num_degenerate)
 
 
-def _load(path: Path) -> dict:
+def _load(path: Path, annotated: bool) -> dict:
     try:
         content = json.loads(path.read_bytes().decode("utf-8"))
     except FileNotFoundError:
@@ -118,6 +118,8 @@ def _load(path: Path) -> dict:
         raise InputError(path, problem) from error
     if not isinstance(content, dict):
         raise InputError(path, "expected an object with images, annotations and categories")
+    if not annotated:
+        content["annotations"] = []
     for key in ("images", "annotations", "categories"):
         if key not in content:
             raise InputError(path, f"key {key!r} is missing")

@@ -22,12 +22,13 @@ class CocoDataset:
 
     Attributes: `categories` list of (id, name) sorted by id, a label being its index; `label_to_category`
     list of ids; `image_ids`; `sizes` list of (height, width); `num_boxes`, `num_crowd`, `num_degenerate`.
+    Without `annotated` the file is an image_info JSON (test-dev): images to predict on, none with boxes.
     Raises InputError as `annotations.read` does.
     """
 
-    def __init__(self, images: Path, annotations: Path, cache: bool = False):
+    def __init__(self, images: Path, annotations: Path, cache: bool = False, annotated: bool = True):
         self.images, self.annotations = Path(images), Path(annotations)
-        checked = instances.read(self.annotations)
+        checked = instances.read(self.annotations, annotated)
         self.entries = checked.images
         self.categories = list(checked.categories)
         self.label_to_category = [number for number, _ in checked.categories]
