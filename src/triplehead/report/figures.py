@@ -60,12 +60,13 @@ def save(figure: Figure, out: Path) -> Path:
 
 
 def comparison_figure(plan: Plan, frames: dict[str, pd.DataFrame], out: Path, metric: str = "AP") -> Path:
-    """A dot for each row of each table of scores: published left, measured right, each on its own axis.
+    """A dot for each row of each table of scores: published left, measured right, each on its own axis. Rows that
+    the paper only cites are left out.
 
     frames: exhibit -> its table. The sides never share an axis: the data differ unless the scale is 'paper'.
     """
     frames = {
-        name: frame[frame["metric"] == metric]
+        name: frame[(frame["metric"] == metric) & (frame["run_ids"] != "")]
         for name, frame in frames.items()
         if plan.exhibits[name].kind == "scores" and metric in plan.exhibits[name].metrics
     }
