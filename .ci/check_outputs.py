@@ -11,7 +11,20 @@ from pypdf import PdfReader
 from triplehead.plan.plan import load_plan
 from triplehead.tracking.store import uri
 
-COLUMNS = ["exhibit", "row", "label", "metric", "mean", "std", "n", "published", "difference", "scale", "run_ids"]
+COLUMNS = [
+    "exhibit",
+    "row",
+    "label",
+    "metric",
+    "mean",
+    "std",
+    "n",
+    "published",
+    "difference",
+    "scale",
+    "split",
+    "run_ids",
+]
 
 
 def main() -> None:

@@ -15,8 +15,9 @@ def test_plan_as_json_holds_every_run_with_its_users_and_cost():
     result = triplehead("plan", "--json", "-c", "scale=proxy")
     plan = json.loads(result.stdout)
     assert len(plan["runs"]) == 42
-    (shared,) = [run for run in plan["runs"] if len(run["users"]) == 3 and run["seed"] == 0]
-    assert {user["exhibit"] for user in shared["users"]} == {"table1", "table2", "table5"}
+    shared = [run for run in plan["runs"] if len(run["users"]) == 3 and run["seed"] == 0]
+    users = [{user["exhibit"] for user in run["users"]} for run in shared]
+    assert users == [{"table1", "table2", "table5"}, {"table5", "table9"}]
     assert plan["cpu_seconds"] == pytest.approx(sum(run["cpu_seconds"] for run in plan["runs"]))
 
 
@@ -46,6 +47,8 @@ def test_params_are_table_4():
         (("plan", "-c", "scale"), "--config: expected KEY=VALUE, found 'scale'"),
         (("train", "nothing"), "nothing: no such run at scale proxy"),
         (("table", "table99"), "table99: no such table; allowed: table1"),
+        (("testdev", "pack", "nothing", "--out", "there"), "nothing: no such run at scale proxy"),
+        (("testdev", "scores", "nothing", "stdout.txt"), "nothing: no such run at scale proxy"),
         (("data", "prepare", "nothing"), "nothing: no such data at scale proxy"),
         (("plan", "-c", "tracking_uri=5"), "tracking_uri: input should be a valid string, found 5"),
     ],

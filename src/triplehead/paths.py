@@ -13,6 +13,7 @@ RESULTS = Path("results")
 RUNS = RESULTS / "runs"
 DATA = RESULTS / "data"
 PRETRAINED = RESULTS / "pretrained"
+TESTDEV = "testdev.json"  # in a run's folder: what COCO's server measured
 LOCKS = Path("logs/locks")
 SCRATCH = RESULTS / "scratch"  # training state, keyed by run id; no rule declares it
 

@@ -13,7 +13,7 @@ def frame_of(plan, exhibit, mean=40.0, std=0.5, n=3):
     """A table whose measured numbers are `mean` plus the row's index."""
     table = plan.exhibits[exhibit]
     records = [
-        [exhibit, index, row.label, metric, mean + index, std, n, row.published.get(metric), 0.0, "here", ""]
+        [exhibit, index, row.label, metric, mean + index, std, n, row.published.get(metric), 0.0, "here", "val", ""]
         for index, row in enumerate(table.rows)
         for metric in table.metrics
     ]
@@ -32,7 +32,7 @@ def width(line):
 
 
 @pytest.mark.parametrize("scale", ["smoke", "proxy", "paper"])
-@pytest.mark.parametrize("exhibit", ["table1", "table2", "table4", "table5"])
+@pytest.mark.parametrize("exhibit", ["table1", "table2", "table4", "table5", "table9"])
 def test_environments_balance_and_every_row_fills_the_columns(scale, exhibit):
     plan = load_plan({"scale": scale})
     tex = table_tex(plan, exhibit, frame_of(plan, exhibit))

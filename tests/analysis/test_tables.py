@@ -1,9 +1,11 @@
 import json
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 
+from triplehead.analysis.layout import table_layout
 from triplehead.analysis.tables import (
     COLUMNS,
     COUNTED_AT,
@@ -91,6 +93,67 @@ def test_broken_scores_are_named(plan, tmp_path, content, problem):
         table_frame(plan, "table5", tmp_path)
 
 
+def write_table_9(plan, runs, change=None):
+    scores = {"AP": 30.0, "AP50": 50.0, "AP75": 40.0, "APS": 10.0, "APM": 20.0, "APL": None}
+    for run in plan.run_ids("table9"):
+        (runs / run).mkdir(parents=True, exist_ok=True)
+        (runs / run / "scores.json").write_text(json.dumps(scores | (change or {})))
+
+
+def test_cited_rows_are_not_measured(plan, tmp_path):
+    write_table_9(plan, tmp_path)
+    found = cell(table_frame(plan, "table9", tmp_path), "ATSS, ResNet101", "AP")
+    assert found["published"] == 43.6 and found["n"] == 0 and math.isnan(found["mean"])
+    assert (found["scale"], found["split"], found["run_ids"]) == ("", "", "")
+
+
+def test_the_servers_scores_come_before_those_of_val(tmp_path):
+    """Once every seed of a row has them: no cell mixes the two."""
+    plan = load_plan({"scale": "mini", "seeds": 2})
+    write_table_9(plan, tmp_path)
+    first, second = plan.run_ids("table9", "Ours, ResNet50")
+    server = {"split": "test-dev2017"} | dict.fromkeys(("AP", "AP50", "AP75", "APS", "APM", "APL"), 41.0)
+    (tmp_path / first / "testdev.json").write_text(json.dumps(server))
+    frame = table_frame(plan, "table9", tmp_path)
+    assert set(frame["split"]) == {"", "val"}
+    assert cell(frame, "Ours, ResNet50", "AP")["mean"] == 30
+    (tmp_path / second / "testdev.json").write_text(json.dumps(server | {"AP": 42.0}))
+    frame = table_frame(plan, "table9", tmp_path)
+    found = cell(frame, "Ours, ResNet50", "AP")
+    assert (found["mean"], found["n"], found["split"]) == (41.5, 2, "test-dev")
+    assert cell(frame, "Ours, ResNet101", "AP")["split"] == "val"
+    write_scores(plan, tmp_path)
+    assert set(table_frame(plan, "table5", tmp_path)["split"]) == {"val"}
+    write_csv(frame, tmp_path / "table9.csv")
+    assert read_csv(tmp_path / "table9.csv").equals(frame.round(4))
+    notes = " ".join(text for _, text in table_layout(plan, "table9", frame).notes)
+    assert "Measured on test-dev, by COCO's server: Ours, ResNet50." in notes
+    assert "Measured on the validation images, not on test-dev: Ours, ResNet101." in notes
+
+
+def test_table_9_says_what_is_cited_and_what_is_the_same(plan, tmp_path):
+    write_table_9(plan, tmp_path)
+    layout = table_layout(plan, "table9", table_frame(plan, "table9", tmp_path))
+    assert [line.note for line in layout.lines] == ["a"] * 17 + [None] * 2
+    notes = [text for letter, text in layout.notes if letter == "a"]
+    assert notes == ["Cited by the paper; not run here."]
+    assert any("Ours, ResNet50; Ours, ResNet101: the same runs" in text for _, text in layout.notes)
+    assert "COCO 2017 test-dev" in " ".join(layout.caption)
+    mini = load_plan({"scale": "mini"})
+    write_table_9(mini, tmp_path)
+    layout = table_layout(mini, "table9", table_frame(mini, "table9", tmp_path))
+    assert not any("the same runs" in text for _, text in layout.notes)
+
+
+def test_another_average_is_read_where_a_table_asks_for_it(plan, tmp_path):
+    exhibit = plan.exhibits["table5"].model_copy(update={"protocol": "voc", "average": "11point"})
+    plan = replace(plan, exhibits=plan.exhibits | {"table5": exhibit})
+    write_scores(plan, tmp_path, {"AP_11point": 7.0, "AP50_11point": 8.0, "AP75_11point": 9.0})
+    frame = table_frame(plan, "table5", tmp_path)
+    assert [cell(frame, "All", metric)["mean"] for metric in ("AP", "AP50", "AP75")] == [7, 8, 9]
+    assert "eleven points" in " ".join(table_layout(plan, "table5", frame).caption)
+
+
 def test_table_4_is_counted_exactly_and_stays_whole(plan, tmp_path):
     frame = table_frame(plan, "table4", tmp_path)
     # FCOS 27,323,584 in ResNet-50 + FPN, the rest in the head; Faster R-CNN with 81 x 4 box outputs.
@@ -99,7 +162,7 @@ def test_table_4_is_counted_exactly_and_stays_whole(plan, tmp_path):
     assert set(frame["scale"]) == {COUNTED_AT}
     write_csv(frame, tmp_path / "table4.csv")
     line = (tmp_path / "table4.csv").read_text().splitlines()[1]
-    assert line == "table4,0,FCOS,parameters,32244250,,1,32244250,0,paper architecture,"
+    assert line == "table4,0,FCOS,parameters,32244250,,1,32244250,0,paper architecture,,"
     assert read_csv(tmp_path / "table4.csv").equals(frame)
 
 
@@ -109,8 +172,8 @@ def test_csv_has_four_decimals_and_nothing_for_no_number(plan, tmp_path):
     write_csv(frame, tmp_path / "table5.csv")
     lines = (tmp_path / "table5.csv").read_text().splitlines()
     ids = ";".join(plan.run_ids("table5", "FCOS"))
-    assert lines[1] == f"table5,0,FCOS,AP,31.0000,1.0000,3,37.0000,-6.0000,smoke,{ids}"
-    assert lines[2] == f"table5,0,FCOS,AP50,52.0000,2.0000,3,,,smoke,{ids}"
+    assert lines[1] == f"table5,0,FCOS,AP,31.0000,1.0000,3,37.0000,-6.0000,smoke,val,{ids}"
+    assert lines[2] == f"table5,0,FCOS,AP50,52.0000,2.0000,3,,,smoke,val,{ids}"
     again = read_csv(tmp_path / "table5.csv")
     assert again.dtypes.equals(frame.dtypes)
     write_csv(again, tmp_path / "again.csv")

@@ -2,24 +2,22 @@
 
 import gzip
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
+from tests.engine.protocol_scenes import CATEGORIES, random_scene
 from tests.helpers import changed
 
+from triplehead.data.coco import CocoDataset
+from triplehead.engine import runtime
 from triplehead.engine.coco_scores import coco_scores
-from triplehead.engine.evaluate import coco_results, evaluate
-from triplehead.engine.train import train
+from triplehead.engine.evaluate import coco_results, evaluate, predict, protocol_scores, trained_model
+from triplehead.engine.visdrone_scores import visdrone_scores
+from triplehead.engine.voc_scores import voc_scores
 from triplehead.errors import InputError
 from triplehead.plan.options import Evaluation
-from triplehead.tracking.run import Tracker
-
-
-@pytest.fixture(scope="module")
-def trained(small_spec, small_data, tmp_path_factory):
-    place = tmp_path_factory.mktemp("trained")
-    train(small_spec, small_data, place / "run", place / "scratch", Tracker(None, small_spec, [], place))
-    return place / "run"
 
 
 def test_scores_and_detections_are_written_and_repeat(small_spec, small_data, trained):
@@ -31,6 +29,36 @@ def test_scores_and_detections_are_written_and_repeat(small_spec, small_data, tr
     assert 0 <= scores["AP"] <= scores["AP50"] <= 100
     evaluate(small_spec, small_data, trained)
     assert first == {name: (trained / name).read_bytes() for name in first}
+
+
+def test_scores_do_not_depend_on_the_batch_size(small_spec, small_data, trained, tmp_path):
+    """Images of two sizes, in turns: padding one to the other would change what the detector sees."""
+    content = json.loads((small_data / "annotations" / "instances_val2017.json").read_text())
+    for index, image in enumerate(content["images"]):
+        pixels = Image.open(small_data / "val2017" / image["file_name"])
+        image["width"] = 64 if index % 2 else 96
+        pixels.crop((0, 0, image["width"], 96)).save(tmp_path / image["file_name"])
+    (tmp_path / "info.json").write_text(json.dumps(content))
+    dataset = CocoDataset(tmp_path, tmp_path / "info.json", annotated=False)
+    fabric = runtime.start(small_spec, "cpu")
+    model = trained_model(small_spec, trained, fabric)
+    alone, together = (
+        predict(model, dataset, changed(small_spec, evaluation={"batch_size": size}), fabric) for size in (1, 6)
+    )
+    assert len(alone) > 50
+    for one, other in zip(alone, together, strict=True):
+        assert (one["image_id"], one["category_id"]) == (other["image_id"], other["category_id"])
+        assert one["bbox"] == pytest.approx(other["bbox"], abs=2e-3)  # they are rounded to 3 decimals
+        assert one["score"] == pytest.approx(other["score"], abs=2e-6)
+
+
+@pytest.mark.parametrize(("dataset", "protocol"), [("voc", voc_scores), ("visdrone", visdrone_scores)])
+def test_a_run_is_scored_by_the_protocol_of_its_data_set(small_spec, dataset, protocol):
+    truth, results = random_scene(1)
+    data = SimpleNamespace(truth=lambda: truth, categories=CATEGORIES)
+    scores = protocol_scores(changed(small_spec, dataset=dataset), data, results)
+    assert scores == protocol(truth, results, CATEGORIES)
+    assert {"AP", "AP50", "AP75"} <= scores.keys() and 0 < scores["AP"] < scores["AP50"] < 100
 
 
 def test_a_model_of_another_spec_is_refused(small_spec, small_data, trained):

@@ -80,6 +80,16 @@ def files_of(wildcards):
     return [f"results/{file}" for file in figures.inputs(PLAN, wildcards.figure)]
 
 
+def testdev_of(wildcards):
+    """What has come back from COCO's server: no rule makes it, but a table of test-dev scores prints it."""
+    if PLAN.exhibits[wildcards.exhibit].split != "test-dev":
+        return []
+    files = [
+        paths.RUNS / run / paths.TESTDEV for run in PLAN.run_ids(wildcards.exhibit)
+    ]
+    return [str(file) for file in files if file.is_file()]
+
+
 def declaration_of(wildcards):
     """What an exhibit shows beside its measurements: a changed label or published number rewrites it."""
     name = wildcards.get("exhibit") or wildcards.get("figure")

@@ -1,6 +1,7 @@
 rule table:
     input:
         scores=scores_of,
+        testdev=testdev_of,
         code=code_of("analysis"),
     output:
         multiext("results/{exhibit}", ".csv", ".tex"),

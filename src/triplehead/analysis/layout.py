@@ -11,6 +11,11 @@ from triplehead.plan.schema import Exhibit, Row
 
 PUBLISHED_ON = {"coco": "COCO 2017", "voc": "PASCAL VOC", "visdrone": "VisDrone2019-DET"}
 IN_FORCE = "K in force"
+CITED = "Cited by the paper; not run here."
+AVERAGES = {
+    "11point": "Measured average precision: by eleven points, as detectron2 has it for VOC2007's test set.",
+    "classmean": "Measured average precision: all classes weigh the same.",
+}
 
 Left = bool | int | float | str
 
@@ -70,12 +75,19 @@ def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame) -> TableLayout:
     letters = iter("abcdefghijklmnopqrstuvwxyz")
     marks = {row.label: next(letters) for row in table.rows if row.note}
     best = _best(table, frame, measured=plan.scale.meaningful)
+    notes = [
+        (marks[row.label], f"{row.note} {CITED}" if row.spec is None else row.note) for row in table.rows if row.note
+    ]
+    if cited := [row.label for row in table.rows if row.spec is None and not row.note]:
+        letter = next(letters)
+        marks |= dict.fromkeys(cited, letter)
+        notes.append((letter, CITED))
     lines = []
     for index, row in enumerate(table.rows):
         cells = tuple(_cell(frame, index, metric, best) for metric in table.metrics)
         values = tuple(_left_value(plan, exhibit, row, column) for column in left)
         lines.append(Line(row.label, row.group, values, cells, marks.get(row.label)))
-    notes = [(marks[row.label], row.note) for row in table.rows if row.note] + [("", note) for note in table.notes]
+    notes += [("", note) for note in (*table.notes, *_split_notes(table, frame), *_twin_notes(plan, exhibit))]
     if IN_FORCE in left:
         share = next(iter(_shares(plan, exhibit)))
         notes.append(("", f"{IN_FORCE}: the paper's K times {share:g}, the same share of an object's points."))
@@ -96,11 +108,13 @@ def caption(plan: Plan, exhibit: str, frame: pd.DataFrame) -> tuple[str, ...]:
         return (first, "Paper: as published.", "Measured: nothing yet; empty cells were not measured.")
     sentences = [
         first,
-        f"Paper: as published, on {PUBLISHED_ON[table.protocol]}.",
+        f"Paper: as published, on {PUBLISHED_ON[table.protocol]}{' test-dev' if table.split == 'test-dev' else ''}.",
         f"Measured: {plan.config.scale} scale, on {data_phrase(plan, exhibit)}; {seeds_phrase(frame)}.",
     ]
     if table.kind == "scores":
         sentences.append("All scores in %.")
+    if table.average is not None:
+        sentences.append(AVERAGES[table.average])
     if not plan.scale.meaningful:
         sentences.append("At this scale the measured scores mean nothing: they show only that everything runs.")
         sentences.append("Bold: the paper's highest value of a column.")
@@ -109,6 +123,33 @@ def caption(plan: Plan, exhibit: str, frame: pd.DataFrame) -> tuple[str, ...]:
             sentences.append("The two sides come from different data and must not be compared in size.")
         sentences.append("Bold: the highest value of a column on either side.")
     return tuple(sentences)
+
+
+def _split_notes(table: Exhibit, frame: pd.DataFrame) -> list[str]:
+    """Which rows' measured scores are of which images, where the paper's are test-dev's."""
+    if table.split != "test-dev":
+        return []
+    notes = []
+    for split, name in (
+        ("test-dev", "on test-dev, by COCO's server"),
+        ("val", "on the validation images, not on test-dev"),
+    ):
+        if labels := list(dict.fromkeys(frame.loc[(frame["split"] == split) & (frame["n"] > 0), "label"])):
+            notes.append(f"Measured {name}: {'; '.join(labels)}.")
+    return notes
+
+
+def _twin_notes(plan: Plan, exhibit: str) -> list[str]:
+    """Rows that come down to the same runs, because what tells them apart is missing at this scale."""
+    rows: dict[str, list[str]] = {}
+    for row in plan.exhibits[exhibit].rows:
+        if row.spec is not None and (ids := plan.run_ids(exhibit, row.label)):
+            rows.setdefault(";".join(ids), []).append(row.label)
+    return [
+        f"{'; '.join(labels)}: the same runs, since the {plan.config.scale} scale does not tell them apart."
+        for labels in rows.values()
+        if len(labels) > 1
+    ]
 
 
 def seeds_phrase(frame: pd.DataFrame) -> str:

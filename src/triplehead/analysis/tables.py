@@ -9,14 +9,16 @@ from pathlib import Path
 import pandas as pd
 
 from triplehead.errors import InputError
-from triplehead.paths import atomic
+from triplehead.paths import TESTDEV, atomic
 from triplehead.plan.plan import Plan, paper_specs
 from triplehead.plan.runs import RunSpec
+from triplehead.plan.schema import Exhibit
 
 COLUMNS = (
-    "exhibit", "row", "label", "metric", "mean", "std", "n", "published", "difference", "scale", "run_ids",
+    "exhibit", "row", "label", "metric", "mean", "std", "n", "published", "difference", "scale", "split", "run_ids",
 )  # fmt: skip
 NUMBERS = ("mean", "std", "published", "difference")
+TEXTS = ("scale", "split", "run_ids")  # empty where nothing was measured
 COUNTED_AT = "paper architecture"
 TABLES = ("scores", "parameters", "speed")  # kinds of exhibits that are tables
 
@@ -24,7 +26,10 @@ TABLES = ("scores", "parameters", "speed")  # kinds of exhibits that are tables
 def table_frame(plan: Plan, exhibit: str, runs: Path) -> pd.DataFrame:
     """What an exhibit's rows measured and what the paper prints for them.
 
-    scores: mean and sample standard deviation over a row's seeds, from `runs`/<id>/scores.json.
+    scores: mean and sample standard deviation over a row's seeds, from `runs`/<id>/scores.json. In a table of
+    test-dev scores a row whose every seed has come back from COCO's server is read from testdev.json instead; the
+    column `split` says which (val, test-dev), and no cell mixes them. `average` names which of the protocol's
+    averages is read.
     parameters: counted on the paper's architecture, without a run.
     What was not measured stays empty, with n = 0.
     Raises InputError for a run without scores, and for an exhibit that is no table.
@@ -61,7 +66,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 def read_csv(path: Path) -> pd.DataFrame:
     """A table written by `write_csv`. Raises InputError if the file is missing or is no such table."""
     try:
-        frame = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), dtype={"scale": str, "run_ids": str})
+        frame = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), dtype=dict.fromkeys(TEXTS, str))
     except FileNotFoundError:
         raise InputError(path, "no such table; make it first") from None
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
@@ -69,7 +74,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     if tuple(frame.columns) != COLUMNS:
         raise InputError(path, f"expected the columns {','.join(COLUMNS)}")
     try:
-        return _typed(frame.fillna({"scale": "", "run_ids": ""}))
+        return _typed(frame.fillna(dict.fromkeys(TEXTS, "")))
     except (ValueError, TypeError) as error:
         raise InputError(path, f"a number is expected ({error})") from None
 
@@ -105,21 +110,21 @@ def read_scores(path: Path, metrics: tuple[str, ...]) -> dict[str, float | None]
 
 
 def _scores(plan: Plan, exhibit: str, runs: Path) -> list[dict[str, dict]]:
-    metrics = plan.exhibits[exhibit].metrics
-    return [
-        _over_seeds(plan.specs.get((exhibit, row.label), ()), metrics, runs, plan.config.scale)
-        for row in plan.exhibits[exhibit].rows
-    ]
+    table = plan.exhibits[exhibit]
+    return [_over_seeds(plan.specs.get((exhibit, row.label), ()), table, runs, plan.config.scale) for row in table.rows]
 
 
-def _over_seeds(specs: tuple[RunSpec, ...], metrics: tuple[str, ...], runs: Path, scale: str) -> dict[str, dict]:
-    scores = [read_scores(runs / spec.id / "scores.json", metrics) for spec in specs]
+def _over_seeds(specs: tuple[RunSpec, ...], table: Exhibit, runs: Path, scale: str) -> dict[str, dict]:
+    on_server = table.split == "test-dev" and all((runs / spec.id / TESTDEV).exists() for spec in specs)
+    file, split = (TESTDEV, "test-dev") if on_server else ("scores.json", "val")
+    names = {metric: f"{metric}_{table.average}" if table.average else metric for metric in table.metrics}
+    scores = [read_scores(runs / spec.id / file, tuple(names.values())) for spec in specs]
+    ids = ";".join(spec.id for spec in specs)
     measured = {}
-    for metric in metrics:
-        values = [entry[metric] for entry in scores if entry[metric] is not None]
+    for metric, name in names.items():
+        values = [entry[name] for entry in scores if entry[name] is not None]
         mean, std = mean_and_std(values)
-        ids = ";".join(spec.id for spec in specs)
-        measured[metric] = _measured(mean, std, len(values), scale if specs else "", ids)
+        measured[metric] = _measured(mean, std, len(values), *((scale, split) if specs else ("", "")), ids)
     return measured
 
 
@@ -129,20 +134,20 @@ def _parameters(plan: Plan, exhibit: str, _: Path) -> list[dict[str, dict]]:
     rows = []
     for spec in paper_specs(exhibit):
         if spec is None:
-            rows.append({"parameters": _measured(None, None, 0, "", "")})
+            rows.append({"parameters": _measured(None, None, 0, "", "", "")})
         else:
             count = count_parameters(build_detector(spec))["total"]
-            rows.append({"parameters": _measured(count, None, 1, COUNTED_AT, "")})
+            rows.append({"parameters": _measured(count, None, 1, COUNTED_AT, "", "")})
     return rows
 
 
 def _not_measured(plan: Plan, exhibit: str, _: Path) -> list[dict[str, dict]]:
     metrics, rows = plan.exhibits[exhibit].metrics, plan.exhibits[exhibit].rows
-    return [{metric: _measured(None, None, 0, "", "") for metric in metrics} for _row in rows]
+    return [{metric: _measured(None, None, 0, "", "", "") for metric in metrics} for _row in rows]
 
 
-def _measured(mean: float | None, std: float | None, n: int, scale: str, run_ids: str) -> dict:
-    return {"mean": mean, "std": std, "n": n, "scale": scale, "run_ids": run_ids}
+def _measured(mean: float | None, std: float | None, n: int, scale: str, split: str, run_ids: str) -> dict:
+    return {"mean": mean, "std": std, "n": n, "scale": scale, "split": split, "run_ids": run_ids}
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,12 @@ BackboneName = Literal["resnet50", "resnet101"]
 HeadName = Literal["fcos", "triple", "border", "dyhead"]
 AssignerName = Literal["fcos", "jla", "atss", "max_iou"]
 Settings = dict[str, Any]  # part of an Options class; checked when merged
-SCORES = ("AP", "AP50", "AP75", "APS", "APM", "APL")
+SCORES = {  # what tables may print, by the protocol that measures it
+    "coco": ("AP", "AP50", "AP75", "APS", "APM", "APL"),
+    "voc": ("AP", "AP50", "AP75"),
+    "visdrone": ("AP", "AP50", "AP75"),
+}
+AVERAGES = {"coco": (), "voc": ("11point",), "visdrone": ("classmean",)}  # scores.json holds AP_<average> beside AP
 
 
 class Config(Options):
@@ -121,6 +126,9 @@ class Exhibit(Options):
     transposed: bool = False  # the paper prints the rows as columns
     protocol: DatasetName = "coco"
     seeds: PositiveInt | None = None  # that it needs of each row, at most the scale's; none: all of them
+    average: str | None = None  # which of the protocol's other averages is printed; none: AP itself
+    # The paper's scores are of this split. test-dev's come back from COCO's server; val's stand in until they do.
+    split: Literal["val", "test-dev"] = "val"
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     rows_of: str | None = None  # instead of rows: the labels and specs of that exhibit
@@ -134,17 +142,24 @@ class Exhibit(Options):
     @model_validator(mode="after")
     def _rows_fit(self) -> Self:
         allowed = {
-            "scores": set(SCORES),
+            "scores": set(SCORES[self.protocol]),
             "parameters": {"parameters"},
             "speed": {"FPS"},
             "figure": set(),
         }[self.kind]
         if unknown := set(self.metrics) - allowed:
             raise ValueError(f"metrics: {sorted(unknown)[0]} is not a metric of kind {self.kind}")
+        if self.average is not None and self.average not in AVERAGES[self.protocol]:
+            allowed = ", ".join(AVERAGES[self.protocol]) or "none"
+            raise ValueError(f"average: found {self.average!r}, allowed for protocol {self.protocol}: {allowed}")
+        if self.split == "test-dev" and self.protocol != "coco":
+            raise ValueError(f"split: test-dev is COCO's, the protocol is {self.protocol}")
         labels = [row.label for row in self.rows]
         for index, row in enumerate(self.rows):
             if labels.index(row.label) != index:
                 raise ValueError(f"rows.{index}.label: {row.label!r} is used twice")
+            if self.kind == "scores" and row.spec and row.spec.dataset != self.protocol:
+                raise ValueError(f"rows.{index}.spec.dataset: {row.spec.dataset}, but the protocol is {self.protocol}")
             if unknown := set(row.published) - set(self.metrics):
                 raise ValueError(f"rows.{index}.published: {sorted(unknown)[0]} is not among metrics")
             if unknown := set(row.ticks) - set(self.columns):

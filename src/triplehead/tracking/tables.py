@@ -28,7 +28,8 @@ def log_exhibit(uri: str, plan: Plan, exhibit: str, frame: "pandas.DataFrame", f
 def write_exhibit(store: Store, plan: Plan, exhibit: str, frame: "pandas.DataFrame", files: list[Path]) -> None:
     """`log_exhibit` that raises what MLflow raises."""
     declared = plan.exhibits[exhibit]
-    scale = str(frame["scale"].iloc[0]) if len(frame) else exhibit_scale(plan, exhibit)
+    scales = [scale for scale in frame["scale"] if not _empty(scale)]  # rows that are only cited have none
+    scale = str(scales[0]) if scales else exhibit_scale(plan, exhibit)
     experiment = store.experiment(exhibit_experiment(exhibit, declared, scale))
     query = f"tags.`{KIND}` = '{ROW}' and tags.`{EXHIBIT}` = '{exhibit}'"
     known = {int(run.data.tags[INDEX]): run for run in store.runs(query, experiment)}
@@ -90,6 +91,7 @@ def _sentence(cell: dict[str, Any]) -> str:
         if _empty(cell["mean"])
         else f"{float(cell['mean']):.10g} measured (n = {float(cell['n'] or 0):g})"
     )
+    measured += " on test-dev" if cell.get("split") == "test-dev" else ""
     published = "not published" if _empty(cell["published"]) else f"{float(cell['published']):.10g} published"
     return f"- {cell['metric']}: {measured}, {published}"
 
