@@ -1,5 +1,7 @@
 """Feature pyramids: images [B, 3, H, W] -> list of [B, channels, H/stride, W/stride]."""
 
+from typing import Literal
+
 from torch import Tensor, nn
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.resnet import BasicBlock
@@ -12,13 +14,14 @@ from triplehead.plan.options import Backbone, ResNet, Tiny
 class ResNetFPN(nn.Module):
     """ResNet-50/101 with frozen BatchNorm and FPN.
 
-    One-stage detectors use P3-P7 with P6 and P7 convolved from P5 (strides 8-128); two-stage ones P2-P5 and
-    a pooled P6 (strides 4-64).
+    One-stage detectors use P3-P7 (strides 8-128) with P6 convolved from P5, as FCOS and ATSS, or from the body's
+    last stage C5, as RetinaNet, and P7 from P6; two-stage ones P2-P5 and a pooled P6 (strides 4-64).
     """
 
-    def __init__(self, options: ResNet, two_stage: bool = False):
+    def __init__(self, options: ResNet, two_stage: bool = False, p6_from: Literal["P5", "C5"] = "P5"):
         super().__init__()
         channels = options.channels
+        p6_channels = channels if p6_from == "P5" else 2048  # by which LastLevelP6P7 tells the two apart
         self.channels = channels
         self.strides = [4, 8, 16, 32, 64] if two_stage else [8, 16, 32, 64, 128]
         self.fpn = resnet_fpn_backbone(
@@ -27,7 +30,7 @@ class ResNetFPN(nn.Module):
             norm_layer=FrozenBatchNorm2d,
             trainable_layers=5 - options.frozen_stages,
             returned_layers=[1, 2, 3, 4] if two_stage else [2, 3, 4],
-            extra_blocks=LastLevelMaxPool() if two_stage else LastLevelP6P7(channels, channels),
+            extra_blocks=LastLevelMaxPool() if two_stage else LastLevelP6P7(p6_channels, channels),
         )
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -70,5 +73,8 @@ class TinyFPN(nn.Module):
         return list(self.fpn({str(level): feature for level, feature in enumerate(features)}).values())
 
 
-def build_backbone(options: Backbone, two_stage: bool = False) -> ResNetFPN | TinyFPN:
-    return TinyFPN(options) if isinstance(options, Tiny) else ResNetFPN(options, two_stage)
+def build_backbone(
+    options: Backbone, two_stage: bool = False, p6_from: Literal["P5", "C5"] = "P5"
+) -> ResNetFPN | TinyFPN:
+    """The feature pyramid that the options name; the tiny one has three levels whatever the detector."""
+    return TinyFPN(options) if isinstance(options, Tiny) else ResNetFPN(options, two_stage, p6_from)

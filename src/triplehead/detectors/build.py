@@ -8,7 +8,8 @@ from triplehead.detectors.backbone import build_backbone
 from triplehead.detectors.dense import DenseDetector, Normalize
 from triplehead.detectors.faster_rcnn import FasterRCNNDetector
 from triplehead.detectors.heads import build_head
-from triplehead.plan.options import FasterRCNN
+from triplehead.detectors.retinanet import RetinaNetDetector
+from triplehead.plan.options import FasterRCNN, RetinaNet
 from triplehead.plan.runs import RunSpec
 
 
@@ -19,7 +20,10 @@ def build_detector(spec: RunSpec) -> nn.Module:
         torch.manual_seed(spec.seed)
         if isinstance(detector, FasterRCNN):
             backbone = build_backbone(detector.backbone, two_stage=True)
-            return FasterRCNNDetector(backbone, spec.num_classes, size.mean, size.std)
+            return FasterRCNNDetector(backbone, spec.num_classes, size.mean, size.std, detector.postprocess)
+        if isinstance(detector, RetinaNet):
+            backbone = build_backbone(detector.backbone, p6_from="C5")
+            return RetinaNetDetector(backbone, spec.num_classes, size.mean, size.std, detector.postprocess)
         backbone = build_backbone(detector.backbone)
         return DenseDetector(
             backbone,

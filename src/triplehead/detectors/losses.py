@@ -53,7 +53,8 @@ def dense_losses(
     total_weight = weight.sum().clamp(min=1e-6) if quality == "centerness" else num_positive
     box_loss = BOX_LOSSES[options.box]
     final, coarse = predictions.boxes[image, sample], None
-    scale = options.refined_weight if refined else 1.0
+    one_box = predictions.coarse_boxes is None
+    scale = options.box_weight if one_box else options.refined_weight if refined else 1.0
     losses["box"] = scale * (box_loss(final, gt_boxes) * weight).sum() / total_weight
     if predictions.coarse_boxes is not None:
         coarse = predictions.coarse_boxes[image, sample]

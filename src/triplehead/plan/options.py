@@ -124,9 +124,12 @@ class FCOSHead(Options):
 
     name: Literal["fcos"] = "fcos"
     quality: Literal["none", "centerness", "iou"] = "none"
+    centerness_on: Literal["classification", "regression"] = "classification"  # tower; ATSS: regression
     num_convs: Annotated[int, Field(ge=1, le=8)] = 4
     norm: Norm = "group"
-    box_unit: Literal["pixel", "stride"] = "pixel"
+    box_coder: Literal["distance", "delta"] = "distance"
+    box_unit: Literal["pixel", "stride"] = "pixel"  # of distances
+    anchor_scale: PositiveFloat = 8.0  # side in strides of the anchor that deltas start from
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
 
 
@@ -196,8 +199,33 @@ class JLA(Options):
         return max(1, round(self.k * self.k_share))
 
 
-Assigner = Annotated[FCOSAssigner | JLA, Field(discriminator="name")]
-ASSIGNERS = {"fcos": FCOSAssigner, "jla": JLA}
+class ATSS(Options):
+    """Adaptive training sample selection (Zhang et al. 2020)."""
+
+    name: Literal["atss"] = "atss"
+    top_k: PositiveInt = 9  # candidates per level
+    anchor_scale: PositiveFloat = 8.0  # side in strides of the one square anchor per point
+
+
+class MaxIoU(Options):
+    """RetinaNet's rule on one square anchor per point."""
+
+    name: Literal["max_iou"] = "max_iou"
+    positive: Annotated[float, Field(gt=0, le=1)] = 0.5
+    negative: Share = 0.4  # anchors between the two are ignored
+    # The best anchors of a box match it even below `positive`. "inside": only where their point lies in the box.
+    low_quality: Literal["none", "inside", "all"] = "inside"
+    anchor_scale: PositiveFloat = 4.0  # side in strides: RetinaNet's base size, 32 pixels at stride 8
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.negative > self.positive:
+            raise ValueError("negative must not exceed positive")
+        return self
+
+
+Assigner = Annotated[FCOSAssigner | JLA | ATSS | MaxIoU, Field(discriminator="name")]
+ASSIGNERS = {"fcos": FCOSAssigner, "jla": JLA, "atss": ATSS, "max_iou": MaxIoU}
 
 
 # --- losses, post-processing, training ----------------------------------------------------------
@@ -207,17 +235,29 @@ class Loss(Options):
     focal_alpha: Share = 0.25
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     box: Literal["iou", "giou"] = "iou"
+    box_weight: PositiveFloat = 1.0  # of a head with one box
     coarse_weight: PositiveFloat = 1.0
     refined_weight: PositiveFloat = 1.0
     quality_weight: PositiveFloat = 1.0
     iou_target: Literal["coarse", "final"] = "coarse"  # the box whose IoU the confidence predicts; unstated
 
 
-class Postprocess(Options):
+class BoxPostprocess(Options):
+    """What every detector does with its boxes; Faster R-CNN's proposals keep torchvision's settings."""
+
     score_threshold: Share = 0.05  # on the class probability alone
-    pre_nms: PositiveInt = 1000  # per level
-    nms_iou: Share = 0.6
+    nms_iou: Share = 0.5
     max_detections: PositiveInt = 100
+
+
+class RetinaNetPostprocess(BoxPostprocess):
+    pre_nms: PositiveInt = 1000  # per level
+
+
+class Postprocess(RetinaNetPostprocess):
+    """Of a dense detector."""
+
+    nms_iou: Share = 0.6
     quality_exponent: Share = 0.5  # score = class^(1-q) * quality^q
 
 
@@ -278,7 +318,26 @@ class Dense(Options):
             )
         if self.head.norm == "group" and channels % 32:
             raise ValueError(f"head.norm: 'group' needs backbone.channels that 32 divides, found {channels}")
+        self._anchors_fit()
         return self
+
+    def _anchors_fit(self) -> None:
+        head, assigner = self.head, self.assigner
+        deltas = getattr(head, "box_coder", "distance") == "delta"
+        if deltas and assigner.name in ("atss", "max_iou") and assigner.anchor_scale != head.anchor_scale:
+            raise ValueError(
+                f"assigner.anchor_scale: head.box_coder 'delta' starts from the anchors that were matched, expected "
+                f"head.anchor_scale {head.anchor_scale:g}, found {assigner.anchor_scale:g}"
+            )
+        if assigner.name != "max_iou":
+            return
+        if not deltas and (assigner.low_quality == "all" or assigner.positive < 0.5):
+            raise ValueError(
+                "assigner.low_quality 'all' and assigner.positive below 0.5 need head.box_coder 'delta': distances "
+                "describe only boxes around their point"
+            )
+        if assigner.low_quality == "all" and head.quality == "centerness":
+            raise ValueError("assigner.low_quality 'all' matches points outside their box, which have no centerness")
 
 
 class FasterRCNN(Options):
@@ -286,6 +345,16 @@ class FasterRCNN(Options):
 
     architecture: Literal["faster_rcnn"]
     backbone: Backbone
+    postprocess: BoxPostprocess = BoxPostprocess()
 
 
-Detector = Annotated[Dense | FasterRCNN, Field(discriminator="architecture")]
+class RetinaNet(Options):
+    """torchvision's RetinaNet on our backbone, nine anchors per point; P6 is convolved from C5."""
+
+    architecture: Literal["retinanet"]
+    backbone: Backbone
+    postprocess: RetinaNetPostprocess = RetinaNetPostprocess()
+
+
+Detector = Annotated[Dense | FasterRCNN | RetinaNet, Field(discriminator="architecture")]
+POSTPROCESS = {"dense": Postprocess, "faster_rcnn": BoxPostprocess, "retinanet": RetinaNetPostprocess}

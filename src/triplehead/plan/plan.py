@@ -8,7 +8,7 @@ from typing import Any
 from triplehead.errors import InputError
 from triplehead.paths import EXPERIMENTS
 from triplehead.plan.documents import Layer, read_yaml, validate
-from triplehead.plan.options import ASSIGNERS, HEADS, Detector, Loss, Postprocess
+from triplehead.plan.options import ASSIGNERS, HEADS, POSTPROCESS, Detector, Loss, Postprocess
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Config, DetectorFile, Exhibit, Row, Scale
 
@@ -94,6 +94,10 @@ class Experiments:
                 validate(options[key], Layer(path, f"{part}.{key}", settings))
         validate(Loss, Layer(path, "loss", scale.loss))
         validate(Postprocess, Layer(path, "postprocess", scale.postprocess))
+        for name, other in scale.detectors.items():
+            if unknown := next((file for file in (name, other) if file not in self.detectors), None):
+                known = ", ".join(self.detectors)
+                raise InputError(path, f"detectors.{name}: no detector {unknown!r}; allowed: {known}")
         return scale
 
     def resolve(self, scale_name: str, scale: Scale, exhibit: str, index: int, seed: int = 0) -> RunSpec | None:
@@ -125,14 +129,17 @@ class Experiments:
         )
 
     def _detector(self, row: Row, file: Path, at: str, scale: Scale, scale_file: Path) -> Detector:
-        detector = self.detectors[row.spec.detector]
-        detector_file = self.folder / "detectors" / f"{row.spec.detector}.yaml"
+        stem = scale.detectors.get(row.spec.detector, row.spec.detector)
+        detector = self.detectors[stem]
+        detector_file = self.folder / "detectors" / f"{stem}.yaml"
         backbone = scale.backbones[row.spec.backbone].model_dump(mode="json")
         base: dict[str, Any] = {"architecture": detector.architecture, "backbone": backbone}
+        # The scale's post-processing is for all detectors, as far as they have the setting.
+        known = POSTPROCESS[detector.architecture].model_fields
+        base["postprocess"] = {key: value for key, value in scale.postprocess.items() if key in known}
         layers = [Layer(scale_file, "", base)]
         if detector.architecture == "dense":
-            defaults: dict[str, Any] = {"loss": scale.loss, "postprocess": scale.postprocess}
-            layers.append(Layer(scale_file, "", defaults))
+            layers.append(Layer(scale_file, "", {"loss": scale.loss}))
             for part, by_name in (("head", scale.heads), ("assigner", scale.assigners)):
                 name = (getattr(detector, part) | getattr(row.spec, part)).get("name")
                 if isinstance(name, str) and name in by_name:

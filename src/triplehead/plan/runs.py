@@ -39,8 +39,8 @@ class RunSpec(Options):
     @property
     def short_name(self) -> str:
         """For example fcos-jla: what a reader wants to know of a run before its digest."""
-        if self.detector.architecture == "faster_rcnn":
-            return "faster_rcnn"
+        if self.detector.architecture != "dense":
+            return self.detector.architecture
         return f"{self.detector.head.name}-{self.detector.assigner.name}"
 
     @cached_property

@@ -9,7 +9,7 @@ from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, 
 DatasetName = Literal["coco", "voc", "visdrone"]
 BackboneName = Literal["resnet50", "resnet101"]
 HeadName = Literal["fcos", "triple"]
-AssignerName = Literal["fcos", "jla"]
+AssignerName = Literal["fcos", "jla", "atss", "max_iou"]
 Settings = dict[str, Any]  # part of an Options class; checked when merged
 SCORES = ("AP", "AP50", "AP75", "APS", "APM", "APL")
 
@@ -26,7 +26,7 @@ class Config(Options):
 class DetectorFile(Options):
     """experiments/detectors/*.yaml."""
 
-    architecture: Literal["dense", "faster_rcnn"] = "dense"
+    architecture: Literal["dense", "faster_rcnn", "retinanet"] = "dense"
     head: Settings = {}
     assigner: Settings = {}
     loss: Settings = {}
@@ -53,6 +53,7 @@ class Scale(Options):
     datasets: dict[DatasetName, Data]
     input: Input
     backbones: dict[BackboneName, Backbone]
+    detectors: dict[str, str] = {}  # a detector file -> the one that stands for it at this scale
     heads: dict[HeadName, Settings] = {}
     assigners: dict[AssignerName, Settings] = {}
     loss: Settings = {}

@@ -1,6 +1,7 @@
 """The assigners once more: plain loops, one image, one box, one point at a time, mixtures by scikit-learn."""
 
 import math
+import statistics
 import warnings
 
 import numpy as np
@@ -145,4 +146,62 @@ def fcos_image(xy, stride, level, gt_boxes, boundaries, center_radius) -> list[i
             if area < best_area:
                 best, best_area = m, area
         matched.append(best)
+    return matched
+
+
+def overlap(a, b) -> float:
+    """IoU of two boxes."""
+    width, height = (max(min(a[i + 2], b[i + 2]) - max(a[i], b[i]), 0) for i in (0, 1))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return width * height / (sum(areas) - width * height)
+
+
+def in_box(point, box) -> bool:
+    return min(point[0] - box[0], point[1] - box[1], box[2] - point[0], box[3] - point[1]) > 0.01
+
+
+def anchor_of(point, stride, scale):
+    half = scale * stride / 2
+    return (point[0] - half, point[1] - half, point[0] + half, point[1] + half)
+
+
+def atss_image(xy, stride, level, gt_boxes, top_k, anchor_scale) -> list[int]:
+    """One image -> matched_gt."""
+    claims: dict[int, list[tuple[float, int]]] = {}
+    for m, gt in enumerate(gt_boxes):
+        center = ((gt[0] + gt[2]) / 2, (gt[1] + gt[3]) / 2)
+        candidates = []
+        for k in sorted(set(level)):
+            of_level = [n for n in range(len(xy)) if level[n] == k]
+            distance = {n: (xy[n][0] - center[0]) ** 2 + (xy[n][1] - center[1]) ** 2 for n in of_level}
+            candidates += sorted(of_level, key=lambda n: (distance[n], n))[:top_k]
+        ious = {n: overlap(gt, anchor_of(xy[n], stride[n], anchor_scale)) for n in candidates}
+        threshold = statistics.mean(ious.values()) + (statistics.stdev(ious.values()) if len(ious) > 1 else 0)
+        for n, iou in ious.items():
+            if iou >= threshold and in_box(xy[n], gt):
+                claims.setdefault(n, []).append((-iou, m))
+    return [min(claims[n])[1] if n in claims else -1 for n in range(len(xy))]
+
+
+def max_iou_image(xy, stride, gt_boxes, options) -> list[int]:
+    """One image -> matched_gt."""
+    ious = [
+        [overlap(gt, anchor_of(p, s, options.anchor_scale)) for gt in gt_boxes] for p, s in zip(xy, stride, strict=True)
+    ]
+    allowed = [[options.low_quality == "all" or in_box(p, gt) for gt in gt_boxes] for p in xy]
+    matched = []
+    for of_point, may in zip(ious, allowed, strict=True):
+        best = max(of_point, default=0)
+        if best >= options.positive:
+            matched.append(of_point.index(best))
+            continue
+        matched.append(-2 if best >= options.negative else -1)
+        if options.low_quality == "none":
+            continue
+        # Is the point, for any box that it may match, among those that overlap this box most?
+        for m in range(len(gt_boxes)):
+            highest = max((row[m] for row, ok in zip(ious, allowed, strict=True) if ok[m]), default=0)
+            if may[m] and of_point[m] == highest > 0:
+                of_allowed = [iou if ok else 0 for iou, ok in zip(of_point, may, strict=True)]
+                matched[-1] = of_allowed.index(max(of_allowed))
     return matched

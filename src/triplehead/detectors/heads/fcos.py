@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from triplehead.detectors.anchors import deltas_to_boxes, square_anchors
 from triplehead.detectors.boxes import Points, Predictions, ltrb_to_boxes
 from triplehead.detectors.heads.layers import Scale, Tower, exp, flatten, init_head
 from triplehead.plan.options import FCOSHead as Options
@@ -11,8 +12,9 @@ from triplehead.plan.options import FCOSHead as Options
 class FCOSHead(nn.Module):
     """Features of all levels -> `Predictions`.
 
-    Distances to the sides are exp(scale * x), in pixels as in the original or in strides. Centerness hangs on
-    the classification tower (original FCOS), IoU on the regression tower (LLA, PAA).
+    Box coder "distance": distances to the sides are exp(scale * x), in pixels as in the original or in strides.
+    "delta": scale * x are offsets from a square anchor, as in ATSS. Centerness hangs on the classification tower
+    (original FCOS) or on the regression tower (ATSS), IoU on the regression tower (LLA, PAA).
     """
 
     refined = False
@@ -30,19 +32,28 @@ class FCOSHead(nn.Module):
         init_head(self, self.classifier, options.prior)
 
     def forward(self, features: list[Tensor], points: Points) -> Predictions:
-        logits, ltrb, quality = [], [], []
+        logits, regressed, quality = [], [], []
         for level, x in enumerate(features):
             cls, reg = self.cls_tower(x, level), self.reg_tower(x, level)
             logits.append(flatten(self.classifier(cls)))  # [B, HW, C]
-            ltrb.append(flatten(exp(self.scale(self.regressor(reg), level))))  # [B, HW, 4]
+            regressed.append(flatten(self.scale(self.regressor(reg), level)))  # [B, HW, 4]
             if self.quality is not None:
-                judged = cls if self.options.quality == "centerness" else reg
+                judged = cls if self._quality_on_classification() else reg
                 quality.append(flatten(self.quality(judged)).squeeze(2))  # [B, HW]
-        distances = torch.cat(ltrb, dim=1)
-        if self.options.box_unit == "stride":
-            distances = distances * points.stride[:, None]
         return Predictions(
             logits=torch.cat(logits, dim=1),
-            boxes=ltrb_to_boxes(points.xy, distances),
+            boxes=self._boxes(torch.cat(regressed, dim=1), points),
             quality=torch.cat(quality, dim=1) if quality else None,
         )
+
+    def _boxes(self, regressed: Tensor, points: Points) -> Tensor:
+        """Outputs of the regression branch [B, N, 4] -> boxes [B, N, 4]."""
+        if self.options.box_coder == "delta":
+            return deltas_to_boxes(square_anchors(points, self.options.anchor_scale), regressed)
+        distances = exp(regressed)
+        if self.options.box_unit == "stride":
+            distances = distances * points.stride[:, None]
+        return ltrb_to_boxes(points.xy, distances)
+
+    def _quality_on_classification(self) -> bool:
+        return self.options.quality == "centerness" and self.options.centerness_on == "classification"

@@ -1,0 +1,40 @@
+"""torchvision's RetinaNet on our backbones."""
+
+from torch import nn
+from torchvision.models.detection import RetinaNet
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+
+from triplehead.detectors.torchvision_detector import NamedLevels, TorchvisionDetector
+from triplehead.plan.options import RetinaNetPostprocess
+
+
+class RetinaNetDetector(TorchvisionDetector):
+    """Nine anchors a point: three sizes from 4 strides on (32 to 512 pixels at P3 to P7), three shapes.
+
+    No class is background. Towers of four convolutions without normalisation, focal and L1 loss, each divided by
+    an image's positives and averaged over the images (torchvision's rule; the paper's code base divides by the
+    positives of the batch).
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        num_classes: int,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        postprocess: RetinaNetPostprocess,
+    ):
+        sizes = tuple(tuple(4 * stride * 2 ** (octave / 3) for octave in range(3)) for stride in backbone.strides)
+        model = RetinaNet(
+            NamedLevels(backbone),
+            num_classes=num_classes,
+            anchor_generator=AnchorGenerator(sizes=sizes, aspect_ratios=((0.5, 1.0, 2.0),) * len(sizes)),
+            score_thresh=postprocess.score_threshold,
+            nms_thresh=postprocess.nms_iou,
+            detections_per_img=postprocess.max_detections,
+            topk_candidates=postprocess.pre_nms,
+            image_mean=list(mean),
+            image_std=list(std),
+            _skip_resize=True,
+        )
+        super().__init__(model, first_label=0)

@@ -1,0 +1,43 @@
+"""A detector of torchvision's behind our contract."""
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+
+class NamedLevels(nn.Module):
+    """Our feature pyramid as torchvision's detectors want it: levels by name, `out_channels`."""
+
+    def __init__(self, backbone: nn.Module):
+        super().__init__()
+        self.backbone, self.out_channels = backbone, backbone.channels
+
+    def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
+        return OrderedDict((str(level), feature) for level, feature in enumerate(self.backbone(images)))
+
+
+class TorchvisionDetector(nn.Module):
+    """Losses in training, detections in evaluation; images come resized, labels count from 0 outside.
+
+    first_label: what the wrapped model calls our class 0; 1 where it has a background class.
+    """
+
+    def __init__(self, model: nn.Module, first_label: int):
+        super().__init__()
+        self.model, self.first_label = model, first_label
+
+    @property
+    def backbone(self) -> nn.Module:
+        return self.model.backbone.backbone
+
+    def forward(
+        self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None
+    ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
+        first = self.first_label
+        if self.training:
+            shifted = [{"boxes": t["boxes"], "labels": t["labels"] + first} for t in targets]
+            losses = self.model(images, shifted)
+            return {name.removeprefix("loss_"): value for name, value in losses.items()}
+        with torch.no_grad():
+            return [found | {"labels": found["labels"] - first} for found in self.model(images)]
