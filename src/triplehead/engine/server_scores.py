@@ -1,4 +1,7 @@
-"""The scores that COCO's evaluation server gives for test-dev, read strictly."""
+"""The scores that COCO's evaluation server gives for test-dev, read strictly.
+
+They stand in its stdout.txt; its scores.txt is reported to hold those of val (codalab/codalab-competitions, 3538).
+"""
 
 import json
 import re
