@@ -8,6 +8,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from pypdf import PdfReader
 
+from triplehead.analysis.figures import figures
 from triplehead.plan.plan import load_plan
 from triplehead.tracking.store import uri
 
@@ -17,7 +18,13 @@ COLUMNS = ["exhibit", "row", "label", "metric", "mean", "std", "n", "published",
 def main() -> None:
     plan = load_plan({"scale": "smoke"})
     results = Path("results")
+    drawn = figures(plan)
+    for name in drawn:
+        assert len(PdfReader(results / f"{name}.pdf").pages) == 1, name
+        assert (results / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
     for name, exhibit in plan.exhibits.items():
+        if name in drawn:
+            continue
         frame = pd.read_csv(results / f"{name}.csv")
         assert list(frame.columns) == COLUMNS, (name, list(frame.columns))
         assert len(frame) == len(exhibit.rows) * len(exhibit.metrics), name
@@ -30,7 +37,7 @@ def main() -> None:
     assert not list(results.rglob("*.tmp")) and not list((results / "scratch").glob("*")), "something was left over"
 
     text = "".join(page.extract_text() for page in PdfReader("reports/report.pdf").pages)
-    for expected in ("smoke", "34,614,307", "Table 5"):
+    for expected in ("smoke", "34,614,307", "Table 5", "Figure 4", "Figure 5", "Figure 6"):
         assert expected in text, expected
 
     client = MlflowClient(uri(plan.config))
@@ -39,7 +46,8 @@ def main() -> None:
     assert {run.info.status for run in runs} == {"FINISHED"}
     tracked = {run.data.tags.get("triplehead.run_id") for run in runs}
     assert set(plan.runs) <= tracked, set(plan.runs) - tracked
-    print(f"{len(plan.runs)} runs, {len(plan.exhibits)} tables, report and MLflow are complete")
+    tables = len(plan.exhibits) - len(drawn)
+    print(f"{len(plan.runs)} runs, {tables} tables, {len(drawn)} figures, report and MLflow are complete")
 
 
 if __name__ == "__main__":

@@ -162,3 +162,32 @@ def test_published_numbers_are_the_papers():
 def test_cost_grows_with_the_seeds():
     one, two = (plan_seconds(load_plan({"seeds": seeds})) for seeds in (1, 2))
     assert 0 < one < two
+
+
+def test_a_figure_may_take_its_rows_from_a_table(experiments):
+    plan = load_plan(folder=experiments)
+    for row in plan.exhibits["table5"].rows:
+        assert plan.specs["fig_ap_by_size", row.label] == plan.specs["table5", row.label]
+    assert all(not row.published and not row.ticks for row in plan.exhibits["fig_ap_by_size"].rows)
+    file = experiments / "fig_ap_by_size.yaml"
+    file.write_text(file.read_text().replace("table5", "tabel5"))
+    with pytest.raises(InputError, match=r"fig_ap_by_size\.yaml: rows_of: no rows in 'tabel5'; allowed: table1"):
+        load_plan(folder=experiments)
+    file.write_text(file.read_text().replace("rows_of: tabel5", ""))
+    with pytest.raises(InputError, match="expected either rows or rows_of"):
+        load_plan(folder=experiments)
+
+
+def test_an_exhibit_may_need_fewer_seeds_than_the_scale_has(experiments):
+    file = experiments / "fig6.yaml"
+    for asked, found in ((1, 1), (2, 2), (9, 3)):
+        file.write_text(f"seeds: {asked}\n" + (ROOT / "experiments" / "fig6.yaml").read_text())
+        plan = load_plan({"scale": "proxy"}, experiments)
+        assert len(plan.specs["fig6", "ATSS"]) == found
+        assert plan.specs["fig6", "FCOS"] == plan.specs["table5", "FCOS"][:found]
+
+
+def test_a_run_is_named_after_its_row_of_a_table():
+    plan = load_plan()
+    run = plan.runs[plan.specs["fig4", "Ours"][0].id]
+    assert run.users[0] == ("table5", "All") and ("fig4", "Ours") in run.users

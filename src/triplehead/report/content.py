@@ -166,9 +166,7 @@ def figure_numbers(plan: Plan) -> dict[str, str]:
     """The paper's figures keep their numbers; ours have letters. A is the comparison of the tables' rows."""
     names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure"]
     letters = iter("BCDEFGHIJKLMNOPQRSTUVWXYZ")
-    return {
-        name: next(letters) if plan.exhibits[name].section is None else name.removeprefix("fig") for name in names
-    }
+    return {name: next(letters) if plan.exhibits[name].section is None else name.removeprefix("fig") for name in names}
 
 
 def _short(plan: Plan, exhibit: str) -> str:

@@ -55,7 +55,7 @@ def test_the_threshold_has_the_highest_f1():
         matched = generator.choice([0, FALSE, IGNORED], count, p=[0.4, 0.5, 0.1])
         matched[matched >= 0] = np.arange((matched >= 0).sum())
 
-        def f1(threshold, scores=scores, matched=matched):
+        def f1(threshold, scores=scores, matched=matched, objects=objects):
             shown = matched[(scores >= threshold) & (matched != IGNORED)]
             return 2 * (shown >= 0).sum() / max(len(shown) + objects, 1)
 
