@@ -89,6 +89,17 @@ def test_centerness_weighs_the_box_loss(scene):
     torch.testing.assert_close(losses["quality"], entropy)
 
 
+@pytest.mark.parametrize("quality", ["none", "centerness"])
+def test_the_weight_of_a_one_box_head(scene, quality):
+    predictions, points, targets, matched = scene
+    predictions = Predictions(predictions.logits, predictions.boxes, None, predictions.quality)
+    once, twice = (
+        dense_losses(predictions, points, targets, matched, Loss(box_weight=weight), quality, False)
+        for weight in (1.0, 2.0)
+    )
+    assert twice == {name: value * (2 if name == "box" else 1) for name, value in once.items()}
+
+
 @pytest.mark.parametrize("judged", ["coarse", "final"])
 def test_confidence_learns_the_iou_of_the_chosen_box(scene, judged):
     predictions, points, targets, matched = scene

@@ -1,9 +1,12 @@
 """Table 4, exact, with the sum explained."""
 
+from pathlib import Path
+
 import pytest
 
 from triplehead.detectors.build import build_detector, count_parameters
 from triplehead.plan.plan import paper_specs
+from triplehead.plan.runs import RunSpec
 
 CONV = 256 * 256 * 9 + 256  # 3x3 convolution with bias
 BLOCK = CONV + 2 * 256  # and GroupNorm
@@ -50,3 +53,37 @@ def test_resnet101():
         spec["detector"]["backbone"]["depth"] = 101
         model = build_detector(type(paper_specs("table4")[0]).model_validate(spec, strict=False))
         assert count_parameters(model)["total"] == expected
+
+
+@pytest.fixture
+def paper_spec(experiments):
+    """The spec of a detector file at the paper scale, whether or not a table counts it."""
+
+    def spec(detector: str) -> RunSpec:
+        row = f"{{label: x, spec: {{detector: {detector}}}}}"
+        text = f"kind: parameters\ntitle: x\nsection: x\nmetrics: [parameters]\nrows: [{row}]\n"
+        (Path(experiments) / "table99.yaml").write_text(text)
+        return paper_specs("table99", experiments)[0]
+
+    return spec
+
+
+def test_atss_has_as_many_as_fcos(paper_spec):
+    """One anchor a point: the same outputs. Centerness on the other tower changes nothing."""
+    assert count_parameters(build_detector(paper_spec("atss")))["total"] == 32_244_250
+
+
+@pytest.mark.parametrize(("classes", "expected"), [(80, 37_915_572), (20, 36_670_872), (10, 36_463_422)])
+def test_retinanet(paper_spec, classes, expected):
+    """The count of maskrcnn-benchmark (USE_C5), on which FCOS and ATSS build, and of Detectron2.
+
+    P6 is convolved from C5 (2,048 channels). torchvision's default takes P5: 33,786,804 with 80 classes.
+    """
+    model = build_detector(paper_spec("retinanet").model_copy(update={"num_classes": classes}))
+    p6_from_c5 = 2048 * 9 * 256 + 256
+    fpn = FPN - CONV + p6_from_c5
+    towers, anchors = 8 * CONV, 9
+    total = RESNET50 + fpn + towers + output(classes * anchors) + output(4 * anchors)
+    assert count_parameters(model)["total"] == total == expected
+    from_p5 = total - p6_from_c5 + CONV
+    assert classes != 80 or from_p5 == 33_786_804

@@ -110,6 +110,14 @@ def change(file, *path, to):
         ("scales/proxy.yaml", ("cost", "image"), {}, "proxy.yaml: cost.image"),
         ("table5.yaml", ("rows", 2, "spec", "assigner"), {"name": ["jla"]}, "table5.yaml: rows.2.spec.assigner.name"),
         ("table5.yaml", ("rows", 2, "published", "AP"), float("nan"), "table5.yaml: rows.2.published.AP: input should"),
+        ("scales/proxy.yaml", ("detectors",), {"retinanet": "retina"}, "proxy.yaml: detectors.retinanet: no detector 'retina'; allowed: atss, "),
+        ("scales/proxy.yaml", ("detectors",), {"retina": "atss"}, "proxy.yaml: detectors.retina: no detector 'retina'; allowed: atss, "),
+        ("table5.yaml", ("rows", 2, "spec"), {"detector": "atss", "assigner": {"anchor_scale": 4}}, "assigner.anchor_scale: head.box_coder 'delta' starts from the anchors that were"),
+        ("table5.yaml", ("rows", 2, "spec"), {"detector": "atss", "assigner": {"name": "max_iou", "low_quality": "all", "anchor_scale": 8}}, "which have no centerness"),
+        ("table5.yaml", ("rows", 2, "spec"), {"detector": "jla", "assigner": {"name": "max_iou", "low_quality": "all"}}, "need head.box_coder 'delta'"),
+        ("detectors/triple_head.yaml", ("assigner",), {"name": "max_iou", "positive": 0.45}, "need head.box_coder 'delta'"),
+        ("table5.yaml", ("rows", 2, "spec"), {"detector": "jla", "assigner": {"name": "max_iou", "negative": 0.6}}, "table5.yaml: rows.2.spec.assigner: negative must not exceed"),
+        ("detectors/faster_rcnn.yaml", ("postprocess",), {"quality_exponent": 0.2}, "postprocess.quality_exponent: unknown key"),
         ("config.yaml", ("scale",), "huge", "config.yaml: scale: no scale 'huge'; allowed: mini, paper, proxy, smoke"),
         ("config.yaml", ("seeds",), 0, "config.yaml: seeds: input should be greater than 0"),
     ],
@@ -120,6 +128,35 @@ def test_mistakes_name_file_path_and_what_is_allowed(experiments, file, path, va
         load_plan(folder=experiments)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def resolved(experiments):
+    """The first seed of a spec that no table asks for."""
+
+    def spec(scale: str = "proxy", **row) -> RunSpec:
+        exhibit = {"kind": "scores", "title": "x", "section": "x", "rows": [{"label": "x", "spec": row}]}
+        (experiments / "table99.yaml").write_text(yaml.safe_dump(exhibit))
+        return load_plan({"scale": scale}, experiments).specs["table99", "x"][0]
+
+    return spec
+
+
+def test_a_scale_may_name_another_file_for_a_detector(experiments, resolved):
+    change(experiments / "scales/proxy.yaml", "detectors", to={"retinanet": "atss"})
+    assert resolved(detector="retinanet") == resolved(detector="atss")
+    assert resolved("mini", detector="retinanet").short_name == "retinanet"
+    assert resolved(detector="retinanet", assigner={"top_k": 4}).detector.assigner.top_k == 4
+
+
+@pytest.mark.parametrize("detector", ["faster_rcnn", "retinanet", "fcos"])
+def test_post_processing_reaches_every_detector(experiments, resolved, detector):
+    """Of the scale's settings what the detector has, below those of the row."""
+    change(experiments / "scales/mini.yaml", "postprocess", to={"max_detections": 300, "quality_exponent": 0.3})
+    assert resolved("mini", detector=detector).detector.postprocess.max_detections == 300
+    own = resolved("mini", detector=detector, postprocess={"max_detections": 500}).detector.postprocess
+    assert own.max_detections == 500
+    assert getattr(own, "quality_exponent", 0.3) == 0.3
 
 
 def test_unknown_configuration_key():

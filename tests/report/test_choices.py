@@ -1,6 +1,9 @@
+from functools import partial
+
 import pytest
 
-from triplehead.plan.plan import load_plan
+from triplehead.plan.plan import load_plan, paper_specs
+from triplehead.report import choices
 from triplehead.report.choices import CHOICES, choices_in_force, departures
 
 
@@ -22,6 +25,17 @@ def test_paper_scale_departs_nowhere_and_proxy_does():
     assert found["head.norm"] == ("group", "batch")
     assert found["data"][0] == "COCO 2017, 80 classes" and "digit scenes" in found["data"][1]
     assert "ResNet-50" in found["backbone"][0]
+
+
+def test_a_stand_in_is_named_and_not_taken_apart(experiments, monkeypatch):
+    for table in experiments.glob("table*.yaml"):
+        table.unlink()
+    row = "{label: RetinaNet, spec: {detector: retinanet}}"
+    (experiments / "table1.yaml").write_text(f"kind: scores\ntitle: x\nsection: x\nmetrics: [AP]\nrows: [{row}]\n")
+    monkeypatch.setattr(choices, "paper_specs", partial(paper_specs, folder=experiments))
+    found = {line["setting"]: (line["paper"], line["here"]) for line in departures(load_plan(folder=experiments))}
+    assert found["detector"] == ("retinanet", "fcos-max_iou")
+    assert not any(setting.startswith(("head.", "assigner.", "loss.")) for setting in found)
 
 
 def test_real_images_of_the_user_are_not_called_coco():

@@ -34,6 +34,5 @@ class FasterRCNNDetector(TorchvisionDetector):
             box_detections_per_img=postprocess.max_detections,
             image_mean=list(mean),
             image_std=list(std),
-            _skip_resize=True,
         )
         super().__init__(model, first_label=1)

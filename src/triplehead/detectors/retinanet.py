@@ -35,6 +35,5 @@ class RetinaNetDetector(TorchvisionDetector):
             topk_candidates=postprocess.pre_nms,
             image_mean=list(mean),
             image_std=list(std),
-            _skip_resize=True,
         )
         super().__init__(model, first_label=0)

@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 
 class NamedLevels(nn.Module):
@@ -17,6 +18,13 @@ class NamedLevels(nn.Module):
         return OrderedDict((str(level), feature) for level, feature in enumerate(self.backbone(images)))
 
 
+class NoResize(GeneralizedRCNNTransform):
+    """torchvision's normalisation and batching of images that have their size (`_skip_resize` is for training only)."""
+
+    def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict | None]:
+        return image, target
+
+
 class TorchvisionDetector(nn.Module):
     """Losses in training, detections in evaluation; images come resized, labels count from 0 outside.
 
@@ -25,6 +33,8 @@ class TorchvisionDetector(nn.Module):
 
     def __init__(self, model: nn.Module, first_label: int):
         super().__init__()
+        given = model.transform
+        model.transform = NoResize(given.min_size, given.max_size, given.image_mean, given.image_std)
         self.model, self.first_label = model, first_label
 
     @property

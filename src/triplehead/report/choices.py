@@ -81,7 +81,10 @@ def departures(plan: Plan) -> list[dict[str, str]]:
             if published is None or (exhibit, row.label) not in plan.specs:
                 continue
             there, here = _settings(published), _settings(plan.specs[exhibit, row.label][0])
-            for key in [*there, *(key for key in here if key not in there)]:
+            keys = [*there, *(key for key in here if key not in there)]
+            if there["detector"] != here["detector"]:  # a stand-in: its parts have nothing to be compared with
+                keys = [key for key in keys if key in there and key in here]
+            for key in keys:
                 if there.get(key) == here.get(key):
                     continue
                 sides = found.setdefault(key, ([], []))
@@ -102,7 +105,7 @@ def _settings(spec: RunSpec) -> dict[str, Any]:
     values["schedule"].pop("checkpoint_every")
     values["evaluation"].pop("batch_size")
     detector = values.pop("detector")
-    return {"data": _data(spec), "backbone": _backbone(spec)} | flatten(
+    return {"data": _data(spec), "detector": spec.short_name, "backbone": _backbone(spec)} | flatten(
         {"input": values["input"]}
         | {part: options for part, options in detector.items() if part not in ("architecture", "backbone")}
         | {"schedule": values["schedule"], "evaluation": values["evaluation"]}
