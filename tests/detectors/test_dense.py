@@ -6,7 +6,7 @@ import torch
 from triplehead.detectors.boxes import Predictions, make_points
 from triplehead.detectors.build import build_detector
 from triplehead.detectors.postprocess import detect
-from triplehead.plan.options import ATSS, FCOSHead, MaxIoU, Postprocess, TripleHead
+from triplehead.plan.options import ATSS, BorderHead, DyHead, FCOSHead, MaxIoU, Postprocess, TripleHead
 from triplehead.plan.plan import load_plan
 
 PLAN = load_plan({"scale": "smoke"})
@@ -19,6 +19,11 @@ HEADS = [
     TripleHead(num_convs=2, norm="group", refinement=False, quality="none"),
     TripleHead(num_convs=2, norm="batch", refinement=False, unrefined_box="regressed"),
     TripleHead(num_convs=2, norm="batch", star_norm="batch", offset_gradient=0.1),
+    BorderHead(num_convs=1, norm="batch", box_unit="stride", quality="centerness"),
+    BorderHead(num_convs=1, norm="group", quality="iou"),
+    BorderHead(num_convs=1, norm="batch"),
+    DyHead(num_blocks=2, norm="batch", box_unit="stride", quality="centerness"),
+    DyHead(num_blocks=1, norm="group", num_convs=1, quality="iou"),
     FCOSHead(num_convs=1, quality="centerness", centerness_on="regression", norm="batch", box_coder="delta"),
 ]
 ASSIGNERS = {
@@ -59,7 +64,9 @@ def test_every_head_trains_with_every_assigner(head, assigner):
 
 
 @pytest.mark.parametrize("assigner", ASSIGNERS)
-@pytest.mark.parametrize("head", [HEADS[1], HEADS[3], HEADS[-1]], ids=["fcos", "triple", "delta"])
+@pytest.mark.parametrize(
+    "head", [HEADS[1], HEADS[3], HEADS[7], HEADS[10], HEADS[-1]], ids=["fcos", "triple", "border", "dyhead", "delta"]
+)
 def test_images_without_boxes_and_boxes_without_points(head, assigner):
     model = detector(head, assigner).train()
     between = {"boxes": torch.tensor([[2.6, 2.6, 3.4, 3.4]]), "labels": torch.tensor([1])}
@@ -90,11 +97,13 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_al
     assert not torch.equal(first.head.classifier.weight, other.head.classifier.weight)
 
 
-def test_detections_do_not_depend_on_the_batch():
+@pytest.mark.parametrize("head", [HEADS[3], HEADS[7], HEADS[10]], ids=lambda head: head.name)
+def test_detections_do_not_depend_on_the_batch(head):
     """Images of one size: alone or together, the same boxes."""
-    model = detector().eval()
+    model = detector(head).eval()
     with torch.no_grad():
-        model.head.classifier.bias += 4  # an untrained head finds nothing otherwise
+        model.head.classifier.bias += 4  # an untrained head finds nothing otherwise,
+        model.head.classifier.weight *= 100  # and scores all alike
     images, _ = batch(1, 1, 1)
     with torch.inference_mode():
         together = model(images)
@@ -112,6 +121,24 @@ def test_without_refinement_the_coarse_box_is_final():
     assert coarse.boxes is coarse.coarse_boxes
     refined, _ = detector(HEADS[3]).eval().predict(images)
     assert not torch.equal(refined.boxes, refined.coarse_boxes)
+
+
+def test_the_border_branch_has_no_say_in_the_assignment():
+    """The assigner and FCOS's losses see FCOS's boxes and logits, whatever the border branch makes of them."""
+    model, seen = detector(HEADS[7]).train(), []
+    assign = model.assigner
+    model.assigner = lambda *arguments: seen.append(arguments[0]) or assign(*arguments)
+    images, targets = batch(3, 2)
+    before = model(images, targets)
+    with torch.no_grad():
+        model.head.border_regressor.bias += 1
+        model.head.border_classifier.bias += 1
+    after = model(images, targets)
+    for name in ("classification", "box", "quality"):
+        assert torch.equal(before[name], after[name])
+    assert before["border_classification"] != after["border_classification"]
+    assert torch.equal(seen[0].boxes, seen[1].boxes)
+    assert seen[0].coarse_boxes is None
 
 
 def test_post_processing_by_hand():

@@ -27,7 +27,7 @@ class ModulatedConv(nn.Module):
         nn.init.normal_(self.weight, std=0.01)
 
     def forward(self, x: Tensor, taps: Tensor, mask: Tensor, level: int) -> Tensor:
-        """taps, mask, level: those of the output (`deform_conv`)."""
+        """taps, mask: `deform_conv`'s. level: which of the norms."""
         return at_level(self.norm, level)(deform_conv(x, taps, self.weight, self.bias, mask, self.stride))
 
 
@@ -74,8 +74,8 @@ class DyBlock(nn.Module):
         nn.init.zeros_(self.offset.weight)
         nn.init.zeros_(self.offset.bias)
         self.same = ModulatedConv(channels, norm, num_levels)
-        self.finer = ModulatedConv(channels, norm, num_levels, stride=2)
-        self.coarser = ModulatedConv(channels, norm, num_levels)
+        self.finer = ModulatedConv(channels, norm, num_levels - 1, stride=2)  # not at the finest level
+        self.coarser = ModulatedConv(channels, norm, num_levels - 1)  # nor this at the coarsest
         self.scale = ScaleAttention(channels)
         self.task = TaskAttention(channels)
 
@@ -88,7 +88,7 @@ class DyBlock(nn.Module):
         taps, mask = offsets_to_taps(learned[:, : 2 * TAPS]), learned[:, 2 * TAPS :].sigmoid()
         maps = [self.same(x, taps, mask, level)]
         if level > 0:
-            maps.append(self.finer(features[level - 1], taps, mask, level))
+            maps.append(self.finer(features[level - 1], taps, mask, level - 1))
         if level + 1 < len(features):
             up = interpolate(features[level + 1].float(), x.shape[2:], mode="bilinear", align_corners=True)
             maps.append(self.coarser(up, taps, mask, level))
