@@ -33,6 +33,17 @@ def test_crowds_are_no_training_targets(tiny):
     assert dataset.num_crowd == 1
 
 
+def test_truth_holds_crowds_as_ignored_and_nothing_clipped(tiny):
+    tiny.content["annotations"][0]["bbox"] = [-4, 25, 100, 10]
+    first, second, empty = tiny.open().truth()
+    assert (first.image_id, first.height, first.width) == (9, 30, 40)
+    assert first.boxes.tolist() == [[-4, 25, 96, 35], [5.5, 6, 9.5, 10], [0, 0, 40, 30]]
+    assert (first.labels.tolist(), first.ignore.tolist()) == ([2, 0, 0], [False, False, True])
+    assert (first.boxes.dtype, first.labels.dtype, first.ignore.dtype) == (np.float64, np.int64, bool)
+    assert second.labels.tolist() == [1]
+    assert empty.boxes.shape == first.regions.shape == (0, 4)
+
+
 def test_images_without_boxes_stay(tiny):
     dataset = tiny.open()
     target = dataset[2][1]

@@ -6,8 +6,9 @@ import pytest
 
 from triplehead.data import layouts, scenes
 from triplehead.data.prepare import open_split, prepare, read_manifest
+from triplehead.data.voc import CLASSES
 from triplehead.errors import InputError
-from triplehead.plan.options import CocoFolder, Scenes
+from triplehead.plan.options import CocoFolder, Scenes, VisDroneFolder, VisDroneScenes, VocFolder, VocScenes
 
 SMALL = Scenes(train=4, val=2, image_size=64)
 FOLDER = CocoFolder(source="folder")
@@ -33,6 +34,72 @@ def test_scenes_and_their_manifest(tmp_path):
     assert manifest["splits"]["train"]["num_boxes"] == train.num_boxes
     assert manifest["splits"]["val"]["digest"] == val.digest()
     assert [path.name for path in folder.parent.iterdir()] == ["data"]
+
+
+KINDS = [VocScenes(train=4, val=2, image_size=64), VisDroneScenes(train=4, val=2, image_size=64)]
+FOLDERS = [VocFolder(source="folder"), VisDroneFolder(source="folder")]
+
+
+@pytest.mark.parametrize(("data", "place"), [(KINDS[0], "VOCdevkit"), (KINDS[1], "VisDrone2019-DET-train/annotations")])
+def test_scenes_of_the_other_kinds(tmp_path, monkeypatch, data, place):
+    folder = tmp_path / "data"
+    manifest = prepare(data, None, folder)
+    assert manifest["splits"]["train"]["annotations"] == place
+    assert manifest["splits"]["train"]["categories"][4] == [5, "four"]
+    for split, count in (("train", 4), ("val", 2)):
+        dataset = open_split(folder, split, cache=True)
+        assert (len(dataset), dataset.digest()) == (count, manifest["splits"][split]["digest"])
+        assert dataset.num_boxes == manifest["splits"][split]["num_boxes"] > 0
+        assert dataset.counts.items() <= manifest["splits"][split].items()
+        assert dataset[0][1]["size"] == (64, 64)
+    monkeypatch.setattr(scenes, "write", lambda *_: pytest.fail("written again"))
+    assert prepare(data, None, folder) == manifest
+
+
+@pytest.mark.parametrize("data", KINDS, ids=lambda data: data.kind)
+@pytest.mark.parametrize("suffix", ["txt", "jpg", "xml"])
+def test_incomplete_scenes_of_the_other_kinds_are_made_again(tmp_path, data, suffix):
+    folder = tmp_path / "data"
+    first = prepare(data, None, folder)
+    for file in list(folder.rglob(f"*.{suffix}"))[:1]:
+        file.unlink()
+        assert prepare(data, None, folder) == first
+        assert file.exists()
+
+
+@pytest.mark.parametrize("data", FOLDERS, ids=lambda data: data.layout)
+def test_the_users_folder_of_the_other_layouts(tmp_path, data):
+    """What the scenes write is what the folders' defaults expect, but for VOC's second year and the names of classes."""
+    scene, digits = KINDS[FOLDERS.index(data)], layouts.DIGIT_NAMES
+    root = tmp_path / "root"
+    scenes.write(scene, root / data.layout)
+    if data.layout == "voc":
+        refuses(data, root, tmp_path / "out", "VOC2012/ImageSets/Main/trainval.txt", "no such file")
+        data = data.model_copy(update={"train": ("VOC2007/trainval",)})
+        refuses(data, root, tmp_path / "out", "unknown class")
+        for file in root.rglob("*.xml"):
+            for digit, name in zip(digits, CLASSES, strict=False):
+                file.write_text(file.read_text().replace(f"<name>{digit}</name>", f"<name>{name}</name>"))
+    manifest = prepare(data, root, tmp_path / "out")
+    assert manifest["splits"]["val"]["images"].startswith(f"root/{data.layout}/")
+    before = (tmp_path / "out/manifest.json").read_bytes()
+    moved = tmp_path / "moved"
+    shutil.move(root, moved)
+    prepare(data, moved, tmp_path / "out")
+    assert (tmp_path / "out/manifest.json").read_bytes() == before
+    assert open_split(tmp_path / "out", "train").num_boxes == manifest["splits"]["train"]["num_boxes"]
+    next(moved.rglob("*.jpg")).unlink()
+    with pytest.raises(InputError, match=r"\.jpg: no such file"):
+        prepare(data, moved, tmp_path / "out")
+
+
+def test_difficult_objects_are_trained_on_where_asked(tmp_path):
+    data = VocScenes(train=4, val=4, image_size=64, difficult_share=0.5)
+    counts = []
+    for difficult in ("drop", "keep"):
+        prepare(data.model_copy(update={"difficult": difficult}), None, tmp_path / difficult)
+        counts.append(open_split(tmp_path / difficult, "train").num_boxes)
+    assert counts[0] < counts[1]
 
 
 def test_the_manifest_is_the_same_bytes_elsewhere(tmp_path):
@@ -182,11 +249,33 @@ def test_open_without_prepare(tmp_path):
         open_split(tmp_path, "train")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"splits": {"train": {}}}'])
+PLACE = {"images": "a", "annotations": "b"}
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"splits": {"train": {}}}', json.dumps({"splits": {"train": PLACE, "val": PLACE}})]
+)
 def test_damaged_manifest(tmp_path, content):
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(InputError, match="not a manifest"):
         open_split(tmp_path, "train")
+
+
+def test_manifest_with_unknown_options(tmp_path):
+    prepare(SMALL, None, tmp_path / "data")
+    change(tmp_path / "data/manifest.json", lambda content: content["options"].update(kind="other"))
+    with pytest.raises(InputError, match=r"manifest\.json: options\.kind: found 'other', allowed: 'coco', 'voc'"):
+        open_split(tmp_path / "data", "train")
+
+
+@pytest.mark.parametrize(("data", "images", "classes"), [(FOLDERS[0], (68, 2), 20), (FOLDERS[1], (8, 2), 10)])
+def test_real_folders_of_the_other_layouts(tmp_path, real_data, data, images, classes):
+    manifest = prepare(data, real_data, tmp_path)
+    assert tuple(manifest["splits"][split]["num_images"] for split in ("train", "val")) == images
+    assert len(manifest["splits"]["train"]["categories"]) == classes == data.num_classes
+    for split in ("train", "val"):
+        image, target = open_split(tmp_path, split)[0]
+        assert tuple(image.shape[1:]) == target["size"]
 
 
 def test_real_folder(tmp_path, real):

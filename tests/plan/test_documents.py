@@ -6,7 +6,7 @@ import pytest
 
 from triplehead.errors import InputError
 from triplehead.plan.documents import Layer, merge, read_yaml, validate
-from triplehead.plan.options import Assigner, Dense, Schedule
+from triplehead.plan.options import Assigner, Data, Dense, Schedule
 
 
 def error_of(model, values: dict) -> str:
@@ -57,6 +57,43 @@ def test_unknown_key_inside_a_union():
     detector = {"backbone": backbone, "head": {"name": "fcos"}, "assigner": {"name": "jla", "tetha": 0.5}}
     message = error_of(Dense, detector)
     assert message.startswith("a.yaml: assigner.tetha: unknown key; did you mean theta?")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"source": "scenes"}, "a.yaml: required, but 'kind' is missing"),
+        ({"source": "folder"}, "a.yaml: required, but 'layout' is missing"),
+        ({"kind": "voc"}, "a.yaml: required, but 'source' is missing"),
+        ({"source": "web"}, "a.yaml: source: found 'web', allowed: 'scenes', 'folder'"),
+        ({"source": "scenes", "kind": "vox"}, "a.yaml: kind: found 'vox', allowed: 'coco', 'voc', 'visdrone'"),
+        ({"source": "folder", "layout": "vox"}, "a.yaml: layout: found 'vox', allowed: 'coco', 'voc', 'visdrone'"),
+        ({"source": "folder", "layout": "voc", "train": ["VOC2007"]}, "a.yaml: train.0: string should match pattern"),
+        ({"source": "folder", "layout": "voc", "val": []}, "a.yaml: val: tuple should have at least 1 item"),
+        (
+            {"source": "folder", "layout": "voc", "difficult": "ignore"},
+            "a.yaml: difficult: input should be 'keep' or 'drop'",
+        ),
+        (
+            {"source": "scenes", "kind": "visdrone", "regions": 2},
+            "a.yaml: regions: input should be less than or equal to 1",
+        ),
+        ({"source": "scenes", "kind": "visdrone", "objects": [9, 3]}, "a.yaml: objects must be [fewest, most]"),
+        (
+            {"source": "scenes", "kind": "coco", "regions": 0.5},
+            "a.yaml: regions: unknown key; allowed: source, kind, image_size",
+        ),
+    ],
+)
+def test_data_sets_are_unions_in_a_union(values, message):
+    assert error_of(Data, values).startswith(message)
+
+
+def test_unknown_key_of_a_data_set_lists_the_keys_of_its_own_kind():
+    scenes = error_of(Data, {"source": "scenes", "kind": "voc", "dificult": "keep"})
+    assert scenes.startswith("a.yaml: dificult: unknown key; did you mean difficult? allowed: source, kind, image_size")
+    folder = error_of(Data, {"source": "folder", "layout": "visdrone", "test": "x"})
+    assert folder == "a.yaml: test: unknown key; allowed: source, layout, train, val"
 
 
 def test_the_layer_that_holds_the_mistake_is_named():

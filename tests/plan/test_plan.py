@@ -103,6 +103,14 @@ def change(file, *path, to):
         ("scales/proxy.yaml", ("heads", "fcos", "norm"), "layer", "proxy.yaml: heads.fcos.norm: input should be 'group'"),
         ("scales/proxy.yaml", ("schedules", "1x", "steps"), [700], "proxy.yaml: schedules.1x: steps must lie below"),
         ("scales/proxy.yaml", ("datasets", "coco", "image_size"), 100, "proxy.yaml: datasets.coco.image_size"),
+        ("scales/proxy.yaml", ("datasets", "voc", "kind"), "coco", "proxy.yaml: datasets.voc.kind: found 'coco', expected 'voc'"),
+        ("scales/paper.yaml", ("datasets", "voc", "layout"), "coco", "paper.yaml: datasets.voc.layout: found 'coco', expected"),
+        ("scales/proxy.yaml", ("datasets", "voc", "difficult"), "no", "proxy.yaml: datasets.voc.difficult: input should be"),
+        ("scales/proxy.yaml", ("dataset_settings", "vdrone"), {}, "proxy.yaml: dataset_settings.vdrone: input should be 'coco'"),
+        ("scales/proxy.yaml", ("dataset_settings", "voc"), {"inptu": {}}, "voc.inptu: unknown key; did you mean input?"),
+        ("scales/proxy.yaml", ("dataset_settings", "voc"), {"input": {"shrot": 9}}, "dataset_settings.voc.input.shrot: unknown"),
+        ("scales/proxy.yaml", ("dataset_settings", "voc"), {"input": {"long": 9}}, "dataset_settings.voc.input: long must be"),
+        ("scales/proxy.yaml", ("dataset_settings", "visdrone", "postprocess", "max_detections"), 0, "postprocess.max_detections"),
         ("scales/proxy.yaml", ("heads", "tripel"), {"num_convs": 2}, "proxy.yaml: heads.tripel: input should be 'fcos',"),
         ("scales/proxy.yaml", ("heads", "triple", "nrom"), "batch", "proxy.yaml: heads.triple.nrom: unknown key; did you"),
         ("scales/proxy.yaml", ("assigners", "jla", "k_share"), 2, "proxy.yaml: assigners.jla.k_share: input should be"),
@@ -179,6 +187,58 @@ def test_the_schema_holds_the_other_exhibits():
         {"kind": "figure", "title": "IoU quantiles", "section": "4.4", "rows": [row]},
     ):  # fmt: skip
         Exhibit.model_validate_json(json.dumps(document))
+
+
+def with_rows(experiments, *specs: dict) -> None:
+    """Table 5 with other rows: r0, r1, ..."""
+    file = experiments / "table5.yaml"
+    document = yaml.safe_load(file.read_text())
+    document |= {"columns": [], "rows": [{"label": f"r{i}", "spec": spec} for i, spec in enumerate(specs)]}
+    file.write_text(yaml.safe_dump(document))
+
+
+ROWS = tuple({"detector": "fcos", "dataset": name} for name in ("coco", "voc", "visdrone"))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_data_set_resolves_at_every_scale(experiments, scale):
+    with_rows(experiments, *ROWS, ROWS[1] | {"schedule": "voc"})
+    plan = load_plan({"scale": scale}, experiments)
+    coco, voc, visdrone, _ = (plan.specs["table5", f"r{i}"][0] for i in range(4))
+    assert [spec.detector.postprocess.max_detections for spec in (coco, voc, visdrone)] == [100, 100, 500]
+    assert [spec.data.layout for spec in (coco, voc, visdrone)] == ["coco", "voc", "visdrone"]
+    expected = [80, 20, 10] if scale in ("mini", "paper") else [10, 10, 10]
+    assert [spec.num_classes for spec in (coco, voc, visdrone)] == expected
+    assert len({spec.data_id for spec in (coco, voc, visdrone)}) == 3
+    for spec in (coco, voc, visdrone):
+        assert RunSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_the_paper_scales_settings_of_voc(experiments):
+    with_rows(experiments, *ROWS, ROWS[1] | {"schedule": "voc"})
+    plan = load_plan({"scale": "paper"}, experiments)
+    sizes = [
+        (plan.specs["table5", f"r{i}"][0].input.short, plan.specs["table5", f"r{i}"][0].input.long) for i in range(3)
+    ]
+    assert sizes == [(800, 1333), (600, 1000), (800, 1333)]
+    voc = plan.specs["table5", "r3"][0]
+    assert (voc.schedule.iterations, voc.schedule.steps, voc.schedule.batch_size) == (45000, (30000, 40000), 16)
+    assert voc.data.train == ("VOC2007/trainval", "VOC2012/trainval")
+    assert voc.data.val == ("VOC2007/test",)
+
+
+def test_a_data_sets_settings_lie_between_the_scales_and_the_rows(experiments):
+    change(experiments / "scales/proxy.yaml", "dataset_settings", "voc", to={
+        "input": {"flip": 0.25}, "postprocess": {"nms_iou": 0.5, "pre_nms": 50}, "evaluation": {"area_small": 9.0},
+    })  # fmt: skip
+    with_rows(experiments, ROWS[0], ROWS[1], ROWS[1] | {"postprocess": {"nms_iou": 0.4}})
+    coco, voc, row = (load_plan({}, experiments).specs["table5", f"r{i}"][0] for i in range(3))
+    assert (coco.input.flip, voc.input.flip, voc.input.short) == (0, 0.25, 128)
+    assert [spec.detector.postprocess.nms_iou for spec in (coco, voc, row)] == [0.6, 0.5, 0.4]
+    assert [spec.detector.postprocess.pre_nms for spec in (coco, voc, row)] == [1000, 50, 50]
+    assert [spec.evaluation.area_small for spec in (coco, voc, row)] == [256, 9, 9]
+    assert voc.evaluation.area_large == coco.evaluation.area_large
+    assert coco == load_plan().specs["table5", "FCOS"][0]  # whatever other data sets change
 
 
 def test_published_numbers_are_the_papers():

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from triplehead.plan.plan import load_plan
+
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake"))]
 
@@ -106,3 +108,21 @@ def test_a_data_root_that_is_not_there_is_named(clone):
     assert result.returncode != 0
     assert "error: nowhere: no such folder" in result.stdout + result.stderr
     assert not list(clone.glob("results/runs/*"))
+
+
+def test_an_annotation_changed_in_place_is_other_data(clone, tmp_path):
+    """VOC's and VisDrone's annotations are too many files to be inputs of the rule."""
+    root = tmp_path / "root" / "visdrone"
+    for split in ("train", "val"):
+        (root / f"VisDrone2019-DET-{split}" / "annotations").mkdir(parents=True)
+        (root / f"VisDrone2019-DET-{split}" / "annotations" / "a.txt").write_text("1,1,5,5,1,1,0,0\n")
+    table = clone / "experiments" / "table5.yaml"
+    table.write_text(table.read_text().replace("spec: {detector: fcos}", "spec: {detector: fcos, dataset: visdrone}"))
+    data = f"results/data/{load_plan({'scale': 'mini'}, clone / 'experiments').specs['table5', 'FCOS'][0].data_id}"
+    rules = clone / "workflow" / "rules" / "data.smk"
+    rules.write_text(re.sub(r'"triplehead [^"]*"', '"touch {output:q}"', rules.read_text()))
+    call = [f"{data}/manifest.json", "--cores", "1", "--config", "scale=mini", f"data_root={tmp_path / 'root'}"]
+    assert snakemake(clone, *call).returncode == 0
+    assert "Nothing to be done" in snakemake(clone, "-n", *call).stdout
+    (root / "VisDrone2019-DET-val" / "annotations" / "a.txt").write_text("2,2,5,5,1,1,0,0\n")
+    assert "rule data:" in snakemake(clone, "-n", *call).stdout

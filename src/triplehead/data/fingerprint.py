@@ -16,6 +16,6 @@ def fingerprint(data: Folder, data_root: Path) -> str | None:
     digest = hashlib.sha256()
     for name in folders:
         for file in sorted(os.scandir(data_root / name), key=lambda file: file.name):
-            status = file.stat()
+            status = file.stat(follow_symlinks=file.is_file())  # a link to nothing has a state, too
             digest.update(f"{name}\0{file.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()

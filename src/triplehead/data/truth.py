@@ -1,4 +1,4 @@
-"""What evaluation compares the detections of an image with."""
+"""What evaluation compares detections with, the same for every data set."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ImageTruth:
-    """Everything annotated in one image, as annotated: not clipped to it, boxes without an area included.
+    """The ground truth of one image: everything that is annotated, whether or not it is trained on.
 
-    `boxes` float64 [M, 4] xyxy, continuous edges in pixels of the original image (VOC's 1-based inclusive
-    xmin..xmax is xmin - 1..xmax, so that widths equal VOC's "+1" widths); `labels` int64 [M], indices into the
-    data set's categories; `ignore` bool [M], objects that count neither as found nor as missed (COCO's crowds,
-    VOC's difficult, VisDrone's score 0); `regions` float64 [R, 4], where nothing counts (VisDrone's category 0).
+    boxes: float64 [M, 4] xyxy, continuous edges in pixels; VOC's 1-based inclusive xmin..xmax is xmin - 1..xmax, so
+    that widths equal VOC's "+1" widths. labels: int64 [M], index into the data set's categories. ignore: bool [M]:
+    VOC's difficult, VisDrone's score 0, COCO's crowd. regions: float64 [R, 4], VisDrone's ignored regions, else empty.
     """
 
     image_id: int

@@ -73,11 +73,10 @@ def read_rows(path: Path) -> np.ndarray:
 
 def image_truth(rows: np.ndarray, image_id: int, height: int, width: int) -> ImageTruth:
     """What the rows of `read_rows` say of an image. Objects without an area stay: VisDrone's own evaluation counts
-    them. Regions without one hold nothing and go."""
+    them as missed."""
     boxes = np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:4]])
     category = rows[:, 5].astype(np.int64)
     objects = (category != REGION) & (category != OTHERS)
-    regions = (category == REGION) & (rows[:, 2:4] > 0).all(axis=1)
     return ImageTruth(
         image_id,
         height,
@@ -85,7 +84,7 @@ def image_truth(rows: np.ndarray, image_id: int, height: int, width: int) -> Ima
         boxes[objects],
         category[objects] - 1,
         ignore=rows[objects, 4] == 0,
-        regions=boxes[regions],
+        regions=boxes[category == REGION],
     )
 
 

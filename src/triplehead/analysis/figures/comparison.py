@@ -13,7 +13,8 @@ NARROW = 0.4  # percentage points: the least that an axis of scores spans
 
 
 def caption(plan: Plan, frames: dict[str, pd.DataFrame]) -> str:
-    several = any(frame["std"].notna().any() for frame in frames.values())
+    scores = [frame for name, frame in frames.items() if plan.exhibits[name].kind == "scores"]
+    several = any(frame["std"].notna().any() for frame in scores)
     spread = "bars are one sample standard deviation" if several else "one seed each, hence no bars"
     nothing = "" if plan.scale.meaningful else " At this scale the measured scores mean nothing."
     return (
@@ -23,12 +24,13 @@ def caption(plan: Plan, frames: dict[str, pd.DataFrame]) -> str:
 
 
 def draw(plan: Plan, frames: dict[str, pd.DataFrame], metric: str = "AP") -> Figure:
-    """A dot for each row of each table of scores: published left, measured right, each on its own axis.
+    """A dot for each row of each table of scores: published left, measured right, each on its own axis. Rows that
+    the paper only cites are left out.
 
     frames: exhibit -> its table. The sides never share an axis: the data differ unless the scale is 'paper'.
     """
     frames = {
-        name: frame[frame["metric"] == metric]
+        name: frame[(frame["metric"] == metric) & (frame["run_ids"] != "")]
         for name, frame in frames.items()
         if plan.exhibits[name].kind == "scores" and metric in plan.exhibits[name].metrics
     }
