@@ -1,29 +1,35 @@
 """The command line: what it prints, and that a mistake is one line and status 2."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
+from triplehead.plan.plan import load_plan
+
 
 def triplehead(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "triplehead", *arguments], capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-m", "triplehead", *arguments]
+    wide = os.environ | {"COLUMNS": "300"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=wide)
 
 
 def test_plan_as_json_holds_every_run_with_its_users_and_cost():
     result = triplehead("plan", "--json", "-c", "scale=proxy")
     plan = json.loads(result.stdout)
-    assert len({run["id"] for run in plan["runs"]}) == len(plan["runs"])
-    (shared,) = (run for run in plan["runs"] if {"exhibit": "table5", "row": "JLA"} in run["users"] and not run["seed"])
-    assert {"table1", "table2", "table5"} <= {user["exhibit"] for user in shared["users"]}
+    assert [run["id"] for run in plan["runs"]] == list(load_plan().runs)
+    users = [{(user["exhibit"], user["row"]) for user in run["users"]} for run in plan["runs"]]
+    assert sum({("table1", "K = 35"), ("table2", "θ = 0.6"), ("table5", "JLA")} <= each for each in users) == 3
     assert plan["cpu_seconds"] == pytest.approx(sum(run["cpu_seconds"] for run in plan["runs"]))
 
 
 def test_plan_as_a_table():
     result = triplehead("plan", "-c", "scale=smoke")
     assert result.returncode == 0
-    assert "17 runs of 17 specs" in result.stdout
+    runs = len(load_plan({"scale": "smoke"}).runs)
+    assert f"{runs} runs of {runs} specs" in result.stdout
     assert "table5: FCOS" in result.stdout
 
 
@@ -48,6 +54,7 @@ def test_params_are_table_4():
         (("table", "table99"), "table99: no such table; allowed: table1"),
         (("testdev", "pack", "nothing", "--out", "there"), "nothing: no such run at scale proxy"),
         (("testdev", "scores", "nothing", "stdout.txt"), "nothing: no such run at scale proxy"),
+        (("figure", "fig99"), "fig99: no such figure; allowed: fig4"),
         (("data", "prepare", "nothing"), "nothing: no such data at scale proxy"),
         (("plan", "-c", "tracking_uri=5"), "tracking_uri: input should be a valid string, found 5"),
     ],

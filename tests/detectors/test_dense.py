@@ -64,7 +64,9 @@ def test_every_head_trains_with_every_assigner(head, assigner):
 
 
 @pytest.mark.parametrize("assigner", ASSIGNERS)
-@pytest.mark.parametrize("head", [HEADS[1], HEADS[3], HEADS[7], HEADS[10], HEADS[-1]], ids=lambda head: head.name)
+@pytest.mark.parametrize(
+    "head", [HEADS[1], HEADS[3], HEADS[7], HEADS[10], HEADS[-1]], ids=["fcos", "triple", "border", "dyhead", "delta"]
+)
 def test_images_without_boxes_and_boxes_without_points(head, assigner):
     model = detector(head, assigner).train()
     between = {"boxes": torch.tensor([[2.6, 2.6, 3.4, 3.4]]), "labels": torch.tensor([1])}

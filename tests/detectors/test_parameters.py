@@ -55,37 +55,6 @@ def test_resnet101():
         assert count_parameters(model)["total"] == expected
 
 
-@pytest.fixture(scope="module")
-def heads() -> dict[str, dict[str, int]]:
-    names = ("BorderDet", "DyHead", "Ours")
-    specs = paper_specs("table8")
-    return {name: count_parameters(build_detector(spec)) for name, spec in zip(names, specs, strict=True)}
-
-
-def test_border(heads):
-    def branch(width: int) -> int:
-        """1x1 convolutions with bias: point, the four sides, and their fusion."""
-        return (256 + 1) * width + (256 + 1) * 4 * width + (5 * width + 1) * 256
-
-    border = branch(256) + branch(128) + (256 + 1) * 80 + (256 + 1) * 4
-    assert border == 1_007_060
-    assert heads["BorderDet"]["total"] == 32_244_250 + border == 33_251_310
-
-
-def test_dyhead(heads):
-    modulated = CONV + 2 * 256  # with GroupNorm
-    offsets, scale = 256 * 9 * 27 + 27, 256 + 1
-    task = (256 * 64 + 64) + (64 * 4 * 256 + 4 * 256)
-    block = 3 * modulated + offsets + scale + task
-    assert block == 1_917_276
-    outputs, scales = output(80) + output(4) + output(1), 5
-    assert heads["DyHead"]["total"] == RESNET50 + FPN + 6 * block + outputs + scales == 39_023_170
-
-
-def test_ours_of_table_8_is_the_same_head(heads):
-    assert heads["Ours"]["total"] == 34_614_307
-
-
 @pytest.fixture
 def paper_spec(experiments):
     """The spec of a detector file at the paper scale, whether or not a table counts it."""
@@ -118,3 +87,34 @@ def test_retinanet(paper_spec, classes, expected):
     assert count_parameters(model)["total"] == total == expected
     from_p5 = total - p6_from_c5 + CONV
     assert classes != 80 or from_p5 == 33_786_804
+
+
+@pytest.fixture(scope="module")
+def heads() -> dict[str, dict[str, int]]:
+    names = ("BorderDet", "DyHead", "Ours")
+    specs = paper_specs("table8")
+    return {name: count_parameters(build_detector(spec)) for name, spec in zip(names, specs, strict=True)}
+
+
+def test_border(heads):
+    def branch(width: int) -> int:
+        """1x1 convolutions with bias: point, the four sides, and their fusion."""
+        return (256 + 1) * width + (256 + 1) * 4 * width + (5 * width + 1) * 256
+
+    border = branch(256) + branch(128) + (256 + 1) * 80 + (256 + 1) * 4
+    assert border == 1_007_060
+    assert heads["BorderDet"]["total"] == 32_244_250 + border == 33_251_310
+
+
+def test_dyhead(heads):
+    modulated = CONV + 2 * 256  # with GroupNorm
+    offsets, scale = 256 * 9 * 27 + 27, 256 + 1
+    task = (256 * 64 + 64) + (64 * 4 * 256 + 4 * 256)
+    block = 3 * modulated + offsets + scale + task
+    assert block == 1_917_276
+    outputs, scales = output(80) + output(4) + output(1), 5
+    assert heads["DyHead"]["total"] == RESNET50 + FPN + 6 * block + outputs + scales == 39_023_170
+
+
+def test_ours_of_table_8_is_the_same_head(heads):
+    assert heads["Ours"]["total"] == 34_614_307

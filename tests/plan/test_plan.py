@@ -29,8 +29,10 @@ def test_every_row_resolves_at_every_scale(scale):
 def test_equal_specs_share_one_run():
     plan = load_plan()
     (shared,) = [run for run in plan.runs.values() if ("table5", "JLA") in run.users and run.spec.seed == 0]
-    assert shared.users == [("table1", "K = 35"), ("table2", "θ = 0.6"), ("table5", "JLA")]
-    assert len(plan.runs) == 17 * plan.scale.seeds
+    assert shared.users[:3] == [("table1", "K = 35"), ("table2", "θ = 0.6"), ("table5", "JLA")]
+    assert all(exhibit.startswith("fig") for exhibit, _ in shared.users[3:])
+    tables = {spec.id for (name, _), specs in plan.specs.items() if name.startswith("table") for spec in specs}
+    assert len(tables) == 17 * plan.scale.seeds
 
 
 def test_id_depends_on_everything_that_is_resolved_and_on_nothing_else():
@@ -305,3 +307,33 @@ def test_table_9_is_the_papers():
 def test_cost_grows_with_the_seeds():
     one, two = (plan_seconds(load_plan({"seeds": seeds})) for seeds in (1, 2))
     assert 0 < one < two
+
+
+def test_a_figure_may_take_its_rows_from_a_table(experiments):
+    plan = load_plan(folder=experiments)
+    for row in plan.exhibits["table5"].rows:
+        assert plan.specs["fig_ap_by_size", row.label] == plan.specs["table5", row.label]
+    assert all(not row.published and not row.ticks for row in plan.exhibits["fig_ap_by_size"].rows)
+    file = experiments / "fig_ap_by_size.yaml"
+    file.write_text(file.read_text().replace("table5", "tabel5"))
+    with pytest.raises(InputError, match=r"fig_ap_by_size\.yaml: rows_of: no rows in 'tabel5'; allowed: table1"):
+        load_plan(folder=experiments)
+    file.write_text(file.read_text().replace("rows_of: tabel5", ""))
+    with pytest.raises(InputError, match="expected either rows or rows_of"):
+        load_plan(folder=experiments)
+
+
+def test_an_exhibit_may_need_fewer_seeds_than_the_scale_has(experiments):
+    file = experiments / "fig6.yaml"
+    text = file.read_text()
+    for asked, found in ((1, 1), (2, 2), (9, 3)):
+        file.write_text(f"seeds: {asked}\n{text}")
+        plan = load_plan({"scale": "proxy"}, experiments)
+        assert len(plan.specs["fig6", "ATSS"]) == found
+        assert plan.specs["fig6", "FCOS"] == plan.specs["table5", "FCOS"][:found]
+
+
+def test_a_run_is_named_after_its_row_of_a_table():
+    plan = load_plan()
+    run = plan.runs[plan.specs["fig4", "Ours"][0].id]
+    assert run.users[0] == ("table5", "All") and ("fig4", "Ours") in run.users

@@ -32,11 +32,15 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_reproduce_all_plans_every_table_and_the_report(clone):
+def test_reproduce_all_plans_every_table_figure_and_the_report(clone):
     result = snakemake(clone, "-n", "--cores", "4", "reproduce_all")
     assert result.returncode == 0, result.stderr
     counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
-    assert (counts["train"], counts["report"]) == ("51", "1")
+    plan = load_plan()
+    figures = sum(exhibit.kind == "figure" for exhibit in plan.exhibits.values())
+    found = {rule: int(counts[rule]) for rule in ("train", "table", "figure", "report")}
+    tables = len(plan.exhibits) - figures
+    assert found == {"train": len(plan.runs), "table": tables, "figure": figures, "report": 1}
 
 
 def test_one_table_without_cores_plans_only_its_runs(clone):
@@ -45,6 +49,23 @@ def test_one_table_without_cores_plans_only_its_runs(clone):
     counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
     assert (counts["train"], counts["table"]) == ("21", "1")
     assert "report" not in counts
+
+
+def test_one_figure_plans_only_its_runs_and_their_data(clone):
+    result = snakemake(clone, "-n", "results/fig4.pdf", "--config", "seeds=1")
+    assert result.returncode == 0, result.stderr
+    counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
+    assert (counts["train"], counts["figure"], counts["data"]) == ("2", "1", "1")
+    assert "table" not in counts
+    job = result.stdout.split("rule figure:")[1].split("rule ")[0]
+    assert job.count("assignments.json.gz") == job.count("history.csv") == 2
+
+
+def test_a_figure_that_nothing_draws_ends_before_anything_runs(clone):
+    (clone / "experiments" / "fig4.yaml").rename(clone / "experiments" / "fig7.yaml")
+    result = snakemake(clone, "-n")
+    assert result.returncode == 2
+    assert "error: fig7: no such figure; allowed: fig4" in result.stderr and "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(

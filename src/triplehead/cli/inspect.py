@@ -42,7 +42,10 @@ def plan(config: ConfigOption = None, as_json: JsonOption = False, cores: int = 
         table.add_column(name, justify="right")
     table.add_column("used by")
     for runs in groups.values():
-        users = ", ".join(f"{exhibit}: {label}" for exhibit, label in runs[0].users)
+        # Figures without their labels: most take their rows from tables.
+        figures = [exhibit for exhibit, _ in runs[0].users if plan.exhibits[exhibit].kind == "figure"]
+        rows = [f"{exhibit}: {label}" for exhibit, label in runs[0].users if exhibit not in figures]
+        users = ", ".join([*rows, *dict.fromkeys(figures)])
         seconds = f"{run_seconds(runs[0].spec, cost):.0f}" if cost else "unknown"
         table.add_row(runs[0].id, str(len(runs)), seconds, users)
     console = Console()

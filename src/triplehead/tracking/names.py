@@ -12,7 +12,7 @@ from triplehead.plan.schema import Exhibit
 KIND = "triplehead.kind"  # on every run of ours: TRAINING or ROW
 RUN_ID = "triplehead.run_id"
 TRAINING, ROW = "training", "row"
-EXHIBIT_KEY = re.compile(r"(table|fig)\d+")
+EXHIBIT_KEY = re.compile(r"table\d+|fig\w+")
 MAX_PARAM = 500  # characters; what every MLflow server takes
 
 User = tuple[str, str]  # exhibit, row's label
@@ -54,8 +54,9 @@ def exhibit_scale(plan: Plan, key: str) -> str:
 
 
 def planned_experiments(plan: Plan) -> list[Experiment]:
-    """In the order to create them: the UI lists the latest first, so Table 1 comes last."""
-    keys = sorted(plan.exhibits, key=_paper_order, reverse=True)
+    """In the order to create them: the UI lists the latest first, so Table 1 comes last. Figures have no rows."""
+    tables = [key for key, exhibit in plan.exhibits.items() if exhibit.kind != "figure"]
+    keys = sorted(tables, key=_paper_order, reverse=True)
     exhibits = [exhibit_experiment(key, plan.exhibits[key], exhibit_scale(plan, key)) for key in keys]
     return [training_experiment(plan.config.scale), *exhibits]
 

@@ -13,7 +13,8 @@ NARROW = 0.4  # percentage points: the least that an axis of scores spans
 
 
 def caption(plan: Plan, frames: dict[str, pd.DataFrame]) -> str:
-    several = any(frame["std"].notna().any() for frame in frames.values())
+    scores = [frame for name, frame in frames.items() if plan.exhibits[name].kind == "scores"]
+    several = any(frame["std"].notna().any() for frame in scores)
     spread = "bars are one sample standard deviation" if several else "one seed each, hence no bars"
     nothing = "" if plan.scale.meaningful else " At this scale the measured scores mean nothing."
     return (

@@ -43,9 +43,10 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     indices = example_images(dataset)
     images = [dataset.image(index).permute(1, 2, 0).numpy() for index in indices]
 
-    side = (WIDTH - 0.4) / len(images)
+    width = 0.9 * WIDTH  # with Figure 5 on one page
+    side = (width - 0.4) / len(images)
     height = side * max(image.shape[0] / image.shape[1] for image in images) + 0.19
-    figure = Figure(figsize=(WIDTH, len(specs) * height + 0.3), layout="constrained")
+    figure = Figure(figsize=(width, len(specs) * height + 0.3), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     grid = figure.subplots(len(specs), len(images), squeeze=False)
     for axes, (label, spec) in zip(grid, specs.items(), strict=True):

@@ -33,15 +33,16 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
         for row in plan.exhibits[exhibit].rows
         if row.spec
     }
-    figure = Figure(figsize=(WIDTH, 3.1), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
     left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": (1.55, 1)})
     for index, (label, runs) in enumerate(curves.items()):
         look = series(index)
         over_seeds(left, runs, look | {"linewidth": 1.1, "markersize": 4}, label)
-        at = [run[STRICT] for run in runs]
-        right.plot(at, [index] * len(at), linestyle="none", color=look["color"], marker=look["marker"], markersize=4)
-        right.plot([sum(at) / len(at)] * 2, [index - 0.3, index + 0.3], color=look["color"], linewidth=1.5)
-        if pd.isna(at).all():
+        at = pd.Series([run[STRICT] for run in runs])
+        right.plot(at, [index] * len(at), linestyle="none", color=look["color"], marker=look["marker"], markersize=4,
+                   clip_on=False)  # fmt: skip
+        right.plot([at.mean()] * 2, [index - 0.3, index + 0.3], color=look["color"], linewidth=1.5)
+        if at.isna().all():
             right.text(0.5, index, "no predictions", transform=right.get_yaxis_transform(), color=PAPER, ha="center",
                        va="center")  # fmt: skip
     left.set_xlabel("IoU threshold")

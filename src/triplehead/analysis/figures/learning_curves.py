@@ -32,7 +32,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     losses = [name for name in LOSSES if any(name in runs[0] for runs in histories.values())]
     if not losses:
         raise InputError(exhibit, "none of its runs has a classification or box loss")
-    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
     axes = figure.subplots(1, len(losses), squeeze=False)[0]
     for axis, loss in zip(axes, losses, strict=True):
         for index, (label, runs) in enumerate(histories.items()):

@@ -1,0 +1,109 @@
+"""The figures drawn from scores and histories: what stands where."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from triplehead.analysis.figures import ap_by_size, comparison, heads_by_assigners, learning_curves
+from triplehead.analysis.tables import read_csv
+from triplehead.errors import InputError
+from triplehead.plan.plan import load_plan
+
+
+def write_scores(plan, exhibit, results, score):
+    for label, specs in ((label, specs) for (name, label), specs in plan.specs.items() if name == exhibit):
+        for spec in specs:
+            folder = results / "runs" / spec.id
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "scores.json").write_text(json.dumps(score(label, spec)))
+
+
+def test_ap_by_size_is_mean_and_sample_deviation_on_axes_of_one_length(tmp_path):
+    plan = load_plan({"scale": "smoke", "seeds": 3})
+    write_scores(plan, "fig_ap_by_size", tmp_path, lambda _, spec: {"APS": 10.0 + spec.seed, "APM": 50.0, "APL": None})
+    figure = ap_by_size.draw(plan, "fig_ap_by_size", tmp_path)
+    small, _, large = figure.axes
+    assert small.containers[0].lines[0].get_xdata().tolist() == [11.0]
+    (bar,) = small.containers[0].lines[2][0].get_segments()
+    assert bar[:, 0].tolist() == [10.0, 12.0]
+    assert len({round(axis.get_xlim()[1] - axis.get_xlim()[0], 9) for axis in figure.axes}) == 1
+    assert {text.get_text() for text in large.texts} == {"no such objects"}
+    labels = [tick.get_text() for tick in small.get_yticklabels()]
+    assert labels == [row.label for row in plan.exhibits["table5"].rows]
+
+
+def test_heat_map_cells_say_score_and_n_and_why_one_is_empty(experiments, tmp_path):
+    file = experiments / "fig_heads_by_assigners.yaml"
+    lines = file.read_text().splitlines()
+    place = next(index for index, line in enumerate(lines) if "label: DyHead + ATSS" in line)
+    lines[place] = lines[place][: lines[place].index("spec:")] + "note: they do not fit}"
+    file.write_text("\n".join(lines).replace("seeds: 1", "seeds: 2"))
+    plan = load_plan({"scale": "smoke", "seeds": 3}, experiments)
+    write_scores(plan, "fig_heads_by_assigners", tmp_path, lambda _, spec: {"AP": 40.0 + 2 * spec.seed})
+    axis = heads_by_assigners.draw(plan, "fig_heads_by_assigners", tmp_path).axes[0]
+    texts = [text.get_text() for text in axis.texts]
+    assert texts.count("41.0 ± 1.4") == texts.count("n = 2") == 15
+    assert texts.count("they do not fit") == 1
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["FCOS", "BorderDet", "DyHead", "Triple head"]
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["Max-IoU", "ATSS", "FCOS", "JLA"]
+    assert "Hatched" in " ".join(heads_by_assigners.caption(plan, "fig_heads_by_assigners"))
+
+
+def test_one_seed_is_enough_for_the_heat_map():
+    plan = load_plan({"scale": "proxy"})
+    assert {len(specs) for (name, _), specs in plan.specs.items() if name == "fig_heads_by_assigners"} == {1}
+
+
+def test_a_row_without_a_place_is_named(experiments, tmp_path):
+    file = experiments / "fig_heads_by_assigners.yaml"
+    file.write_text(file.read_text().replace("ticks: {Head: FCOS, Assigner: JLA}, ", ""))
+    plan = load_plan({"scale": "smoke"}, experiments)
+    write_scores(plan, "fig_heads_by_assigners", tmp_path, lambda *_: {"AP": 40.0})
+    with pytest.raises(InputError, match=r"row 'FCOS \+ JLA': expected the ticks Head and Assigner"):
+        heads_by_assigners.draw(plan, "fig_heads_by_assigners", tmp_path)
+
+
+def test_learning_curves_are_means_and_ranges_over_seeds(tmp_path):
+    plan = load_plan({"scale": "smoke", "seeds": 2})
+    for row in plan.exhibits["fig_learning_curves"].rows:
+        for spec in plan.specs["fig_learning_curves", row.label]:
+            folder = tmp_path / "runs" / spec.id
+            folder.mkdir(parents=True)
+            values = {"iteration": [1, 2, 3], "classification": [0.5 + spec.seed] * 3, "box": [0.2] * 3}
+            pd.DataFrame(values).to_csv(folder / "history.csv", index=False)
+    figure = learning_curves.draw(plan, "fig_learning_curves", tmp_path)
+    classification, box = figure.axes
+    assert [line.get_label() for line in box.lines] == [row.label for row in plan.exhibits["table5"].rows]
+    assert all(line.get_ydata().tolist() == [1.0] * 3 for line in classification.lines)
+    band = classification.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (0.5, 1.5)
+    dashes = {(str(line.get_linestyle()), line.get_marker()) for line in classification.lines}
+    assert len(dashes) == len(classification.lines)  # without colour
+
+
+def test_runs_without_losses_to_show_are_refused(tmp_path):
+    plan = load_plan({"scale": "smoke"})
+    for run in plan.run_ids("fig_learning_curves"):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        (tmp_path / "runs" / run / "history.csv").write_text("iteration,loss\n1,0.5\n")
+    with pytest.raises(InputError, match="none of its runs has a classification or box loss"):
+        learning_curves.draw(plan, "fig_learning_curves", tmp_path)
+
+
+def test_axes_never_fill_with_ticks(smoke):
+    """Equal means with wide bars, as untrained runs have."""
+    plan, results = smoke
+    tables = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "scores"]
+    frames = {name: read_csv(results / f"{name}.csv") for name in tables}
+    for frame in frames.values():
+        frame["mean"], frame["std"] = 40.0, 30.0
+    figure = comparison.draw(plan, frames)
+    for axis in figure.axes:
+        low, high = axis.get_xlim()
+        assert 0 < sum(low <= tick <= high for tick in axis.get_xticks()) < 12
+
+
+def test_a_comparison_needs_a_table_of_scores(smoke):
+    with pytest.raises(InputError, match="no table has a metric AP"):
+        comparison.draw(smoke[0], {})
