@@ -13,8 +13,10 @@ from triplehead.data.examples import example_images
 from triplehead.data.prepare import open_split, prepare
 from triplehead.plan.options import Scenes
 from triplehead.plan.plan import Plan, load_plan
+from triplehead.plan.schema import AVERAGES
 
 LOSSES = ("classification", "box", "coarse_box", "quality")
+METRICS = ("AP", "AP50", "AP75")
 ENVIRONMENT = {
     "triplehead": "0.1.0",
     "python": "3.11.9",
@@ -41,21 +43,22 @@ def write_results(plan: Plan, results: Path, data_root: Path | None = None, poin
 def _run(folder: Path, data: Path, spec, generator: np.random.Generator, points: int) -> None:
     folder.mkdir(parents=True)
     dataset = open_split(data, "val")
-    truth = json.loads(dataset.annotations.read_text())["annotations"]
     found = [
         {
-            "image_id": entry["image_id"],
-            "category_id": entry["category_id"],
-            "bbox": [side + float(generator.normal(0, 2)) for side in entry["bbox"]],
+            "image_id": image.image_id,
+            "category_id": dataset.label_to_category[label],
+            "bbox": [side + float(generator.normal(0, 2)) for side in (x1, y1, x2 - x1, y2 - y1)],
             "score": float(generator.random()),
         }
-        for entry in truth
+        for image in dataset.truth()
+        for (x1, y1, x2, y2), label in zip(image.boxes.tolist(), image.labels.tolist(), strict=True)
     ]
     (folder / "detections.json.gz").write_bytes(gzip.compress(json.dumps(found).encode(), mtime=0))
     dense = spec.detector.architecture == "dense"
     taken = [_snapshot(dataset, iteration) for iteration in (1, 5, 15, 30)] if dense else []
     (folder / "assignments.json.gz").write_bytes(gzip.compress(json.dumps(taken).encode(), mtime=0))
-    scores = {name: 40 + float(generator.normal(0, 2)) for name in ("AP", "AP50", "AP75", "APS", "APM", "APL")}
+    scores = {name: 40 + float(generator.normal(0, 2)) for name in (*METRICS, "APS", "APM", "APL")}
+    scores |= {f"{name}_{average}": scores[name] - 1 for name in METRICS for average in AVERAGES[spec.dataset]}
     (folder / "scores.json").write_text(json.dumps(scores | {"images": 6, "detections": len(found)}))
     (folder / "environment.json").write_text(json.dumps(ENVIRONMENT))
     (folder / "spec.json").write_text(spec.model_dump_json())
