@@ -17,6 +17,7 @@ from triplehead.data.results import Boxes, Detections, detections, true_boxes
 from triplehead.plan.plan import Plan
 
 PALE = 0.35
+LEGIBLE = 10  # false positives of an image: more are not named
 RIGHT = {"color": "#0072b2", "width": 1.3, "line": "-"}
 WRONG = {"color": "#d55e00", "width": 1.3, "line": (0, (1, 1))}
 MISSED = {"color": "#000000", "width": 1.3, "line": (0, (4, 2))}
@@ -74,6 +75,7 @@ def _mark(
 ) -> None:
     """One panel: what was found in the image, and which of its `objects` (indices into `real`) were missed."""
     missed = np.setdiff1d(objects, matched)
+    right, wrong = int((matched >= 0).sum()), int((matched == FALSE).sum())
     for index in missed:
         _box(axis, real.boxes[index], "?", MISSED)
     for box, label, gt in zip(found.boxes, found.label, matched, strict=True):
@@ -81,8 +83,7 @@ def _mark(
         if gt >= 0:
             _box(axis, box, name, RIGHT)
         elif gt == FALSE:
-            _box(axis, box, f"× {name}", WRONG)
-    right, wrong = int((matched >= 0).sum()), int((matched == FALSE).sum())
+            _box(axis, box, f"× {name}" if wrong <= LEGIBLE else "×", WRONG)
     axis.set_xlabel(f"{right} found, {wrong} false, {len(missed)} missed", fontsize=8, labelpad=2)
 
 
