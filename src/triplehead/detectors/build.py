@@ -19,7 +19,7 @@ def build_detector(spec: RunSpec) -> nn.Module:
         torch.manual_seed(spec.seed)
         if isinstance(detector, FasterRCNN):
             backbone = build_backbone(detector.backbone, two_stage=True)
-            return FasterRCNNDetector(backbone, spec.num_classes, size.mean, size.std)
+            return FasterRCNNDetector(backbone, spec.num_classes, size.mean, size.std, detector.second_stage)
         backbone = build_backbone(detector.backbone)
         return DenseDetector(
             backbone,

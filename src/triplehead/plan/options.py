@@ -281,11 +281,20 @@ class Dense(Options):
         return self
 
 
+class SecondStage(Options):
+    """Of Faster R-CNN; the defaults are the original's."""
+
+    hidden: PositiveInt = 1024  # width of the two fully connected layers
+    proposals: PositiveInt = 1000  # per level before NMS and per image after it; twice as many in training
+    rois: PositiveInt = 512  # drawn from them per image in training
+
+
 class FasterRCNN(Options):
     """torchvision's Faster R-CNN on our backbone."""
 
     architecture: Literal["faster_rcnn"]
     backbone: Backbone
+    second_stage: SecondStage = SecondStage()
 
 
 Detector = Annotated[Dense | FasterRCNN, Field(discriminator="architecture")]

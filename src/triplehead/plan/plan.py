@@ -1,5 +1,6 @@
 """The whole study: every exhibit, its rows, and the runs behind them."""
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -137,6 +138,8 @@ class Experiments:
                 name = (getattr(detector, part) | getattr(row.spec, part)).get("name")
                 if isinstance(name, str) and name in by_name:
                     layers.append(Layer(scale_file, "", {part: by_name[name]}, {part: f"{part}s.{name}"}))
+        if detector.architecture == "faster_rcnn":
+            layers.append(Layer(scale_file, "", {"second_stage": scale.second_stage}))
         parts = ("head", "assigner", "loss", "postprocess")
         for source, source_file, prefix in ((detector, detector_file, ""), (row.spec, file, at)):
             values = {part: getattr(source, part) for part in parts if getattr(source, part)}
@@ -154,11 +157,9 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
         if exhibit.kind == "parameters":
             _counted(experiments, name)
             continue
+        seeds = min(config.seeds or scale.seeds, exhibit.seeds or math.inf)
         for index, row in enumerate(exhibit.rows):
-            specs = [
-                experiments.resolve(config.scale, scale, name, index, seed)
-                for seed in range(config.seeds or scale.seeds)
-            ]
+            specs = [experiments.resolve(config.scale, scale, name, index, seed) for seed in range(seeds)]
             if specs[0] is None:
                 continue
             plan.specs[name, row.label] = tuple(specs)

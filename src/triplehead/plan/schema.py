@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Schedule
+from triplehead.plan.speed import REFERENCE, SPEED_METRICS, Speed
 
 DatasetName = Literal["coco", "voc", "visdrone"]
 BackboneName = Literal["resnet50", "resnet101"]
@@ -55,10 +56,12 @@ class Scale(Options):
     backbones: dict[BackboneName, Backbone]
     heads: dict[HeadName, Settings] = {}
     assigners: dict[AssignerName, Settings] = {}
+    second_stage: Settings = {}  # of Faster R-CNN
     loss: Settings = {}
     postprocess: Settings = {}
     schedules: dict[str, Schedule]
     evaluation: Evaluation = Evaluation()
+    speed: Speed = Speed()
     cost: Cost | None = None
 
 
@@ -96,6 +99,7 @@ class Exhibit(Options):
     metrics: tuple[str, ...] = ()
     transposed: bool = False  # the paper prints the rows as columns
     protocol: DatasetName = "coco"
+    seeds: PositiveInt | None = None  # that it needs of each row, at most the scale's; none: all of them
     notes: tuple[str, ...] = ()
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
 
@@ -104,7 +108,7 @@ class Exhibit(Options):
         allowed = {
             "scores": set(SCORES),
             "parameters": {"parameters"},
-            "speed": {"FPS"},
+            "speed": set(SPEED_METRICS),
             "figure": set(),
         }[self.kind]
         if unknown := set(self.metrics) - allowed:
@@ -117,4 +121,14 @@ class Exhibit(Options):
                 raise ValueError(f"rows.{index}.published: {sorted(unknown)[0]} is not among metrics")
             if unknown := set(row.ticks) - set(self.columns):
                 raise ValueError(f"rows.{index}.ticks: {sorted(unknown)[0]} is not among columns")
+        return self
+
+    @model_validator(mode="after")
+    def _speed_is_comparable(self) -> Self:
+        if self.kind == "speed":
+            trained = {row.label: row.spec.dataset for row in self.rows if row.spec}
+            if REFERENCE not in trained:
+                raise ValueError(f"rows: kind speed needs a row {REFERENCE} with a spec, which ratios refer to")
+            if len(set(trained.values())) > 1:
+                raise ValueError("rows: speed is compared on the same images, so on one dataset")
         return self

@@ -49,7 +49,7 @@ def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE
 def _table(plan: Plan, exhibit: str, path: Path) -> pd.DataFrame:
     """The table at `path`; it must be of this plan, so that no scale passes for another."""
     frame, metrics = read_csv(path), plan.exhibits[exhibit].metrics
-    measured = plan.exhibits[exhibit].kind == "scores"
+    measured = plan.exhibits[exhibit].kind != "parameters"
     expected = [
         (row.label, metric, ";".join(plan.run_ids(exhibit, row.label)) if measured else "")
         for row in plan.exhibits[exhibit].rows
@@ -69,7 +69,8 @@ def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict
         figures.append({"file": path.name, "section": section, "caption": caption})
 
     if any(plan.exhibits[name].kind == "scores" for name in frames):
-        several = any(frame["std"].notna().any() for frame in frames.values())
+        scores = [frame for name, frame in frames.items() if plan.exhibits[name].kind == "scores"]
+        several = any(frame["std"].notna().any() for frame in scores)
         spread = "bars are one sample standard deviation" if several else "one seed each, hence no bars"
         nothing = " At this scale the measured scores mean nothing." if not plan.scale.meaningful else ""
         add(
