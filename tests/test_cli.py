@@ -14,7 +14,7 @@ def triplehead(*arguments: str) -> subprocess.CompletedProcess:
 def test_plan_as_json_holds_every_run_with_its_users_and_cost():
     result = triplehead("plan", "--json", "-c", "scale=proxy")
     plan = json.loads(result.stdout)
-    assert len(plan["runs"]) == 42
+    assert len(plan["runs"]) == 43
     (shared,) = [run for run in plan["runs"] if len(run["users"]) == 3 and run["seed"] == 0]
     assert {user["exhibit"] for user in shared["users"]} == {"table1", "table2", "table5"}
     assert plan["cpu_seconds"] == pytest.approx(sum(run["cpu_seconds"] for run in plan["runs"]))
@@ -23,7 +23,7 @@ def test_plan_as_json_holds_every_run_with_its_users_and_cost():
 def test_plan_as_a_table():
     result = triplehead("plan", "-c", "scale=smoke")
     assert result.returncode == 0
-    assert "14 runs of 14 specs" in result.stdout
+    assert "15 runs of 15 specs" in result.stdout
     assert "table5: FCOS" in result.stdout
 
 
@@ -45,6 +45,7 @@ def test_params_are_table_4():
         (("plan", "-c", "scale=huge"), "config.yaml: scale: no scale 'huge'"),
         (("plan", "-c", "scale"), "--config: expected KEY=VALUE, found 'scale'"),
         (("train", "nothing"), "nothing: no such run at scale proxy"),
+        (("speed", "table5"), "table5: no such exhibit of kind speed; allowed: table3"),
         (("table", "table99"), "table99: no such table; allowed: table1"),
         (("data", "prepare", "nothing"), "nothing: no such data at scale proxy"),
         (("plan", "-c", "tracking_uri=5"), "tracking_uri: input should be a valid string, found 5"),

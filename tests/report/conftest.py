@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.helpers import write_speed_record
 
 from triplehead.analysis.tables import table_frame, write_csv
 from triplehead.data.prepare import open_split, prepare
@@ -30,6 +31,8 @@ def write_results(plan: Plan, results: Path, data_root: Path | None = None, poin
     for run in plan.runs.values():
         _run(results / "runs" / run.id, results / "data" / run.spec.data_id, run.spec, generator, points)
     for name, exhibit in plan.exhibits.items():
+        if exhibit.kind == "speed":
+            write_speed_record(plan, name, results)
         if exhibit.kind in ("scores", "speed"):
             write_csv(table_frame(plan, name, results / "runs"), results / f"{name}.csv")
 
@@ -52,7 +55,8 @@ def _run(folder: Path, data: Path, spec, generator: np.random.Generator, points:
     (folder / "scores.json").write_text(json.dumps(scores | {"images": 6, "detections": len(found)}))
     (folder / "environment.json").write_text(json.dumps(ENVIRONMENT))
     (folder / "spec.json").write_text(spec.model_dump_json())
-    names = [name for name in LOSSES if name != "coarse_box" or spec.detector.head.name == "triple"]
+    triple = getattr(spec.detector, "head", None) is not None and spec.detector.head.name == "triple"
+    names = [name for name in LOSSES if name != "coarse_box" or triple]
     lines = [",".join(["iteration", "lr", *names, "loss"])]
     for step in range(1, points + 1):
         values = [1.5 * float(np.exp(-2 * step / points) + generator.random() / 5) for _ in names]

@@ -34,7 +34,7 @@ def test_reproduce_all_plans_every_table_and_the_report(clone):
     result = snakemake(clone, "-n", "--cores", "4", "reproduce_all")
     assert result.returncode == 0, result.stderr
     counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
-    assert (counts["train"], counts["report"]) == ("42", "1")
+    assert (counts["train"], counts["speed"], counts["report"]) == ("43", "1", "1")
 
 
 def test_one_table_without_cores_plans_only_its_runs(clone):
@@ -43,6 +43,16 @@ def test_one_table_without_cores_plans_only_its_runs(clone):
     counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
     assert (counts["train"], counts["table"]) == ("21", "1")
     assert "report" not in counts
+
+
+def test_speed_needs_one_seed_and_takes_all_cores(clone):
+    result = snakemake(clone, "-n", "results/table3.csv", "--cores", "3")
+    assert result.returncode == 0, result.stderr
+    counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
+    assert (counts["train"], counts["speed"], counts["table"]) == ("3", "1", "1")
+    job = result.stdout.split("rule speed:")[1].split("rule ")[0]
+    assert "threads: 3" in job
+    assert job.count("model.pt") == 3
 
 
 @pytest.mark.parametrize(
