@@ -109,6 +109,11 @@ def caption(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, ...] 
             f"Paper: as published, on {PUBLISHED_ON[table.protocol]}.",
             f"Measured: {plan.config.scale} scale, on {data_phrase(plan, exhibit)}.",
             *how,
+            *(
+                []
+                if plan.scale.meaningful
+                else ["The detectors are hardly trained: what NMS costs here means nothing."]
+            ),
             "Frames per second of different machines, images and detectors must not be compared in size.",
         )
     sentences = [
