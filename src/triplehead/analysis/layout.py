@@ -104,16 +104,13 @@ def caption(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, ...] 
     if not frame["n"].any():
         return (first, "Paper: as published.", "Measured: nothing yet; empty cells were not measured.")
     if table.kind == "speed":
+        untrained = "The detectors are hardly trained: what NMS costs here means nothing."
         return (
             first,
             f"Paper: as published, on {PUBLISHED_ON[table.protocol]}.",
             f"Measured: {plan.config.scale} scale, on {data_phrase(plan, exhibit)}.",
             *how,
-            *(
-                []
-                if plan.scale.meaningful
-                else ["The detectors are hardly trained: what NMS costs here means nothing."]
-            ),
+            *(() if plan.scale.meaningful else (untrained,)),
             "Frames per second of different machines, images and detectors must not be compared in size.",
         )
     sentences = [
