@@ -114,7 +114,7 @@ def change(file, *path, to):
         ("table5.yaml", ("rows", 2, "ticks", "JAL"), True, "JAL is not among columns"),
         ("detectors/jla.yaml", ("assigner", "theta"), 2, "jla.yaml: assigner.theta: input should be less than or equal"),
         ("detectors/jla.yaml", ("assigner", "name"), "jal", "jla.yaml: assigner.name: found 'jal', allowed: 'fcos', 'jla'"),
-        ("detectors/jla.yaml", ("assigner", "joint_box"), "coarse", "needs the triple head"),
+        ("detectors/jla.yaml", ("assigner", "joint_box"), "both", "'coarse' or 'final'"),
         ("scales/proxy.yaml", ("heads", "fcos", "norm"), "layer", "proxy.yaml: heads.fcos.norm: input should be 'group'"),
         ("scales/proxy.yaml", ("schedules", "1x", "steps"), [700], "proxy.yaml: schedules.1x: steps must lie below"),
         ("scales/proxy.yaml", ("datasets", "coco", "image_size"), 100, "proxy.yaml: datasets.coco.image_size"),

@@ -187,7 +187,9 @@ class JLA(Options):
     resolve: Literal["after", "before"] = "after"
     # eq. (4): up to the largest loss of the low cluster; "densest": PAA's separation.
     boundary: Literal["cluster", "densest"] = "cluster"
-    joint_box: Literal["final", "coarse"] = "final"  # which box enters the joint loss; unstated
+    # Which of the triple head's boxes enters the joint loss; unstated. Section 3.3 fuses the two "in the inference
+    # stage", so training has the coarse one to judge by. Heads with one box have no choice.
+    joint_box: Literal["coarse", "final"] = "coarse"
 
     @property
     def k_in_force(self) -> int:
@@ -276,8 +278,6 @@ class Dense(Options):
             )
         if self.head.norm == "group" and channels % 32:
             raise ValueError(f"head.norm: 'group' needs backbone.channels that 32 divides, found {channels}")
-        if self.assigner.name == "jla" and self.assigner.joint_box == "coarse" and self.head.name != "triple":
-            raise ValueError("assigner.joint_box 'coarse' needs the triple head: no other predicts a coarse box")
         return self
 
 

@@ -81,8 +81,8 @@ def test_equals_the_loops(resolve, boundary, progress, fallback):
         {"theta": 0.5},
         {"theta": 0.8},
         {"alpha": 2.5},
-        {"joint_box": "coarse"},
-        {"joint_box": "coarse", "resolve": "before", "theta": 0.7},
+        {"joint_box": "final"},
+        {"joint_box": "final", "resolve": "before", "theta": 0.7},
         {"switch_at": 0.0},
         {"switch_at": 1.0},
     ],
@@ -134,7 +134,7 @@ def test_order_of_boxes_and_images_does_not_matter(resolve):
         )
 
     images = torch.tensor([2, 0, 3, 1])
-    turned = Predictions(predictions.logits[images], predictions.boxes[images])
+    turned = Predictions(predictions.logits[images], predictions.boxes[images], predictions.coarse_boxes[images])
     again = assigner(turned, points, [targets[b] for b in images], EARLY)
     assert torch.equal(again, matched_gt[images])
 
@@ -145,7 +145,8 @@ def test_images_do_not_influence_each_other(resolve):
     assigner = JLAAssigner(JLA(resolve=resolve))
     matched_gt = assigner(predictions, points, targets, EARLY)
     for b, target in enumerate(targets):
-        one = Predictions(predictions.logits[b : b + 1], predictions.boxes[b : b + 1])
+        parts = (predictions.logits, predictions.boxes, predictions.coarse_boxes)
+        one = Predictions(*(part[b : b + 1] for part in parts))
         assert torch.equal(assigner(one, points, [target], EARLY)[0], matched_gt[b])
 
 
@@ -225,7 +226,9 @@ def test_half_precision_predictions():
     assert torch.equal(found, assigner(lifted, points, targets, EARLY))
 
 
-def test_coarse_box_needs_a_pre_regression_branch():
+def test_a_head_with_one_box_is_judged_by_it():
     predictions, points, targets = make_case(0)
-    with pytest.raises(ValueError, match="joint_box 'coarse' needs a head"):
-        JLAAssigner(JLA(joint_box="coarse"))(replace(predictions, coarse_boxes=None), points, targets, EARLY)
+    one_box = replace(predictions, coarse_boxes=None)
+    found = JLAAssigner(JLA(joint_box="coarse"))(one_box, points, targets, EARLY)
+    assert torch.equal(found, JLAAssigner(JLA(joint_box="final"))(predictions, points, targets, EARLY))
+    assert not torch.equal(found, JLAAssigner(JLA(joint_box="coarse"))(predictions, points, targets, EARLY))

@@ -59,7 +59,7 @@ class JLAAssigner:
 
         An entry is the index of a box of that image, -1 (background) or -2 (ignore).
         targets: per image boxes [M, 4] (xyxy pixels) and labels [M]; M may be 0. progress: share of training
-        done, 0..1. Raises ValueError if the joint loss needs coarse boxes and the head has none.
+        done, 0..1.
         """
         options = self.options
         late = progress >= options.switch_at
@@ -112,10 +112,8 @@ class JLAAssigner:
         return Claims(gt, sample, loss)
 
     def _joint_boxes(self, predictions: Predictions) -> Tensor:
-        if self.options.joint_box == "final":
+        if self.options.joint_box == "final" or predictions.coarse_boxes is None:
             return predictions.boxes
-        if predictions.coarse_boxes is None:
-            raise ValueError("joint_box 'coarse' needs a head with a pre-regression branch: choose head 'triple'")
         return predictions.coarse_boxes
 
     def _low_loss(self, claims: Claims, num_boxes: int) -> Claims:

@@ -1,0 +1,86 @@
+"""The triple head's boxes, eqs. (7) and (8), against cell-by-cell arithmetic and torchvision's convolution."""
+
+import math
+
+import pytest
+import torch
+from torchvision.ops import deform_conv2d
+
+from triplehead.detectors.boxes import make_points
+from triplehead.detectors.heads.triple import TripleHead
+from triplehead.plan.options import TripleHead as Options
+
+STRIDE, HEIGHT, WIDTH = 8, 5, 7
+
+
+@pytest.fixture
+def head():
+    torch.manual_seed(0)
+    head = TripleHead(Options(num_convs=2), 32, 3, [STRIDE])
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    head.pre_scale.factors[0].data.fill_(0.8)
+    head.scale.factors[0].data.fill_(1.3)
+    return head
+
+
+def predict(head):
+    features = torch.randn(1, 32, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
+    points = make_points([(HEIGHT, WIDTH)], [STRIDE])
+    return features, head([features], points)
+
+
+def pixels(head, features):
+    """Raw coarse output [4][H][W] -> distances in pixels: exp(scale * x), as FCOS's."""
+    raw = head.pre_regressor(head.pre_tower(features, 0))[0].tolist()
+    return [[[math.exp(0.8 * x) for x in row] for row in side] for side in raw]
+
+
+def box(distances, y, x):
+    left, top, right, bottom = (side[y][x] for side in distances)
+    center_x, center_y = x * STRIDE + STRIDE // 2, y * STRIDE + STRIDE // 2
+    return [center_x - left, center_y - top, center_x + right, center_y + bottom]
+
+
+def test_the_final_box_is_the_coarse_one_times_the_regression(head):
+    features, found = predict(head)
+    coarse = pixels(head, features)
+    offsets = torch.empty(1, 18, HEIGHT, WIDTH)
+    for y in range(HEIGHT):
+        for x in range(WIDTH):
+            left, top, right, bottom = (side[y][x] / STRIDE for side in coarse)
+            taps = [(v, h) for v in (-top, 0, bottom) for h in (-left, 0, right)]
+            grid = [(v, h) for v in (-1, 0, 1) for h in (-1, 0, 1)]
+            for tap, ((v, h), (gv, gh)) in enumerate(zip(taps, grid, strict=True)):
+                offsets[0, 2 * tap, y, x], offsets[0, 2 * tap + 1, y, x] = v - gv, h - gh
+    sampled = deform_conv2d(head.reg_tower(features, 0), offsets, head.reg_star.weight, padding=1).relu()
+    factor = head.regressor(sampled)[0].tolist()
+    final = [
+        [[coarse[side][y][x] * math.exp(1.3 * factor[side][y][x]) for x in range(WIDTH)] for y in range(HEIGHT)]
+        for side in range(4)
+    ]
+    for index in range(HEIGHT * WIDTH):
+        y, x = divmod(index, WIDTH)
+        assert found.coarse_boxes[0, index].tolist() == pytest.approx(box(coarse, y, x), abs=1e-3)
+        assert found.boxes[0, index].tolist() == pytest.approx(box(final, y, x), abs=1e-3)
+
+
+def test_each_box_trains_its_own_branch(head):
+    """Neither the final box nor the classification moves the coarse box through the offsets or the product."""
+    _, found = predict(head)
+    parts = {"pre": head.pre_regressor.weight, "reg": head.regressor.weight, "star": head.reg_star.weight}
+
+    def touched(value):
+        grads = torch.autograd.grad(value.sum(), list(parts.values()), retain_graph=True, allow_unused=True)
+        return {name for name, grad in zip(parts, grads, strict=True) if grad is not None and grad.any()}
+
+    assert touched(found.boxes) == {"reg", "star"}
+    assert touched(found.coarse_boxes) == {"pre"}
+    assert touched(found.logits) == set()
+
+
+def test_an_untrained_regression_leaves_the_coarse_box(head):
+    torch.nn.init.zeros_(head.regressor.weight)
+    torch.nn.init.zeros_(head.regressor.bias)
+    _, found = predict(head)
+    torch.testing.assert_close(found.boxes, found.coarse_boxes)
