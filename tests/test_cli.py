@@ -51,6 +51,7 @@ def test_params_are_table_4():
         (("plan", "-c", "scale=huge"), "config.yaml: scale: no scale 'huge'"),
         (("plan", "-c", "scale"), "--config: expected KEY=VALUE, found 'scale'"),
         (("train", "nothing"), "nothing: no such run at scale proxy"),
+        (("speed", "table5"), "table5: no such exhibit of kind speed; allowed: table3"),
         (("table", "table99"), "table99: no such table; allowed: table1"),
         (("testdev", "pack", "nothing", "--out", "there"), "nothing: no such run at scale proxy"),
         (("testdev", "scores", "nothing", "stdout.txt"), "nothing: no such run at scale proxy"),

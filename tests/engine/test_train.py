@@ -8,6 +8,7 @@ import torch
 from tests.helpers import changed
 
 from triplehead.data.prepare import prepare
+from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint
 from triplehead.engine.evaluate import evaluate
 from triplehead.engine.train import Diverged, train
@@ -138,6 +139,20 @@ def test_torchvisions_detectors_train_and_resume(small_spec, small_data, tmp_pat
     whole = run(spec, small_data, tmp_path / "whole")
     run(spec, small_data, tmp_path / "parts", stop_at=5)
     assert run(spec, small_data, tmp_path / "parts") == whole
+
+
+def test_boxes_stay_float32_under_bf16(small_spec, small_data, tmp_path, monkeypatch):
+    """bfloat16 holds 8 bits: a box at 100 pixels would move by up to a quarter of one."""
+    seen = []
+
+    def build(spec):
+        detector = build_detector(spec)
+        detector.register_forward_pre_hook(lambda _, inputs: seen.extend(target["boxes"] for target in inputs[1]))
+        return detector
+
+    monkeypatch.setattr("triplehead.engine.train.build_detector", build)
+    run(changed(small_spec, schedule={"precision": "bf16-mixed"}), small_data, tmp_path, stop_at=2)
+    assert len(seen) == 4 and {boxes.dtype for boxes in seen} == {torch.float32}
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.helpers import write_speed_record
 
 from triplehead.analysis.figures import figures, write_figure
 from triplehead.analysis.tables import table_frame, write_csv
@@ -34,6 +35,8 @@ def write_results(plan: Plan, results: Path, data_root: Path | None = None, poin
     for run in plan.runs.values():
         _run(results / "runs" / run.id, results / "data" / run.spec.data_id, run.spec, generator, points)
     for name, exhibit in plan.exhibits.items():
+        if exhibit.kind == "speed":
+            write_speed_record(plan, name, results)
         if exhibit.kind in ("scores", "speed"):
             write_csv(table_frame(plan, name, results / "runs"), results / f"{name}.csv")
     for name in figures(plan):

@@ -23,7 +23,10 @@ def test_paper_scale_departs_nowhere_and_proxy_does():
     found = {line["setting"]: (line["paper"], line["here"]) for line in departures(load_plan({"scale": "proxy"}))}
     assert found["assigner.k_share"] == ("1", "0.2")
     assert found["head.norm"] == ("group", "batch")
-    assert found["data"][0].startswith("COCO 2017, 80 classes; PASCAL VOC, 20 classes") and "digit scenes" in found["data"][1]
+    assert (
+        found["data"][0].startswith("COCO 2017, 80 classes; PASCAL VOC, 20 classes")
+        and "digit scenes" in found["data"][1]
+    )
     assert "ResNet-50" in found["backbone"][0]
 
 

@@ -46,6 +46,15 @@ def test_rows_stand_in_the_papers_order_with_measured_beside_published(uri, plan
     assert len(kept) == 2 * len(labels)
 
 
+def test_speed_is_logged_with_its_repeats(uri, plan, files):
+    log_exhibit(uri, plan, "table3", make_frame(plan, "table3"), files)
+    ours, faster, fcos = all_runs(uri)
+    assert [run.info.run_name for run in (fcos, faster, ours)] == ["1 FCOS", "2 Faster R-CNN", "3 Ours"]
+    assert (ours.data.metrics["FPS"], ours.data.metrics["FPS_published"]) == (32.25, 10.1)
+    assert {"FPS_model", "FPS_ratio", "FPS_ratio_std"} <= set(ours.data.metrics)
+    assert "FPS_ratio_published" not in ours.data.metrics
+
+
 def test_a_second_call_changes_nothing(uri, plan, files):
     log_exhibit(uri, plan, "table5", make_frame(plan), files)
     before = snapshot(uri)

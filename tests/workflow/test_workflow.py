@@ -38,9 +38,9 @@ def test_reproduce_all_plans_every_table_figure_and_the_report(clone):
     counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
     plan = load_plan()
     figures = sum(exhibit.kind == "figure" for exhibit in plan.exhibits.values())
-    found = {rule: int(counts[rule]) for rule in ("train", "table", "figure", "report")}
+    found = {rule: int(counts[rule]) for rule in ("train", "table", "figure", "speed", "report")}
     tables = len(plan.exhibits) - figures
-    assert found == {"train": len(plan.runs), "table": tables, "figure": figures, "report": 1}
+    assert found == {"train": len(plan.runs), "table": tables, "figure": figures, "speed": 1, "report": 1}
 
 
 def test_one_table_without_cores_plans_only_its_runs(clone):
@@ -66,6 +66,16 @@ def test_a_figure_that_nothing_draws_ends_before_anything_runs(clone):
     result = snakemake(clone, "-n")
     assert result.returncode == 2
     assert "error: fig7: no such figure; allowed: fig4" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_speed_needs_one_seed_and_takes_all_cores(clone):
+    result = snakemake(clone, "-n", "results/table3.csv", "--cores", "3")
+    assert result.returncode == 0, result.stderr
+    counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
+    assert (counts["train"], counts["speed"], counts["table"]) == ("3", "1", "1")
+    job = result.stdout.split("rule speed:")[1].split("rule ")[0]
+    assert "threads: 3" in job
+    assert job.count("model.pt") == 3
 
 
 @pytest.mark.parametrize(

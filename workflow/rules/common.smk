@@ -71,6 +71,9 @@ def pretrained_data(wildcards):
 
 
 def scores_of(wildcards):
+    """What the numbers of a table are made from; parameters need no run."""
+    if PLAN.exhibits[wildcards.exhibit].kind == "speed":
+        return f"results/speed/{wildcards.exhibit}.json"
     return [
         f"results/runs/{run}/scores.json" for run in PLAN.run_ids(wildcards.exhibit)
     ]
@@ -88,6 +91,15 @@ def testdev_of(wildcards):
         paths.RUNS / run / paths.TESTDEV for run in PLAN.run_ids(wildcards.exhibit)
     ]
     return [str(file) for file in files if file.is_file()]
+
+
+def weights_of(wildcards):
+    return [f"results/runs/{run}/model.pt" for run in PLAN.run_ids(wildcards.exhibit)]
+
+
+def speed_data(wildcards):
+    runs = map(PLAN.run, PLAN.run_ids(wildcards.exhibit))
+    return sorted({f"results/data/{run.data_id}/manifest.json" for run in runs})
 
 
 def declaration_of(wildcards):

@@ -30,9 +30,12 @@ SPECIALS = {
 } | {mark: rf"\{mark}" for mark in "{}$&#%_"}
 
 
-def table_tex(plan: Plan, exhibit: str, frame: pd.DataFrame) -> str:
-    """A table environment for `frame` (from `table_frame` or `read_csv`). Needs booktabs and amssymb."""
-    layout = table_layout(plan, exhibit, frame)
+def table_tex(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, ...] = ()) -> str:
+    """A table environment for `frame` (from `table_frame` or `read_csv`). Needs booktabs and amssymb.
+
+    how: sentences for the caption, as in `table_layout`.
+    """
+    layout = table_layout(plan, exhibit, frame, how)
     body = _transposed(layout) if layout.transposed else _upright(layout)
     notes = [rf"\par\smallskip\footnotesize {_mark(letter)}{escape(text)}" for letter, text in layout.notes]
     lines = [
@@ -107,11 +110,11 @@ def _value(value: Left) -> str:
 
 
 def _pair(cell: Cell) -> tuple[str, str]:
-    published, measured = number(cell.published), number(cell.mean)
+    published, measured = number(cell.published, cell.digits), number(cell.mean, cell.digits)
     if measured and cell.best_measured:
         measured = rf"\textbf{{{measured}}}"
     if cell.std is not None:
-        measured += rf" $\pm$ {number(cell.std)}"
+        measured += rf" $\pm$ {number(cell.std, cell.digits)}"
     return (rf"\textbf{{{published}}}" if cell.best_published else published), measured
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from triplehead.plan.options import Scenes
 from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Exhibit, Row
+from triplehead.plan.speed import REFERENCE
 
 PUBLISHED_ON = {"coco": "COCO 2017", "voc": "PASCAL VOC", "visdrone": "VisDrone2019-DET"}
 IN_FORCE = "K in force"
@@ -16,6 +17,8 @@ AVERAGES = {
     "11point": "Measured average precision: by eleven points, as detectron2 has it for VOC2007's test set.",
     "classmean": "Measured average precision: all classes weigh the same.",
 }
+NAMES = {"FPS_model": "FPS, model only", "FPS_ratio": f"FPS ratio to {REFERENCE}"}
+DIGITS = {"FPS_ratio": 2}  # others: one
 
 Left = bool | int | float | str
 
@@ -28,6 +31,7 @@ class Cell:
     mean: float | int | None
     std: float | None
     n: int
+    digits: int = 1
     best_published: bool = False
     best_measured: bool = False
 
@@ -68,8 +72,11 @@ class TableLayout:
         return any(cell.std is not None for line in self.lines for cell in line.cells)
 
 
-def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame) -> TableLayout:
-    """Lay out `frame` (from `table_frame` or `read_csv`) like the paper's table."""
+def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, ...] = ()) -> TableLayout:
+    """Lay out `frame` (from `table_frame` or `read_csv`) like the paper's table.
+
+    how: sentences for the caption on how it was measured, which the frame does not tell (speed).
+    """
     table = plan.exhibits[exhibit]
     left = _left_columns(plan, exhibit)
     letters = iter("abcdefghijklmnopqrstuvwxyz")
@@ -88,16 +95,18 @@ def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame) -> TableLayout:
         values = tuple(_left_value(plan, exhibit, row, column) for column in left)
         lines.append(Line(row.label, row.group, values, cells, marks.get(row.label)))
     notes += [("", note) for note in (*table.notes, *_split_notes(table, frame), *_twin_notes(plan, exhibit))]
+    if ratios := _published_ratios(table):
+        notes.append(("", ratios))
     if IN_FORCE in left:
         share = next(iter(_shares(plan, exhibit)))
         notes.append(("", f"{IN_FORCE}: the paper's K times {share:g}, the same share of an object's points."))
     return TableLayout(
         exhibit, table.title, table.kind, table.transposed, left, table.metrics, tuple(lines),
-        caption(plan, exhibit, frame), tuple(notes),
+        caption(plan, exhibit, frame, how), tuple(notes),
     )  # fmt: skip
 
 
-def caption(plan: Plan, exhibit: str, frame: pd.DataFrame) -> tuple[str, ...]:
+def caption(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Sentences that say what either side is: section, data, scale, seeds."""
     table = plan.exhibits[exhibit]
     first = f"{table.title} (section {table.section} of the paper)."
@@ -106,6 +115,16 @@ def caption(plan: Plan, exhibit: str, frame: pd.DataFrame) -> tuple[str, ...]:
         return (first, "Paper: as published.", counted)
     if not frame["n"].any():
         return (first, "Paper: as published.", "Measured: nothing yet; empty cells were not measured.")
+    if table.kind == "speed":
+        untrained = "The detectors are hardly trained: what NMS costs here means nothing."
+        return (
+            first,
+            f"Paper: as published, on {PUBLISHED_ON[table.protocol]}.",
+            f"Measured: {plan.config.scale} scale, on {data_phrase(plan, exhibit)}.",
+            *how,
+            *(() if plan.scale.meaningful else (untrained,)),
+            "Frames per second of different machines, images and detectors must not be compared in size.",
+        )
     sentences = [
         first,
         f"Paper: as published, on {PUBLISHED_ON[table.protocol]}{' test-dev' if table.split == 'test-dev' else ''}.",
@@ -179,9 +198,20 @@ def plain(value: Left) -> str:
 
 def metric_parts(metric: str) -> tuple[str, str]:
     """A metric's name and its index: AP75 -> (AP, 75), APS -> (AP, S), parameters -> (Parameters, '')."""
+    if metric in NAMES:
+        return NAMES[metric], ""
     if metric.startswith("AP") and len(metric) > 2:
         return "AP", metric[2:]
     return (metric.capitalize() if metric.islower() else metric), ""
+
+
+def _published_ratios(table: Exhibit) -> str | None:
+    """The ratios of the frames per second that the paper prints, in a sentence; it prints none itself."""
+    published = {row.label: row.published["FPS"] for row in table.rows if "FPS" in row.published}
+    if REFERENCE not in published:
+        return None
+    ratios = [f"{number(value / published[REFERENCE], 2)} ({label})" for label, value in published.items()]
+    return f"The paper's own frames per second have these ratios to {REFERENCE}: {', '.join(ratios)}."
 
 
 def _left_columns(plan: Plan, exhibit: str) -> tuple[str, ...]:
@@ -219,7 +249,7 @@ def _cell(frame: pd.DataFrame, index: int, metric: str, best: dict[tuple[str, st
     record = frame[(frame["row"] == index) & (frame["metric"] == metric)].iloc[0]
     published, mean, std = (None if pd.isna(record[name]) else record[name] for name in ("published", "mean", "std"))
     return Cell(
-        published, mean, std, int(record["n"]),
+        published, mean, std, int(record["n"]), DIGITS.get(metric, 1),
         best_published=published is not None and number(published) == best.get((metric, "published")),
         best_measured=mean is not None and number(mean) == best.get((metric, "mean")),
     )  # fmt: skip
@@ -238,10 +268,10 @@ def _best(table: Exhibit, frame: pd.DataFrame, measured: bool) -> dict[tuple[str
     return best
 
 
-def number(value: float | int | None) -> str:
+def number(value: float | int | None, digits: int = 1) -> str:
     """As the paper prints: one decimal, or a whole count in groups of three. Nothing for None."""
     if value is None:
         return ""
     if isinstance(value, Integral):
         return f"{int(value):,}"
-    return f"{float(value):.1f}"
+    return f"{float(value):.{digits}f}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from triplehead.analysis.speed import speed_record, speed_series
 from triplehead.errors import InputError
 from triplehead.paths import TESTDEV, atomic
 from triplehead.plan.plan import Plan, paper_specs
@@ -31,15 +32,16 @@ def table_frame(plan: Plan, exhibit: str, runs: Path) -> pd.DataFrame:
     column `split` says which (val, test-dev), and no cell mixes them. `average` names which of the protocol's
     averages is read.
     parameters: counted on the paper's architecture, without a run.
+    speed: mean and sample standard deviation over repeats, from speed/<exhibit>.json beside `runs`.
     What was not measured stays empty, with n = 0.
-    Raises InputError for a run without scores, and for an exhibit that is no table.
+    Raises InputError for a run without scores, for speed that was not measured, and for an exhibit that is no table.
     """
     if exhibit not in plan.exhibits:
         raise InputError(exhibit, f"no such exhibit; known: {', '.join(plan.exhibits)}")
     kind = plan.exhibits[exhibit].kind
     if kind not in TABLES:
         raise InputError(exhibit, f"is a {kind}, not a table")
-    measure = {"scores": _scores, "parameters": _parameters, "speed": _not_measured}[kind](plan, exhibit, runs)
+    measure = {"scores": _scores, "parameters": _parameters, "speed": _speed}[kind](plan, exhibit, runs)
     records = []
     for index, row in enumerate(plan.exhibits[exhibit].rows):
         for metric in plan.exhibits[exhibit].metrics:
@@ -141,9 +143,18 @@ def _parameters(plan: Plan, exhibit: str, _: Path) -> list[dict[str, dict]]:
     return rows
 
 
-def _not_measured(plan: Plan, exhibit: str, _: Path) -> list[dict[str, dict]]:
-    metrics, rows = plan.exhibits[exhibit].metrics, plan.exhibits[exhibit].rows
-    return [{metric: _measured(None, None, 0, "", "", "") for metric in metrics} for _row in rows]
+def _speed(plan: Plan, exhibit: str, runs: Path) -> list[dict[str, dict]]:
+    record = speed_record(plan, exhibit, runs.parent)
+    series, ids = speed_series(record), {row.label: row.run for row in record.rows}
+    return [
+        {
+            metric: _measured(*mean_and_std(values), len(values), record.scale, "val", ids[row.label])
+            if (values := series.get(row.label, {}).get(metric))
+            else _measured(None, None, 0, "", "", "")
+            for metric in plan.exhibits[exhibit].metrics
+        }
+        for row in plan.exhibits[exhibit].rows
+    ]
 
 
 def _measured(mean: float | None, std: float | None, n: int, scale: str, split: str, run_ids: str) -> dict:

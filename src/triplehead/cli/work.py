@@ -71,9 +71,30 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
 
 
 @app.command()
+def speed(
+    exhibit: str,
+    config: ConfigOption = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="How many this process may use; all if not given.")] = None,
+) -> None:
+    """Measure frames per second of an exhibit's detectors; alone on the machine, or the numbers mean little."""
+    from triplehead.engine.speed import measure_speed, write_speed
+
+    plan = plan_from(config)
+    specs = {label: specs[0] for (name, label), specs in plan.specs.items() if name == exhibit}
+    if exhibit not in plan.exhibits or plan.exhibits[exhibit].kind != "speed":
+        known = ", ".join(name for name, declared in plan.exhibits.items() if declared.kind == "speed")
+        raise InputError(exhibit, f"no such exhibit of kind speed; allowed: {known}")
+    data = paths.DATA / next(iter(specs.values())).data_id
+    with exclusive(f"speed-{exhibit}"):
+        record = measure_speed(specs, plan.scale.speed, data, paths.RUNS, cores, plan.scale.accelerator)
+        write_speed(record, paths.RESULTS / "speed" / f"{exhibit}.json")
+
+
+@app.command()
 def table(exhibit: str, config: ConfigOption = None) -> None:
     """Write results/<table>.csv and .tex from the scores of its runs."""
     from triplehead.analysis.latex import table_tex
+    from triplehead.analysis.speed import caption_sentences
     from triplehead.analysis.tables import table_frame, write_csv
 
     plan = plan_from(config)
@@ -82,7 +103,7 @@ def table(exhibit: str, config: ConfigOption = None) -> None:
     frame = table_frame(plan, exhibit, paths.RUNS)
     write_csv(frame, paths.RESULTS / f"{exhibit}.csv")
     with paths.atomic(paths.RESULTS / f"{exhibit}.tex") as file:
-        file.write_text(table_tex(plan, exhibit, frame))
+        file.write_text(table_tex(plan, exhibit, frame, caption_sentences(plan, exhibit, paths.RESULTS)))
 
 
 @app.command()

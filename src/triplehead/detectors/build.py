@@ -20,7 +20,9 @@ def build_detector(spec: RunSpec) -> nn.Module:
         torch.manual_seed(spec.seed)
         if isinstance(detector, FasterRCNN):
             backbone = build_backbone(detector.backbone, two_stage=True)
-            return FasterRCNNDetector(backbone, spec.num_classes, size.mean, size.std, detector.postprocess)
+            return FasterRCNNDetector(
+                backbone, spec.num_classes, size.mean, size.std, detector.postprocess, detector.second_stage
+            )
         if isinstance(detector, RetinaNet):
             backbone = build_backbone(detector.backbone, p6_from="C5")
             return RetinaNetDetector(backbone, spec.num_classes, size.mean, size.std, detector.postprocess)

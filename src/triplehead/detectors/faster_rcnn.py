@@ -1,12 +1,15 @@
-"""torchvision's Faster R-CNN on our backbones."""
+"""torchvision's Faster R-CNN on our backbones and contract."""
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.ops import MultiScaleRoIAlign
 
 from triplehead.detectors.torchvision_detector import NamedLevels, TorchvisionDetector
-from triplehead.plan.options import BoxPostprocess
+from triplehead.plan.options import BoxPostprocess, SecondStage
+
+POOLED = 7  # side of a pooled region
 
 
 class FasterRCNNDetector(TorchvisionDetector):
@@ -19,16 +22,23 @@ class FasterRCNNDetector(TorchvisionDetector):
         mean: tuple[float, ...],
         std: tuple[float, ...],
         postprocess: BoxPostprocess,
+        second_stage: SecondStage,
     ):
         strides = backbone.strides
         pooled = [str(level) for level, stride in enumerate(strides) if stride <= 32]
         model = FasterRCNN(
             NamedLevels(backbone),
-            num_classes=num_classes + 1,
+            rpn_pre_nms_top_n_train=2 * second_stage.proposals,
+            rpn_pre_nms_top_n_test=second_stage.proposals,
+            rpn_post_nms_top_n_train=2 * second_stage.proposals,
+            rpn_post_nms_top_n_test=second_stage.proposals,
             rpn_anchor_generator=AnchorGenerator(
                 sizes=tuple((8 * stride,) for stride in strides), aspect_ratios=((0.5, 1.0, 2.0),) * len(strides)
             ),
-            box_roi_pool=MultiScaleRoIAlign(featmap_names=pooled, output_size=7, sampling_ratio=2),
+            box_roi_pool=MultiScaleRoIAlign(featmap_names=pooled, output_size=POOLED, sampling_ratio=2),
+            box_head=TwoMLPHead(backbone.channels * POOLED**2, second_stage.hidden),
+            box_predictor=FastRCNNPredictor(second_stage.hidden, num_classes + 1),
+            box_batch_size_per_image=second_stage.rois,
             box_score_thresh=postprocess.score_threshold,
             box_nms_thresh=postprocess.nms_iou,
             box_detections_per_img=postprocess.max_detections,
@@ -36,3 +46,11 @@ class FasterRCNNDetector(TorchvisionDetector):
             image_std=list(std),
         )
         super().__init__(model, first_label=1)
+
+    def predict(self, images: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Raw class logits [P, classes + 1] and box regressions [P, 4 (classes + 1)] of all images' P proposals."""
+        batch, _ = self.model.transform(images)
+        features = self.model.backbone(batch.tensors)
+        proposals, _ = self.model.rpn(batch, features)
+        second = self.model.roi_heads
+        return second.box_predictor(second.box_head(second.box_roi_pool(features, proposals, batch.image_sizes)))

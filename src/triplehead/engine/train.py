@@ -76,7 +76,8 @@ def train(
             images = [fabric.to_device(image) for image in images]
             targets = [{key: fabric.to_device(target[key]) for key in ("boxes", "labels")} for target in targets]
 
-            losses = model(images, targets)
+            with fabric.autocast():  # a call of `model` would round the targets to bfloat16 as well
+                losses = detector(images, targets)
             total = sum(losses.values())
             values = {name: float(value.detach()) for name, value in losses.items()} | {"loss": float(total.detach())}
             if isinstance(detector, DenseDetector):

@@ -455,12 +455,21 @@ class Dense(Options):
             raise ValueError("assigner.low_quality 'all' matches points outside their box, which have no centerness")
 
 
+class SecondStage(Options):
+    """Of Faster R-CNN; the defaults are the original's."""
+
+    hidden: PositiveInt = 1024  # width of the two fully connected layers
+    proposals: PositiveInt = 1000  # per level before NMS and per image after it; twice as many in training
+    rois: PositiveInt = 512  # drawn from them per image in training
+
+
 class FasterRCNN(Options):
     """torchvision's Faster R-CNN on our backbone."""
 
     architecture: Literal["faster_rcnn"]
     backbone: Backbone
     postprocess: BoxPostprocess = BoxPostprocess()
+    second_stage: SecondStage = SecondStage()
 
 
 class RetinaNet(Options):

@@ -183,6 +183,8 @@ class Experiments:
                 name = (getattr(detector, part) | getattr(row.spec, part)).get("name")
                 if isinstance(name, str) and name in by_name:
                     layers.append(Layer(scale_file, "", {part: by_name[name]}, {part: f"{part}s.{name}"}))
+        if detector.architecture == "faster_rcnn":
+            layers.append(Layer(scale_file, "", {"second_stage": scale.second_stage}))
         parts = ("head", "assigner", "loss", "postprocess")
         for source, source_file, prefix in ((detector, detector_file, ""), (row.spec, file, at)):
             values = {part: getattr(source, part) for part in parts if getattr(source, part)}

@@ -20,7 +20,7 @@ def digest(options: Options | dict) -> str:
 class RunSpec(Options):
     """Everything that decides a run's numbers, all defaults written out."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2  # of the code's meaning: raised when the same spec trains to other weights
     scale: str
     dataset: str
     data: Data

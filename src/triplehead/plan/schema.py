@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Schedule
+from triplehead.plan.speed import REFERENCE, SPEED_METRICS, Speed
 
 DatasetName = Literal["coco", "voc", "visdrone"]
 BackboneName = Literal["resnet50", "resnet101"]
@@ -70,10 +71,12 @@ class Scale(Options):
     detectors: dict[str, str] = {}  # a detector file -> the one that stands for it at this scale
     heads: dict[HeadName, Settings] = {}
     assigners: dict[AssignerName, Settings] = {}
+    second_stage: Settings = {}  # of Faster R-CNN
     loss: Settings = {}
     postprocess: Settings = {}
     schedules: dict[str, Schedule]
     evaluation: Evaluation = Evaluation()
+    speed: Speed = Speed()
     cost: Cost | None = None
 
     @model_validator(mode="after")
@@ -144,7 +147,7 @@ class Exhibit(Options):
         allowed = {
             "scores": set(SCORES[self.protocol]),
             "parameters": {"parameters"},
-            "speed": {"FPS"},
+            "speed": set(SPEED_METRICS),
             "figure": set(),
         }[self.kind]
         if unknown := set(self.metrics) - allowed:
@@ -164,4 +167,14 @@ class Exhibit(Options):
                 raise ValueError(f"rows.{index}.published: {sorted(unknown)[0]} is not among metrics")
             if unknown := set(row.ticks) - set(self.columns):
                 raise ValueError(f"rows.{index}.ticks: {sorted(unknown)[0]} is not among columns")
+        return self
+
+    @model_validator(mode="after")
+    def _speed_is_comparable(self) -> Self:
+        if self.kind == "speed":
+            trained = {row.label: row.spec.dataset for row in self.rows if row.spec}
+            if REFERENCE not in trained:
+                raise ValueError(f"rows: kind speed needs a row {REFERENCE} with a spec, which ratios refer to")
+            if len(set(trained.values())) > 1:
+                raise ValueError("rows: speed is compared on the same images, so on one dataset")
         return self

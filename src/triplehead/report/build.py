@@ -50,7 +50,7 @@ def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE
 def _table(plan: Plan, exhibit: str, path: Path) -> pd.DataFrame:
     """The table at `path`; it must be of this plan, so that no scale passes for another."""
     frame, metrics = read_csv(path), plan.exhibits[exhibit].metrics
-    measured = plan.exhibits[exhibit].kind == "scores"
+    measured = plan.exhibits[exhibit].kind != "parameters"
     expected = [
         (row.label, metric, ";".join(plan.run_ids(exhibit, row.label)) if measured else "")
         for row in plan.exhibits[exhibit].rows

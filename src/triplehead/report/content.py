@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from triplehead.analysis.layout import TableLayout, metric_parts, number, plain, table_layout
+from triplehead.analysis.speed import caption_sentences
 from triplehead.data.prepare import read_manifest
 from triplehead.errors import InputError
 from triplehead.plan.options import LAYOUTS, CocoFolder, Folder, Scenes
@@ -27,7 +28,8 @@ ENVIRONMENT = (
 def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """The sections of the report; frames: exhibit -> its table.
 
-    Reads `results`/runs/<id>/environment.json and scores.json. Raises InputError naming the file.
+    Reads `results`/runs/<id>/environment.json and scores.json, and speed/<exhibit>.json. Raises InputError naming
+    the file.
     """
     scale = plan.config.scale
     return {
@@ -39,7 +41,10 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
         "num_runs": len(plan.runs),
         "num_specs": len({run.spec.group for run in plan.runs.values()}),
         "data": [data_sentence(spec, results / "data" / name) for name, spec in plan.data.items()],
-        "tables": [printed_table(table_layout(plan, name, frame)) for name, frame in frames.items()],
+        "tables": [
+            printed_table(table_layout(plan, name, frame, caption_sentences(plan, name, results)))
+            for name, frame in frames.items()
+        ],
         "ran": trained_specs(plan),
         "choices": choices_in_force(plan),
         "departures": departures(plan),
@@ -93,9 +98,9 @@ def printed_table(layout: TableLayout) -> dict[str, Any]:
                 "left": [value if isinstance(value, bool) else plain(value) for value in line.left],
                 "cells": [
                     {
-                        "published": number(cell.published),
-                        "mean": number(cell.mean),
-                        "std": number(cell.std),
+                        "published": number(cell.published, cell.digits),
+                        "mean": number(cell.mean, cell.digits),
+                        "std": number(cell.std, cell.digits),
                         "best_published": cell.best_published,
                         "best_measured": cell.best_measured,
                     }

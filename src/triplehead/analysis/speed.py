@@ -1,0 +1,58 @@
+"""A record of measured speed as a table's numbers, and how they came about in sentences."""
+
+from pathlib import Path
+
+from triplehead.errors import InputError
+from triplehead.plan.plan import Plan
+from triplehead.plan.speed import REFERENCE, SpeedRecord, read_speed
+
+
+def speed_record(plan: Plan, exhibit: str, results: Path) -> SpeedRecord:
+    """`results`/speed/<exhibit>.json. Raises InputError unless it measured this plan's runs."""
+    path = results / "speed" / f"{exhibit}.json"
+    record = read_speed(path)
+    expected = [(label, specs[0].id) for (name, label), specs in plan.specs.items() if name == exhibit]
+    if [(row.label, row.run) for row in record.rows] != expected:
+        raise InputError(path, f"holds other rows or runs than scale {plan.config.scale} asks for; make it again")
+    return record
+
+
+def speed_series(record: SpeedRecord) -> dict[str, dict[str, list[float]]]:
+    """label -> metric -> one value a repeat. Frames per second are images over seconds; ratios pair repeats."""
+    series = {
+        row.label: {
+            "FPS": [1 / seconds.mean for seconds in row.full],
+            "FPS_model": [1 / seconds.mean for seconds in row.model],
+        }
+        for row in record.rows
+    }
+    reference = series[REFERENCE]["FPS"]
+    for values in series.values():
+        values["FPS_ratio"] = [own / other for own, other in zip(values["FPS"], reference, strict=True)]
+    return series
+
+
+def caption_sentences(plan: Plan, exhibit: str, results: Path) -> tuple[str, ...]:
+    """What a table's caption says beyond its numbers; nothing for tables that are not of kind speed."""
+    return how_measured(speed_record(plan, exhibit, results)) if plan.exhibits[exhibit].kind == "speed" else ()
+
+
+def how_measured(record: SpeedRecord) -> tuple[str, ...]:
+    """Sentences for a caption: machine, protocol, and what the metrics are."""
+    protocol = record.protocol
+    threads = "one thread" if protocol.threads == 1 else f"{protocol.threads} threads"
+    return (
+        f"{record.device}, {threads}, {record.precision}, torch {record.environment['torch']}; batch 1, "
+        f"{protocol.images} validation images of {sizes_phrase(record)} in memory; the models take turns, "
+        f"each pass after {protocol.warmup} uncounted images.",
+        f"Mean ± sample standard deviation over {protocol.repeats} repeats.",
+        "FPS: with decoding and NMS. Model only: up to raw predictions (of a two-stage detector those of its second "
+        f"stage, the proposals' NMS included). Ratio: FPS over that of {REFERENCE} in the same repeat.",
+    )
+
+
+def sizes_phrase(record: SpeedRecord) -> str:
+    """For example "128 × 128 pixels"; the range of areas where sizes differ."""
+    by_area = sorted(record.image_sizes, key=lambda size: size[0] * size[1])
+    ends = [f"{height} × {width}" for height, width in dict.fromkeys([by_area[0], by_area[-1]])]
+    return f"{' to '.join(ends)} pixels"

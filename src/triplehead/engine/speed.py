@@ -1,0 +1,123 @@
+"""Frames per second of trained runs, side by side."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Hashable
+from functools import partial
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from triplehead.data.transforms import EvalTransform
+from triplehead.detectors.build import build_detector
+from triplehead.engine import checkpoint, runtime
+from triplehead.errors import InputError
+from triplehead.paths import atomic
+from triplehead.plan.runs import RunSpec
+from triplehead.plan.speed import Seconds, Speed, SpeedRecord, SpeedRow
+
+Name = TypeVar("Name", bound=Hashable)
+
+
+def measure_speed(
+    specs: dict[str, RunSpec],
+    options: Speed,
+    data: Path,
+    runs: Path,
+    cores: int | None = None,
+    accelerator: str = "cpu",
+) -> SpeedRecord:
+    """Time the detectors of `specs` (label -> run, all on one data set) on the same images, one image at a time.
+
+    The first `options.images` of the validation split lie in the device's memory, decoded and resized. Two times an
+    image: `predict`, from the image to raw predictions (for Faster R-CNN to those of its second stage, the proposals'
+    NMS included), and the whole detector with decoding and NMS. Weights, float32 and channels_last as in evaluation;
+    algorithms are not held to be deterministic. `cores`: how many this process may use; none: all that it sees.
+    Raises InputError for missing or other weights and for a split without images.
+    """
+    first = next(iter(specs.values()))
+    fabric = runtime.start(first, accelerator)
+    torch.use_deterministic_algorithms(False)
+    on_gpu = fabric.device.type == "cuda"
+    seen = len(os.sched_getaffinity(0))
+    threads = min(options.threads or seen, cores or seen, seen)
+    torch.set_num_threads(threads)
+
+    dataset, transform = runtime.open_data(first, data, "val"), EvalTransform(first.input)
+    if not len(dataset):
+        raise InputError(dataset.annotations, "holds no images to measure speed on")
+    count = min(options.images, len(dataset))
+    images = [fabric.to_device(transform(*dataset[index])[0]) for index in range(count)]
+    options = options.model_copy(update={"images": count, "threads": threads})
+
+    calls = {}
+    for label, spec in specs.items():
+        model, file = build_detector(spec), runs / spec.id / "model.pt"
+        checkpoint.load_weights(model, checkpoint.load(file, spec.id)["model"], file)
+        model = model.to(fabric.device, memory_format=torch.channels_last).eval()
+        calls |= {(label, "model"): partial(_call, model.predict), (label, "full"): partial(_call, model)}
+    synchronize = torch.cuda.synchronize if on_gpu else _nothing
+    with torch.inference_mode():
+        seconds = interleaved(calls, images, options.repeats, options.warmup, time.perf_counter, synchronize)
+
+    summaries = {name: tuple(map(_summary, repeats)) for name, repeats in seconds.items()}
+    return SpeedRecord(
+        scale=first.scale,
+        device=torch.cuda.get_device_name() if on_gpu else runtime.environment()["processor"],
+        environment=runtime.environment() | ({"cuda": str(torch.version.cuda)} if on_gpu else {}),
+        protocol=options,
+        precision="float32, TF32 convolutions" if on_gpu and torch.backends.cudnn.allow_tf32 else "float32",
+        image_sizes=tuple(sorted({tuple(image.shape[1:]) for image in images})),
+        rows=tuple(
+            SpeedRow(label=label, run=spec.id, model=summaries[label, "model"], full=summaries[label, "full"])
+            for label, spec in specs.items()
+        ),
+    )
+
+
+def interleaved(
+    calls: dict[Name, Callable[[Tensor], object]],
+    images: list[Tensor],
+    repeats: int,
+    warmup: int,
+    clock: Callable[[], float],
+    synchronize: Callable[[], None],
+) -> dict[Name, list[list[float]]]:
+    """Seconds of each call, repeat and image: A B C, A B C, ..., so that a machine's drift meets all alike.
+
+    Before each pass over the images `warmup` calls are not counted. `synchronize` waits for the device.
+    """
+    seconds: dict[Name, list[list[float]]] = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            for image in islice(cycle(images), warmup):
+                call(image)
+            synchronize()
+            seconds[name].append([])
+            for image in images:
+                start = clock()
+                call(image)
+                synchronize()
+                seconds[name][-1].append(clock() - start)
+    return seconds
+
+
+def write_speed(record: SpeedRecord, path: Path) -> None:
+    with atomic(path) as file:
+        file.write_text(record.model_dump_json(indent=1) + "\n")
+
+
+def _call(detector: Callable[[list[Tensor]], object], image: Tensor) -> object:
+    return detector([image])
+
+
+def _summary(seconds: list[float]) -> Seconds:
+    return Seconds(mean=statistics.fmean(seconds), median=statistics.median(seconds))
+
+
+def _nothing() -> None:
+    """The CPU is done when a call returns."""

@@ -1,0 +1,20 @@
+# Frames per second. Takes all cores, so that nothing else runs beside it.
+
+
+rule speed:
+    input:
+        weights=weights_of,
+        data=speed_data,
+    output:
+        "results/speed/{exhibit}.json",
+    log:
+        "logs/speed/{exhibit}.log",
+    conda:
+        "../../environment.yml"
+    threads: workflow.cores or 1
+    resources:
+        gpu=int(PLAN.scale.accelerator != "cpu"),
+    params:
+        protocol=PLAN.scale.speed.model_dump_json(),
+    shell:
+        "triplehead speed {wildcards.exhibit} --cores {threads} 2> {log:q}"
