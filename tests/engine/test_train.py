@@ -12,7 +12,7 @@ from triplehead.engine import checkpoint
 from triplehead.engine.evaluate import evaluate
 from triplehead.engine.train import Diverged, train
 from triplehead.errors import InputError
-from triplehead.plan.options import FasterRCNN
+from triplehead.plan.options import FasterRCNN, RetinaNet
 from triplehead.plan.plan import load_plan
 from triplehead.tracking.run import Tracker
 
@@ -130,10 +130,10 @@ def test_a_full_disk_is_named(small_spec, small_data, tmp_path):
         checkpoint.save(Path("/proc/state.pt"), "x", value=1)
 
 
-def test_faster_rcnn_trains_and_resumes(small_spec, small_data, tmp_path):
-    """torchvision samples proposals at random: what it draws at an iteration must not depend on the past."""
-    backbone = small_spec.detector.backbone
-    detector = FasterRCNN(architecture="faster_rcnn", backbone=backbone)
+@pytest.mark.parametrize(("options", "architecture"), [(FasterRCNN, "faster_rcnn"), (RetinaNet, "retinanet")])
+def test_torchvisions_detectors_train_and_resume(small_spec, small_data, tmp_path, options, architecture):
+    """Faster R-CNN samples proposals at random: what it draws at an iteration must not depend on the past."""
+    detector = options(architecture=architecture, backbone=small_spec.detector.backbone)
     spec = small_spec.model_copy(update={"detector": detector})
     whole = run(spec, small_data, tmp_path / "whole")
     run(spec, small_data, tmp_path / "parts", stop_at=5)
