@@ -52,6 +52,13 @@ def test_images_without_boxes_stay(tiny):
     assert tuple(target["labels"].shape) == (0,)
 
 
+def test_image_info_has_no_annotations(tiny):
+    del tiny.content["annotations"]
+    dataset = tiny.open(annotated=False)
+    assert (dataset.image_ids, dataset.num_boxes) == ([9, 4, 7], 0)
+    assert [len(truth.boxes) for truth in dataset.truth()] == [0, 0, 0]
+
+
 def test_sizes_without_reading_images(tiny):
     (tiny.images / "a.png").unlink()
     dataset = tiny.open()

@@ -22,23 +22,24 @@ class CocoDataset(DetectionDataset):
 
     Crowd boxes and boxes without an area inside the image are no training targets (COCO's own evaluation reads the
     JSON itself, crowds included). Attributes besides the common ones: `num_crowd`, `num_degenerate`.
+    Without `annotated` the file is an image_info JSON (test-dev): images to predict on, none with boxes.
     Raises InputError as `read` does.
     """
 
-    def __init__(self, images: Path, annotations: Path, cache: bool = False):
-        super().__init__(images, annotations, read(Path(annotations)), cache)
+    def __init__(self, images: Path, annotations: Path, cache: bool = False, annotated: bool = True):
+        super().__init__(images, annotations, read(Path(annotations), annotated), cache)
         self.num_crowd, self.num_degenerate = self.counts["num_crowd"], self.counts["num_degenerate"]
 
 
-def read(path: Path) -> Content:
-    """Read an instances JSON.
+def read(path: Path, annotated: bool = True) -> Content:
+    """Read an instances JSON; without `annotated`, an image_info JSON, which has images and categories alone.
 
     Raises InputError, with the place in the file, for: no such file, broken JSON, a missing key or wrong
     type, ids that occur twice, an annotation of an unknown image or category, a bbox that is not four finite
     numbers with sides of at least 0. Categories are sorted by id. Boxes without an area inside their image are
     left out of the training targets; how many is logged once.
     """
-    content = _load(path)
+    content = _load(path, annotated)
     categories = _categories(path, content)
     label_of = {number: label for label, (number, _) in enumerate(categories)}
     rows: dict[int, tuple[dict, list, list, list]] = {}
@@ -93,7 +94,7 @@ def _image_entry(path: Path, image: dict, boxes: list, labels: list, crowds: lis
     return image_entry(image["file_name"], path, truth, ~crowd)
 
 
-def _load(path: Path) -> dict:
+def _load(path: Path, annotated: bool) -> dict:
     try:
         content = json.loads(read_text(path, "COCO annotations (JSON)"))
     except json.JSONDecodeError as error:
@@ -101,6 +102,8 @@ def _load(path: Path) -> dict:
         raise InputError(path, problem) from error
     if not isinstance(content, dict):
         raise InputError(path, "expected an object with images, annotations and categories")
+    if not annotated:
+        content["annotations"] = []
     for key in ("images", "annotations", "categories"):
         if key not in content:
             raise InputError(path, f"key {key!r} is missing")
