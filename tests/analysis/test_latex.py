@@ -32,7 +32,7 @@ def width(line):
 
 
 @pytest.mark.parametrize("scale", ["smoke", "proxy", "paper"])
-@pytest.mark.parametrize("exhibit", ["table1", "table2", "table4", "table5"])
+@pytest.mark.parametrize("exhibit", ["table1", "table2", "table4", "table5", "table8"])
 def test_environments_balance_and_every_row_fills_the_columns(scale, exhibit):
     plan = load_plan({"scale": scale})
     tex = table_tex(plan, exhibit, frame_of(plan, exhibit))

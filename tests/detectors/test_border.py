@@ -8,7 +8,7 @@ import torch
 from triplehead.detectors.border_losses import border_losses, border_targets
 from triplehead.detectors.boxes import Points, Predictions, boxes_to_deltas, deltas_to_boxes, make_points
 from triplehead.detectors.heads import border, border_align
-from triplehead.detectors.heads.border import BorderHead, instance_norm
+from triplehead.detectors.heads.border import BorderHead, InstanceNorm
 from triplehead.detectors.postprocess import detect
 from triplehead.plan.options import BorderHead as Options
 from triplehead.plan.options import Loss, Postprocess
@@ -99,7 +99,7 @@ def test_a_box_is_read_where_it_lies(monkeypatch):
         head.regressor.bias.fill_(math.log(4.0))  # every side 4 pixels from its point
         features = [torch.randn(1, 8, 4, 6), torch.randn(1, 8, 2, 3)]
         head(features, make_points([(4, 6), (2, 3)], strides))
-    for boxes, stride, width in zip(seen, strides * 2, (6, 3) * 2, strict=True):  # both towers
+    for boxes, stride, width in zip(seen, (8, 8, 16, 16), (6, 6, 3, 3), strict=True):  # both towers
         assert boxes[0, width + 2].tolist() == pytest.approx(  # cell (1, 2)
             [2 - 4 / stride, 1 - 4 / stride, 2 + 4 / stride, 1 + 4 / stride]
         )
@@ -107,8 +107,8 @@ def test_a_box_is_read_where_it_lies(monkeypatch):
 
 def test_instance_norm():
     x = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(instance_norm(x), torch.nn.functional.instance_norm(x))
-    assert torch.equal(instance_norm(x[..., :1, :1]), torch.zeros(2, 3, 1, 1))
+    torch.testing.assert_close(InstanceNorm()(x), torch.nn.functional.instance_norm(x))
+    assert torch.equal(InstanceNorm()(x[..., :1, :1]), torch.zeros(2, 3, 1, 1))
 
 
 def test_deltas_are_in_half_sides_and_come_back():

@@ -21,7 +21,7 @@ HEADS = [
     TripleHead(num_convs=2, norm="batch", star_norm="batch", offset_gradient=0.1),
     BorderHead(num_convs=1, norm="batch", box_unit="stride", quality="centerness"),
     BorderHead(num_convs=1, norm="group", quality="iou"),
-    BorderHead(num_convs=1, norm="batch"),
+    BorderHead(num_convs=1, norm="batch", border_norm="batch"),
     DyHead(num_blocks=2, norm="batch", box_unit="stride", quality="centerness"),
     DyHead(num_blocks=1, norm="group", num_convs=1, quality="iou"),
     FCOSHead(num_convs=1, quality="centerness", centerness_on="regression", norm="batch", box_coder="delta"),

@@ -253,6 +253,7 @@ class BorderHead(FCOSHead):
     # Channels of either border branch as a share of the backbone's: 256 and 128 of 256.
     cls_width: Annotated[float, Field(gt=0, le=1)] = 1.0
     reg_width: Annotated[float, Field(gt=0, le=1)] = 0.5
+    border_norm: Literal["instance", "batch"] = "instance"  # before either branch's ReLU; instance: BorderDet's
     pool_size: Annotated[int, Field(ge=1, le=100)] = 10  # steps along a side: pool_size + 1 points
     positive_iou: Annotated[float, Field(gt=0, le=1)] = 0.6  # of a coarse box that the border branch refines
 

@@ -9,24 +9,36 @@ from torch.nn.functional import layer_norm
 from triplehead.detectors.boxes import Points, Predictions, deltas_to_boxes
 from triplehead.detectors.heads.border_align import SIDES, border_align
 from triplehead.detectors.heads.fcos import FCOSHead
-from triplehead.detectors.heads.layers import flatten, init_head
+from triplehead.detectors.heads.layers import at_level, build_norm, flatten, init_head
 from triplehead.plan.options import BorderHead as Options
+
+
+class InstanceNorm(nn.Module):
+    """Zero mean and unit variance over each map, [B, C, H, W]; unlike torch's, also of a map of one cell."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return layer_norm(x, x.shape[2:])
 
 
 class BorderBranch(nn.Module):
     """A tower's output [B, C, H, W], enhanced by what lies on the borders of the coarse boxes; the same shape."""
 
-    def __init__(self, channels: int, width: int, pool_size: int):
+    def __init__(self, channels: int, width: int, pool_size: int, norm: str, num_levels: int):
         super().__init__()
         self.pool_size = pool_size
         self.point = nn.Conv2d(channels, width, 1)
         self.border = nn.Conv2d(channels, SIDES * width, 1)
         self.fuse = nn.Conv2d((SIDES + 1) * width, channels, 1)
+        self.point_norm, self.border_norm = (
+            InstanceNorm() if norm == "instance" else build_norm(norm, size, num_levels)
+            for size in (width, SIDES * width)
+        )
 
-    def forward(self, x: Tensor, boxes: Tensor) -> Tensor:
+    def forward(self, x: Tensor, boxes: Tensor, level: int) -> Tensor:
         """boxes: [B, HW, 4] xyxy in cells."""
-        border = border_align(instance_norm(self.border(x)).relu_(), boxes, self.pool_size)
-        point = instance_norm(self.point(x)).relu_()
+        border = at_level(self.border_norm, level)(self.border(x)).relu_()
+        border = border_align(border, boxes, self.pool_size)
+        point = at_level(self.point_norm, level)(self.point(x)).relu_()
         return self.fuse(torch.cat([border, point], dim=1)).relu_()
 
 
@@ -39,9 +51,12 @@ class BorderHead(FCOSHead):
 
     def __init__(self, options: Options, channels: int, num_classes: int, strides: list[int]):
         super().__init__(options, channels, num_classes, strides)
-        cls_width, reg_width = (max(1, round(channels * share)) for share in (options.cls_width, options.reg_width))
-        self.cls_border = BorderBranch(channels, cls_width, options.pool_size)
-        self.reg_border = BorderBranch(channels, reg_width, options.pool_size)
+        self.cls_border, self.reg_border = (
+            BorderBranch(
+                channels, max(1, round(channels * width)), options.pool_size, options.border_norm, len(strides)
+            )
+            for width in (options.cls_width, options.reg_width)
+        )
         self.border_classifier = nn.Conv2d(channels, num_classes, 1)
         self.border_regressor = nn.Conv2d(channels, 4, 1)
         for part in (self.cls_border, self.reg_border, self.border_regressor):
@@ -54,9 +69,10 @@ class BorderHead(FCOSHead):
         coarse_boxes = coarse.boxes.detach()
         # From pixels to cells: cell (i, j) lies at half a stride more than (j, i) strides.
         in_cells = points.split(coarse_boxes / points.stride[:, None] - 0.5)
-        levels = list(zip(towers, in_cells, strict=True))
-        logits = [flatten(self.border_classifier(self.cls_border(cls, boxes))) for (cls, _), boxes in levels]
-        deltas = [flatten(self.border_regressor(self.reg_border(reg, boxes))) for (_, reg), boxes in levels]
+        logits, deltas = [], []
+        for level, ((cls, reg), boxes) in enumerate(zip(towers, in_cells, strict=True)):
+            logits.append(flatten(self.border_classifier(self.cls_border(cls, boxes, level))))
+            deltas.append(flatten(self.border_regressor(self.reg_border(reg, boxes, level))))
         border_deltas = torch.cat(deltas, dim=1)
         return dataclasses.replace(
             coarse,
@@ -65,8 +81,3 @@ class BorderHead(FCOSHead):
             border_logits=torch.cat(logits, dim=1),
             border_deltas=border_deltas,
         )
-
-
-def instance_norm(x: Tensor) -> Tensor:
-    """Zero mean and unit variance over each map, [B, C, H, W]; unlike torch's, also of a map of one cell."""
-    return layer_norm(x, x.shape[2:])

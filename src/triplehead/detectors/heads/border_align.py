@@ -47,7 +47,7 @@ def border_align(x: Tensor, boxes: Tensor, pool_size: int) -> Tensor:
 class _LargestReading(torch.autograd.Function):
     """Maps [S, C, H, W] read at points [S, HW, P, 2] -> the largest of the P bilinear readings, [S, C, HW].
 
-    By hand because of the points: autograd would keep the readings of all of them, and walk back through each.
+    By hand, because autograd would walk back through the readings of all points, not of the chosen one alone.
     """
 
     @staticmethod
