@@ -349,4 +349,4 @@ def test_an_exhibit_may_need_fewer_seeds_than_the_scale_has(experiments):
 def test_a_run_is_named_after_its_row_of_a_table():
     plan = load_plan()
     run = plan.runs[plan.specs["fig4", "Ours"][0].id]
-    assert run.users[0] == ("table5", "All") and ("fig4", "Ours") in run.users
+    assert run.users[0] == ("table3", "Ours") and ("fig4", "Ours") in run.users

@@ -31,8 +31,8 @@ def test_paper_scale_departs_nowhere_and_proxy_does():
 
 
 def test_a_stand_in_is_named_and_not_taken_apart(experiments, monkeypatch):
-    for table in experiments.glob("table*.yaml"):
-        table.unlink()
+    for exhibit in [*experiments.glob("table*.yaml"), *experiments.glob("fig*.yaml")]:
+        exhibit.unlink()
     row = "{label: RetinaNet, spec: {detector: retinanet}}"
     (experiments / "table1.yaml").write_text(f"kind: scores\ntitle: x\nsection: x\nmetrics: [AP]\nrows: [{row}]\n")
     monkeypatch.setattr(choices, "paper_specs", partial(paper_specs, folder=experiments))

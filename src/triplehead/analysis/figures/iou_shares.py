@@ -53,7 +53,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     right.set_yticks(range(len(curves)), [plain(label) for label in curves])
     right.set_ylim(len(curves) - 0.5, -0.5)
     right.set_xlabel(f"predictions at or above IoU {STRICT} (%)")
-    right.tick_params(axis="y", length=0)
+    right.tick_params(axis="y", length=0, pad=7)
     right.spines["left"].set_visible(False)
     right.margins(x=0.15)
     right.set_xlim(left=0)
