@@ -49,7 +49,7 @@ def test_the_csv_is_read_back_as_it_was(plan, tmp_path):
     write_csv(table_frame(plan, "table3", tmp_path / "runs"), tmp_path / "table3.csv")
     run = plan.run_ids("table3", "Ours")[0]
     last = (tmp_path / "table3.csv").read_text().splitlines()[-1]
-    assert last == f"table3,2,Ours,FPS_ratio,0.9200,0.1095,5,,,smoke,{run}"
+    assert last == f"table3,2,Ours,FPS_ratio,0.9200,0.1095,5,,,smoke,val,{run}"
     write_csv(read_csv(tmp_path / "table3.csv"), tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "table3.csv").read_bytes()
 
