@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Norm = Literal["group", "batch"]
+# Of a head's hidden convolutions: deviation 0.01, as FCOS has it for SGD and 256 channels, or wider for few channels.
+Init = Literal["normal", "kaiming"]
 # VOC's difficult objects in training. "drop", as in the code base that the paper's counts point to; detectron2 keeps.
 Difficult = Literal["keep", "drop"]
 ImageSets = Annotated[tuple[Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")], ...], Field(min_length=1)]
@@ -218,6 +220,7 @@ class FCOSHead(Options):
     centerness_on: Literal["classification", "regression"] = "classification"  # tower; ATSS: regression
     num_convs: Annotated[int, Field(ge=1, le=8)] = 4
     norm: Norm = "group"
+    init: Init = "normal"
     box_coder: Literal["distance", "delta"] = "distance"
     box_unit: Literal["pixel", "stride"] = "pixel"  # of distances
     anchor_scale: PositiveFloat = 8.0  # side in strides of the anchor that deltas start from
@@ -238,6 +241,7 @@ class TripleHead(Options):
     star_norm: Literal["none", "batch"] = "none"  # after the deformable convolution; Table 4's count leaves no room
     num_convs: Annotated[int, Field(ge=2, le=8)] = 4
     norm: Norm = "group"
+    init: Init = "normal"
     box_unit: Literal["pixel", "stride"] = "pixel"
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
 

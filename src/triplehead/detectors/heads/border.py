@@ -9,7 +9,7 @@ from torch.nn.functional import layer_norm
 from triplehead.detectors.boxes import Points, Predictions, deltas_to_boxes
 from triplehead.detectors.heads.border_align import SIDES, border_align
 from triplehead.detectors.heads.fcos import FCOSHead
-from triplehead.detectors.heads.layers import at_level, build_norm, flatten, init_head
+from triplehead.detectors.heads.layers import at_level, build_norm, flatten, init_head, init_hidden
 from triplehead.plan.options import BorderHead as Options
 
 
@@ -62,6 +62,7 @@ class BorderHead(FCOSHead):
         for part in (self.cls_border, self.reg_border, self.border_regressor):
             init_head(part)
         init_head(self.border_classifier, self.border_classifier, options.prior)
+        init_hidden(nn.ModuleList([self.cls_border, self.reg_border]), options.init)
 
     def forward(self, features: list[Tensor], points: Points) -> Predictions:
         towers = self.towers(features)

@@ -7,7 +7,7 @@ from torch.nn.functional import hardsigmoid, interpolate
 from triplehead.detectors.boxes import Points, Predictions
 from triplehead.detectors.heads.deform import deform_conv, offsets_to_taps
 from triplehead.detectors.heads.fcos import FCOSHead
-from triplehead.detectors.heads.layers import at_level, build_norm
+from triplehead.detectors.heads.layers import at_level, build_norm, init_hidden
 from triplehead.plan.options import DyHead as Options
 
 GROUPS = 16  # of the blocks' GroupNorm
@@ -102,6 +102,8 @@ class DyHead(FCOSHead):
     def __init__(self, options: Options, channels: int, num_classes: int, strides: list[int]):
         super().__init__(options, channels, num_classes, strides)
         self.blocks = nn.Sequential(*(DyBlock(channels, options.norm, len(strides)) for _ in range(options.num_blocks)))
+        attentions = [part for block in self.blocks for part in (block.offset, block.scale)]
+        init_hidden(self.blocks, options.init, *attentions)
 
     def forward(self, features: list[Tensor], points: Points) -> Predictions:
         return super().forward(self.blocks(features), points)

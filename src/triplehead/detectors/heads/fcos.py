@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from triplehead.detectors.anchors import deltas_to_boxes, square_anchors
 from triplehead.detectors.boxes import Points, Predictions, ltrb_to_boxes
-from triplehead.detectors.heads.layers import Scale, Tower, exp, flatten, init_head
+from triplehead.detectors.heads.layers import Scale, Tower, exp, flatten, init_head, init_hidden
 from triplehead.plan.options import FCOSHead as Options
 
 
@@ -30,6 +30,7 @@ class FCOSHead(nn.Module):
         self.scale = Scale(num_levels)
         self.quality = nn.Conv2d(channels, 1, 3, padding=1) if options.quality != "none" else None
         init_head(self, self.classifier, options.prior)
+        init_hidden(self, options.init, self.classifier, self.regressor, self.quality)
 
     def forward(self, features: list[Tensor], points: Points) -> Predictions:
         return self.outputs(self.towers(features), points)

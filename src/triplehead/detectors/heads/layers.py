@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from triplehead.plan.options import Init
+
 LARGEST_LOG_RATIO = 12.0  # exp(12) strides: far beyond any image, keeps an untrained head finite
 
 
@@ -74,3 +76,11 @@ def init_head(head: nn.Module, classifier: nn.Conv2d | None = None, prior: float
                 nn.init.zeros_(module.bias)
     if classifier is not None:
         nn.init.constant_(classifier.bias, -math.log((1 - prior) / prior))
+
+
+def init_hidden(parts: nn.Module, init: Init, *outputs: nn.Module | None) -> None:
+    """With "kaiming": the uniform start of torchvision's FPN for all kernels but those of `outputs`."""
+    kept = {id(parameter) for output in outputs if output is not None for parameter in output.parameters()}
+    for parameter in parts.parameters():
+        if init == "kaiming" and parameter.ndim == 4 and id(parameter) not in kept:
+            nn.init.kaiming_uniform_(parameter, a=1)

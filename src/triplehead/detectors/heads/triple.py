@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from triplehead.detectors.boxes import Points, Predictions, ltrb_to_boxes
-from triplehead.detectors.heads.layers import Scale, Tower, exp, flatten, init_head
+from triplehead.detectors.heads.layers import Scale, Tower, exp, flatten, init_head, init_hidden
 from triplehead.detectors.heads.star import StarConv
 from triplehead.plan.options import TripleHead as Options
 
@@ -38,6 +38,8 @@ class TripleHead(nn.Module):
             self.regressor = nn.Conv2d(channels, 4, 3, padding=1)
             self.scale = Scale(num_levels)
         init_head(self, self.classifier, options.prior)
+        outputs = [self.classifier, self.pre_regressor, self.quality]
+        init_hidden(self, options.init, *outputs, self.regressor if self.refined else None)
 
     def forward(self, features: list[Tensor], points: Points) -> Predictions:
         levels = [self._level(x, level) for level, x in enumerate(features)]
