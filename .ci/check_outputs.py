@@ -25,6 +25,7 @@ COLUMNS = [
     "scale",
     "split",
     "run_ids",
+    "conditions",
 ]
 
 

@@ -1,11 +1,9 @@
-import math
-
 import numpy as np
 import pytest
 from tests.engine.protocol_references import iou
 from tests.engine.protocol_scenes import CATEGORIES, random_scene, result, truth_of
 
-from triplehead.analysis.quantiles import DEFINITION, MIN_SCORE, THRESHOLDS, prediction_ious, shares, shares_over_seeds
+from triplehead.analysis.quantiles import DEFINITION, MIN_SCORE, THRESHOLDS, prediction_ious, shares
 
 BOX = (0, 0, 10, 10)
 
@@ -70,20 +68,6 @@ def test_plain_python_agrees(seed):
         assert line["share"] == 100 * (sum(value >= line["threshold"] for value in expected) / len(expected))
 
 
-def test_mean_and_deviation_over_seeds():
-    runs = [shares(np.array(values)) for values in ([0.9, 0.1], [0.9, 0.9, 0.9], [0.1])]
-    frame = shares_over_seeds(runs)
-    assert frame["threshold"].tolist() == list(THRESHOLDS)
-    assert frame["mean"][0] == pytest.approx((50 + 100 + 0) / 3)
-    assert frame["std"][0] == pytest.approx(50)
-    assert frame["mean"][9] == 0 and set(frame["n"]) == {3} and set(frame["predictions"]) == {2}
-    alone = shares_over_seeds(runs[:1])
-    assert alone["mean"][0] == 50 and math.isnan(alone["std"][0])
-
-
 def test_a_run_without_predictions_has_no_share():
     nothing = shares(np.zeros(0))
     assert nothing["share"].isna().all() and set(nothing["n"]) == {0}
-    frame = shares_over_seeds([nothing, shares(np.array([0.9]))])
-    assert frame["mean"][0] == 100 and set(frame["n"]) == {1}
-    assert shares_over_seeds([nothing])["mean"].isna().all()

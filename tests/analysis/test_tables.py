@@ -1,3 +1,4 @@
+import hashlib
 import json
 import math
 import statistics
@@ -112,7 +113,12 @@ def test_the_servers_scores_come_before_those_of_val(tmp_path):
     plan = load_plan({"scale": "mini", "seeds": 2})
     write_table_9(plan, tmp_path)
     first, second = plan.run_ids("table9", "Ours, ResNet50")
-    server = {"split": "test-dev2017"} | dict.fromkeys(("AP", "AP50", "AP75", "APS", "APM", "APL"), 41.0)
+    weights = hashlib.sha256(b"weights").hexdigest()
+    for run in (first, second):
+        (tmp_path / run / "model.pt").write_bytes(b"weights")
+    server = {"split": "test-dev2017", "weights": weights} | dict.fromkeys(
+        ("AP", "AP50", "AP75", "APS", "APM", "APL"), 41.0
+    )
     (tmp_path / first / "testdev.json").write_text(json.dumps(server))
     frame = table_frame(plan, "table9", tmp_path)
     assert set(frame["split"]) == {"", "val"}
@@ -129,6 +135,9 @@ def test_the_servers_scores_come_before_those_of_val(tmp_path):
     notes = " ".join(text for _, text in table_layout(plan, "table9", frame).notes)
     assert "Measured on test-dev, by COCO's server: Ours, ResNet50." in notes
     assert "Measured on the validation images, not on test-dev: Ours, ResNet101." in notes
+    (tmp_path / second / "model.pt").write_bytes(b"trained again")
+    with pytest.raises(InputError, match=r"testdev\.json: is of other weights than model\.pt"):
+        table_frame(plan, "table9", tmp_path)
 
 
 def test_table_9_says_what_is_cited_and_what_is_the_same(plan, tmp_path):
@@ -162,7 +171,7 @@ def test_table_4_is_counted_exactly_and_stays_whole(plan, tmp_path):
     assert set(frame["scale"]) == {COUNTED_AT}
     write_csv(frame, tmp_path / "table4.csv")
     line = (tmp_path / "table4.csv").read_text().splitlines()[1]
-    assert line == "table4,0,FCOS,parameters,32244250,,1,32244250,0,paper architecture,,"
+    assert line == "table4,0,FCOS,parameters,32244250,,1,32244250,0,paper architecture,,,"
     assert read_csv(tmp_path / "table4.csv").equals(frame)
 
 
@@ -172,8 +181,8 @@ def test_csv_has_four_decimals_and_nothing_for_no_number(plan, tmp_path):
     write_csv(frame, tmp_path / "table5.csv")
     lines = (tmp_path / "table5.csv").read_text().splitlines()
     ids = ";".join(plan.run_ids("table5", "FCOS"))
-    assert lines[1] == f"table5,0,FCOS,AP,31.0000,1.0000,3,37.0000,-6.0000,smoke,val,{ids}"
-    assert lines[2] == f"table5,0,FCOS,AP50,52.0000,2.0000,3,,,smoke,val,{ids}"
+    assert lines[1] == f"table5,0,FCOS,AP,31.0000,1.0000,3,37.0000,-6.0000,smoke,val,{ids},"
+    assert lines[2] == f"table5,0,FCOS,AP50,52.0000,2.0000,3,,,smoke,val,{ids},"
     again = read_csv(tmp_path / "table5.csv")
     assert again.dtypes.equals(frame.dtypes)
     write_csv(again, tmp_path / "again.csv")

@@ -128,3 +128,25 @@ def test_box_that_is_not_four_numbers(tiny, bbox):
 def test_no_categories(tiny):
     tiny.content["categories"] = []
     refuses(tiny, "categories is empty")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("[" * 100_000, "nested too deep"), ('{"images": [' + "9" * 5000 + "]}", "a number too long")],
+    ids=["deep", "long"],
+)
+def test_json_that_python_refuses_to_parse(tiny, text, problem):
+    tiny.annotations.write_text(text)
+    with pytest.raises(InputError, match=problem):
+        CocoDataset(tiny.images, tiny.annotations)
+
+
+@pytest.mark.parametrize("name", ["a\0.png", "a\udc80.png", "a\n.png"])
+def test_file_names_that_no_disk_holds(tiny, name):
+    tiny.content["images"][0]["file_name"] = name
+    refuses(tiny, "images[0].file_name", "expected a text")
+
+
+def test_numbers_beyond_any_image(tiny):
+    tiny.content["annotations"][1]["bbox"][0] = 10**400
+    refuses(tiny, "annotations[1].bbox", "finite")

@@ -9,7 +9,7 @@ from triplehead.analysis import figures
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down
-from triplehead.plan.plan import load_plan
+from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.tracking.store import uri as check_uri
 
 try:
@@ -102,10 +102,18 @@ def speed_data(wildcards):
     return sorted({f"results/data/{run.data_id}/manifest.json" for run in runs})
 
 
+def speed_rows(wildcards):
+    name = wildcards.exhibit
+    rows = PLAN.exhibits[name].rows
+    return [f"{row.label}: {PLAN.run_ids(name, row.label)}" for row in rows]
+
+
 def declaration_of(wildcards):
     """What an exhibit shows beside its measurements: a changed label or published number rewrites it."""
     name = wildcards.get("exhibit") or wildcards.get("figure")
-    return PLAN.exhibits[name].model_dump_json() + PLAN.scale.model_dump_json()
+    exhibit = PLAN.exhibits[name]
+    counted = paper_specs(name) if exhibit.kind == "parameters" else []
+    return "".join(part.model_dump_json() for part in (exhibit, PLAN.scale, *counted))
 
 
 def code_of(*packages):
@@ -115,6 +123,12 @@ def code_of(*packages):
         for name in packages
         for file in Path(paths.__file__).parent.joinpath(name).glob("*.py")
     )
+
+
+def table_code(wildcards):
+    """Parameters are counted when the table is made."""
+    counts = PLAN.exhibits[wildcards.exhibit].kind == "parameters"
+    return code_of("analysis", *(["detectors", "detectors/heads"] if counts else []))
 
 
 def root_of(wildcards):

@@ -16,5 +16,6 @@ rule speed:
         gpu=int(PLAN.scale.accelerator != "cpu"),
     params:
         protocol=PLAN.scale.speed.model_dump_json(),
+        rows=speed_rows,
     shell:
         "triplehead speed {wildcards.exhibit} --cores {threads} 2> {log:q}"

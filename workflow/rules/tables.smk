@@ -2,7 +2,7 @@ rule table:
     input:
         scores=scores_of,
         testdev=testdev_of,
-        code=code_of("analysis"),
+        code=table_code,
     output:
         multiext("results/{exhibit}", ".csv", ".tex"),
     log:

@@ -5,7 +5,7 @@ from numbers import Integral
 
 import pandas as pd
 
-from triplehead.plan.options import Scenes
+from triplehead.plan.options import Scenes, Tiny
 from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Exhibit, Row
 from triplehead.plan.speed import REFERENCE
@@ -94,7 +94,8 @@ def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, 
         cells = tuple(_cell(frame, index, metric, best) for metric in table.metrics)
         values = tuple(_left_value(plan, exhibit, row, column) for column in left)
         lines.append(Line(row.label, row.group, values, cells, marks.get(row.label)))
-    notes += [("", note) for note in (*table.notes, *_split_notes(table, frame), *_twin_notes(plan, exhibit))]
+    texts = (*table.notes, *_stand_in_notes(plan, exhibit), *_split_notes(table, frame), *_twin_notes(plan, exhibit))
+    notes += [("", text) for text in texts]
     if ratios := _published_ratios(table):
         notes.append(("", ratios))
     if IN_FORCE in left:
@@ -156,6 +157,21 @@ def _split_notes(table: Exhibit, frame: pd.DataFrame) -> list[str]:
         if labels := list(dict.fromkeys(frame.loc[(frame["split"] == split) & (frame["n"] > 0), "label"])):
             notes.append(f"Measured {name}: {'; '.join(labels)}.")
     return notes
+
+
+def _stand_in_notes(plan: Plan, exhibit: str) -> list[str]:
+    """What the rows' names hide: detectors that are smaller, or others, at this scale."""
+    if plan.config.scale == "paper" or plan.exhibits[exhibit].kind == "parameters":
+        return []
+    rows = [row for row in plan.exhibits[exhibit].rows if (exhibit, row.label) in plan.specs]
+    notes = [
+        f"{row.label} is {plan.scale.detectors[row.spec.detector]} at the {plan.config.scale} scale."
+        for row in rows
+        if row.spec.detector in plan.scale.detectors
+    ]
+    small = any(isinstance(plan.specs[exhibit, row.label][0].detector.backbone, Tiny) for row in rows)
+    reduced = "All detectors, rivals included, are reduced to this scale; the report lists every setting that differs."
+    return [*notes, *([reduced] if small else [])]
 
 
 def _twin_notes(plan: Plan, exhibit: str) -> list[str]:

@@ -37,6 +37,13 @@ def caption_sentences(plan: Plan, exhibit: str, results: Path) -> tuple[str, ...
     return how_measured(speed_record(plan, exhibit, results)) if plan.exhibits[exhibit].kind == "speed" else ()
 
 
+def conditions(record: SpeedRecord) -> str:
+    """Machine and protocol as a cell of a table."""
+    return "; ".join(
+        (record.device, f"{record.protocol.threads} threads", record.precision, "batch 1", sizes_phrase(record))
+    )
+
+
 def how_measured(record: SpeedRecord) -> tuple[str, ...]:
     """Sentences for a caption: machine, protocol, and what the metrics are."""
     protocol = record.protocol
@@ -46,8 +53,9 @@ def how_measured(record: SpeedRecord) -> tuple[str, ...]:
         f"{protocol.images} validation images of {sizes_phrase(record)} in memory; the models take turns, "
         f"each pass after {protocol.warmup} uncounted images.",
         f"Mean ± sample standard deviation over {protocol.repeats} repeats.",
-        "FPS: with decoding and NMS. Model only: up to raw predictions (of a two-stage detector those of its second "
-        f"stage, the proposals' NMS included). Ratio: FPS over that of {REFERENCE} in the same repeat.",
+        "FPS: the whole detector, NMS included. Model only: up to the class logits and boxes of all points (of Faster "
+        "R-CNN up to its second stage's raw outputs, the proposals' NMS included). "
+        f"Ratio: FPS over that of {REFERENCE} in the same repeat.",
     )
 
 

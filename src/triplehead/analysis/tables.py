@@ -1,5 +1,6 @@
 """Tidy tables: one line per row and metric of an exhibit, measured beside published."""
 
+import hashlib
 import io
 import json
 import math
@@ -8,18 +9,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from triplehead.analysis.speed import speed_record, speed_series
+from triplehead.analysis.speed import conditions, speed_record, speed_series
 from triplehead.errors import InputError
 from triplehead.paths import TESTDEV, atomic
 from triplehead.plan.plan import Plan, paper_specs
 from triplehead.plan.runs import RunSpec
-from triplehead.plan.schema import Exhibit
+from triplehead.plan.schema import Exhibit, Row
+from triplehead.plan.speed import REFERENCE
 
 COLUMNS = (
     "exhibit", "row", "label", "metric", "mean", "std", "n", "published", "difference", "scale", "split", "run_ids",
+    "conditions",
 )  # fmt: skip
 NUMBERS = ("mean", "std", "published", "difference")
-TEXTS = ("scale", "split", "run_ids")  # empty where nothing was measured
+TEXTS = ("scale", "split", "run_ids", "conditions")  # empty where nothing was measured
 COUNTED_AT = "paper architecture"
 TABLES = ("scores", "parameters", "speed")  # kinds of exhibits that are tables
 
@@ -46,14 +49,23 @@ def table_frame(plan: Plan, exhibit: str, runs: Path) -> pd.DataFrame:
     for index, row in enumerate(plan.exhibits[exhibit].rows):
         for metric in plan.exhibits[exhibit].metrics:
             measured = measure[index][metric]
-            mean, published = measured["mean"], row.published.get(metric)
-            difference = None if mean is None or published is None else mean - published
+            mean, published = measured["mean"], published_value(plan.exhibits[exhibit], row, metric)
+            comparable = kind != "speed" or metric == "FPS_ratio"  # frames per second are a machine's
+            difference = mean - published if comparable and None not in (mean, published) else None
             records.append(
                 {"exhibit": exhibit, "row": index, "label": row.label, "metric": metric}
                 | measured
                 | {"published": published, "difference": difference}
             )
     return _typed(pd.DataFrame(records, columns=list(COLUMNS)))
+
+
+def published_value(table: Exhibit, row: Row, metric: str) -> float | int | None:
+    """What the paper prints; its ratios of frames per second are computed from those that it prints."""
+    if metric != "FPS_ratio" or "FPS" not in row.published:
+        return row.published.get(metric)
+    reference = next(other.published.get("FPS") for other in table.rows if other.label == REFERENCE)
+    return None if reference is None else row.published["FPS"] / reference
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -121,6 +133,9 @@ def _over_seeds(specs: tuple[RunSpec, ...], table: Exhibit, runs: Path, scale: s
     file, split = (TESTDEV, "test-dev") if on_server else ("scores.json", "val")
     names = {metric: f"{metric}_{table.average}" if table.average else metric for metric in table.metrics}
     scores = [read_scores(runs / spec.id / file, tuple(names.values())) for spec in specs]
+    if on_server:
+        for spec in specs:
+            _check_weights(runs / spec.id)
     ids = ";".join(spec.id for spec in specs)
     measured = {}
     for metric, name in names.items():
@@ -128,6 +143,13 @@ def _over_seeds(specs: tuple[RunSpec, ...], table: Exhibit, runs: Path, scale: s
         mean, std = mean_and_std(values)
         measured[metric] = _measured(mean, std, len(values), *((scale, split) if specs else ("", "")), ids)
     return measured
+
+
+def _check_weights(run: Path) -> None:
+    """Raises InputError where the server scored other weights than the run has now."""
+    file = run / TESTDEV
+    if json.loads(file.read_text()).get("weights") != hashlib.sha256((run / "model.pt").read_bytes()).hexdigest():
+        raise InputError(file, "is of other weights than model.pt beside it; delete it, or have these scored")
 
 
 def _parameters(plan: Plan, exhibit: str, _: Path) -> list[dict[str, dict]]:
@@ -148,7 +170,9 @@ def _speed(plan: Plan, exhibit: str, runs: Path) -> list[dict[str, dict]]:
     series, ids = speed_series(record), {row.label: row.run for row in record.rows}
     return [
         {
-            metric: _measured(*mean_and_std(values), len(values), record.scale, "val", ids[row.label])
+            metric: _measured(
+                *mean_and_std(values), len(values), record.scale, "val", ids[row.label], conditions(record)
+            )
             if (values := series.get(row.label, {}).get(metric))
             else _measured(None, None, 0, "", "", "")
             for metric in plan.exhibits[exhibit].metrics
@@ -157,8 +181,18 @@ def _speed(plan: Plan, exhibit: str, runs: Path) -> list[dict[str, dict]]:
     ]
 
 
-def _measured(mean: float | None, std: float | None, n: int, scale: str, split: str, run_ids: str) -> dict:
-    return {"mean": mean, "std": std, "n": n, "scale": scale, "split": split, "run_ids": run_ids}
+def _measured(
+    mean: float | None, std: float | None, n: int, scale: str, split: str, run_ids: str, measured_on: str = ""
+) -> dict:
+    return {
+        "mean": mean,
+        "std": std,
+        "n": n,
+        "scale": scale,
+        "split": split,
+        "run_ids": run_ids,
+        "conditions": measured_on,
+    }
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -10,11 +10,12 @@ from rich.table import Table
 from triplehead.cli.app import ConfigOption, app, plan_from
 from triplehead.plan.cost import plan_seconds, run_seconds
 
+Cores = Annotated[int, typer.Option(min=1, help="Cores that the total is divided by.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
 @app.command()
-def plan(config: ConfigOption = None, as_json: JsonOption = False, cores: int = 4) -> None:
+def plan(config: ConfigOption = None, as_json: JsonOption = False, cores: Cores = 4) -> None:
     """Show the runs, who uses each, and what they will cost."""
     plan = plan_from(config)
     cost = plan.scale.cost

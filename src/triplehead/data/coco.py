@@ -3,7 +3,6 @@ over later is named here."""
 
 import json
 import logging
-import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from triplehead.data.truth import ImageTruth
 from triplehead.errors import InputError
 
 log = logging.getLogger(__name__)
+LARGEST = 2**53  # beyond it floats skip whole numbers; NaN is in no range
 
 
 class CocoDataset(DetectionDataset):
@@ -100,6 +100,8 @@ def _load(path: Path, annotated: bool) -> dict:
     except json.JSONDecodeError as error:
         problem = f"is not valid JSON (line {error.lineno}, column {error.colno}: {error.msg})"
         raise InputError(path, problem) from error
+    except (ValueError, RecursionError):  # a number of thousands of digits, brackets a thousand deep
+        raise InputError(path, "is not valid JSON (a number too long, or nested too deep)") from None
     if not isinstance(content, dict):
         raise InputError(path, "expected an object with images, annotations and categories")
     if not annotated:
@@ -140,21 +142,21 @@ def _value(path: Path, place: str, entry: dict, key: str) -> Any:
 
 def _whole(path: Path, place: str, entry: dict, key: str, least: int) -> int:
     value = _value(path, place, entry, key)
-    if type(value) is not int or value < least:
+    if type(value) is not int or not least <= value <= LARGEST:
         raise InputError(path, f"{place}.{key} is {value!r}, expected a whole number of at least {least}")
     return value
 
 
 def _text(path: Path, place: str, entry: dict, key: str) -> str:
     value = _value(path, place, entry, key)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value.isprintable() or not value:
         raise InputError(path, f"{place}.{key} is {value!r}, expected a text")
     return value
 
 
 def _number(path: Path, place: str, entry: dict, key: str) -> float:
     value = _value(path, place, entry, key)
-    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
+    if type(value) not in (int, float) or not 0 <= value <= LARGEST:
         raise InputError(path, f"{place}.{key} is {value!r}, expected a finite number of at least 0")
     return value
 
@@ -163,7 +165,7 @@ def _bbox(path: Path, place: str, entry: dict) -> list[float]:
     box = _value(path, place, entry, "bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(type(value) in (int, float) for value in box):
         raise InputError(path, f"{place}.bbox is {box!r}, expected four numbers [x, y, width, height]")
-    if not all(map(math.isfinite, box)):
+    if not all(-LARGEST <= value <= LARGEST for value in box):
         raise InputError(path, f"{place}.bbox is {box!r}, expected finite numbers")
     if box[2] < 0 or box[3] < 0:
         raise InputError(path, f"{place}.bbox is {box!r}: a side is negative")

@@ -54,7 +54,7 @@ def dense_losses(
     box_loss = BOX_LOSSES[options.box]
     final, coarse = predictions.boxes[image, sample], None
     one_box = predictions.coarse_boxes is None
-    scale = options.box_weight if one_box else options.refined_weight if refined else 1.0
+    scale = options.box_weight if one_box else options.refined_weight if refined else options.coarse_weight
     losses["box"] = scale * (box_loss(final, gt_boxes) * weight).sum() / total_weight
     if predictions.coarse_boxes is not None:
         coarse = predictions.coarse_boxes[image, sample]

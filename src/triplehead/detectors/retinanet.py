@@ -1,6 +1,6 @@
 """torchvision's RetinaNet on our backbones."""
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
@@ -37,3 +37,8 @@ class RetinaNetDetector(TorchvisionDetector):
             image_std=list(std),
         )
         super().__init__(model, first_label=0)
+
+    def predict(self, images: list[Tensor]) -> dict[str, Tensor]:
+        """Raw class logits [B, A, classes] and box regressions [B, A, 4] of all anchors."""
+        batch, _ = self.model.transform(images)
+        return self.model.head(list(self.model.backbone(batch.tensors).values()))

@@ -5,6 +5,7 @@ They stand in its stdout.txt; its scores.txt is reported to hold those of val (c
 
 import json
 import re
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def store(file: Path, run: Path) -> dict[str, float]:
         raise InputError(run, "holds no trained run")
     scores = read(file)
     with atomic(run / TESTDEV) as temporary:
-        content = {"split": "test-dev2017", "scored_by": "COCO's evaluation server"} | scores
+        weights = sha256((run / "model.pt").read_bytes()).hexdigest()
+        content = {"split": "test-dev2017", "scored_by": "COCO's evaluation server", "weights": weights} | scores
         temporary.write_text(json.dumps(content, indent=1) + "\n")
     return scores
 
@@ -102,7 +104,7 @@ def _from_json(file: Path, text: str) -> dict[str, Any]:
 
     try:
         content = json.loads(text, object_pairs_hook=once)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(file, f"is not valid JSON ({error})") from None
     if unknown := [name for name in content if name not in KEYS]:
         raise InputError(file, f"unknown score {unknown[0]!r}, expected {', '.join(KEYS)}")

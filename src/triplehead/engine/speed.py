@@ -70,7 +70,7 @@ def measure_speed(
         device=torch.cuda.get_device_name() if on_gpu else runtime.environment()["processor"],
         environment=runtime.environment() | ({"cuda": str(torch.version.cuda)} if on_gpu else {}),
         protocol=options,
-        precision="float32, TF32 convolutions" if on_gpu and torch.backends.cudnn.allow_tf32 else "float32",
+        precision="float32, TF32 convolutions" if on_gpu and _has_tf32() else "float32",
         image_sizes=tuple(sorted({tuple(image.shape[1:]) for image in images})),
         rows=tuple(
             SpeedRow(label=label, run=spec.id, model=summaries[label, "model"], full=summaries[label, "full"])
@@ -117,6 +117,10 @@ def _call(detector: Callable[[list[Tensor]], object], image: Tensor) -> object:
 
 def _summary(seconds: list[float]) -> Seconds:
     return Seconds(mean=statistics.fmean(seconds), median=statistics.median(seconds))
+
+
+def _has_tf32() -> bool:
+    return torch.backends.cudnn.allow_tf32 and torch.cuda.get_device_capability() >= (8, 0)
 
 
 def _nothing() -> None:

@@ -50,7 +50,8 @@ class RunSpec(Options):
 
     @property
     def data_id(self) -> str:
-        return f"{self.scale}-{self.dataset}-{digest(self.data)}"
+        content = {"format": self.format, "data": self.data.model_dump(mode="json")}
+        return f"{self.scale}-{self.dataset}-{digest(content)}"
 
     @property
     def pretrained_id(self) -> str | None:
@@ -58,5 +59,10 @@ class RunSpec(Options):
         backbone = self.detector.backbone
         if not isinstance(backbone, Tiny) or backbone.pretrain is None:
             return None
-        parts = {"backbone": backbone.model_dump(mode="json"), "data": self.data_id, "threads": self.threads}
+        parts = {
+            "backbone": backbone.model_dump(mode="json"),
+            "data": self.data_id,
+            "pixels": [self.input.mean, self.input.std],
+            "threads": self.threads,
+        }
         return f"{self.scale}-{backbone.name}-{digest(parts)}"

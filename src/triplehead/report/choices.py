@@ -39,6 +39,9 @@ CHOICES = (
     ),
     Choice("assigner", JLA, "joint_box", "Which box enters the joint loss where the head predicts two."),
     Choice("loss", Loss, "iou_target", "The box whose IoU the confidence is trained to predict."),
+    Choice("loss", Loss, "coarse_weight", "Weight of the triple head's coarse box in the loss."),
+    Choice("loss", Loss, "refined_weight", "Weight of the triple head's final box in the loss."),
+    Choice("loss", Loss, "quality_weight", "Weight of centerness or confidence in the loss."),
     Choice("head", TripleHead, "unrefined_box", "The final box of a triple head without box refinement."),
     Choice(
         "head", TripleHead, "offset_gradient",
@@ -61,7 +64,9 @@ def choices_in_force(plan: Plan) -> list[dict[str, str]]:
             if isinstance(part, choice.owner) and getattr(part, choice.name) not in values:
                 values.append(getattr(part, choice.name))
         annotation = choice.owner.model_fields[choice.name].annotation
-        allowed = get_args(annotation) if get_origin(annotation) is Literal else ("any share, 0 to 1",)
+        is_share = annotation is float and choice.owner is not Loss
+        free = "any share, 0 to 1" if is_share else "any positive number"
+        allowed = get_args(annotation) if get_origin(annotation) is Literal else (free,)
         rows.append(
             {
                 "name": choice.name,
@@ -125,7 +130,8 @@ def _data(spec: RunSpec) -> str:
 def _backbone(spec: RunSpec) -> str:
     backbone = spec.detector.backbone
     if isinstance(backbone, ResNet):
-        return f"ResNet-{backbone.depth}, FPN P3–P7 of {backbone.channels} channels"
+        levels = "P2–P6" if spec.detector.architecture == "faster_rcnn" else "P3–P7"
+        return f"ResNet-{backbone.depth}, FPN {levels} of {backbone.channels} channels"
     widths = ", ".join(map(str, backbone.widths))
     trained = f"; pretrained for {backbone.pretrain.iterations} iterations on object crops" if backbone.pretrain else ""
     return f"three stages of widths {widths}, FPN of three levels of {backbone.channels} channels{trained}"
