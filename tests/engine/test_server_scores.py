@@ -1,6 +1,7 @@
 """What COCO's server says is read strictly: as pycocotools prints it, or as JSON."""
 
 import contextlib
+import hashlib
 import io
 import json
 
@@ -61,11 +62,12 @@ def test_scores_lie_in_the_run_marked_as_test_devs(tmp_path):
     with pytest.raises(InputError, match="holds no trained run"):
         store(file, run)
     run.mkdir()
-    (run / "model.pt").write_bytes(b"")
+    (run / "model.pt").write_bytes(b"weights")
     store(file, run)
     first = (run / "testdev.json").read_bytes()
     content = json.loads(first)
     assert content.pop("split") == "test-dev2017" and "server" in content.pop("scored_by")
+    assert content.pop("weights") == hashlib.sha256(b"weights").hexdigest()
     assert content == PERCENT
     store(file, run)
     assert (run / "testdev.json").read_bytes() == first

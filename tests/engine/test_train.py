@@ -179,8 +179,7 @@ def test_every_row_of_every_table_trains(small_spec, small_data, tmp_path):
         detector = json.loads(spec.detector.model_dump_json()) | {"backbone": backbone}
         schedule = {"iterations": 1, "checkpoint_every": 1, "warmup_iterations": 0, "batch_size": 2}
         small = changed(
-            spec,
-            data=small_spec.data.model_dump(mode="json"),
+            spec.model_copy(update={"dataset": "coco", "data": small_spec.data}),
             input={"short": 96, "long": 96},
             detector=detector,
             schedule=schedule,
