@@ -101,7 +101,7 @@ def test_order_of_boxes_does_not_matter():
 
 def test_default_boundaries_make_five_levels():
     points = make_points([(2, 2)] * 5, [8, 16, 32, 64, 128])
-    limits = FCOSAssigner(plan.FCOSAssigner())._limits(points)[::4].tolist()
+    limits = FCOSAssigner(plan.FCOSAssigner()).prepare(points)[::4].tolist()
     assert limits == [[-1, 64], [64, 128], [128, 256], [256, 512], [512, math.inf]]
 
 

@@ -5,12 +5,13 @@ from torch import Tensor
 
 from triplehead.detectors.anchors import square_anchors
 from triplehead.detectors.assigners.ambiguous import BACKGROUND
+from triplehead.detectors.assigners.fixed import FixedAssigner
 from triplehead.detectors.assigners.joint_loss import INSIDE_MARGIN
-from triplehead.detectors.boxes import Points, Predictions, boxes_to_ltrb, paired_iou
+from triplehead.detectors.boxes import Points, boxes_to_ltrb, paired_iou
 from triplehead.plan import options as plan
 
 
-class ATSSAssigner:
+class ATSSAssigner(FixedAssigner[plan.ATSS]):
     """A box's positives are, of the anchors nearest to it, those that overlap it unusually well.
 
     For each box:
@@ -24,22 +25,10 @@ class ATSSAssigner:
     candidate has deviation 0. Computed in float64, so that symmetric cases do not hang on rounding.
     """
 
-    def __init__(self, options: plan.ATSS):
-        self.options = options
+    def prepare(self, points: Points) -> Tensor:
+        return square_anchors(points, self.options.anchor_scale).double()
 
-    @torch.no_grad()
-    def __call__(
-        self, predictions: Predictions, points: Points, targets: list[dict[str, Tensor]], progress: float
-    ) -> Tensor:
-        """Assign N points in each of B images -> matched_gt [B, N] long: index of a box, or -1 background.
-
-        targets: per image boxes [M, 4] (xyxy pixels); M may be 0. Predictions and progress play no part.
-        """
-        anchors = square_anchors(points, self.options.anchor_scale).double()
-        return torch.stack([self._match(target["boxes"], points, anchors) for target in targets])
-
-    def _match(self, boxes: Tensor, points: Points, anchors: Tensor) -> Tensor:
-        """One image: boxes [M, 4] -> matched_gt [N]."""
+    def match(self, boxes: Tensor, points: Points, anchors: Tensor) -> Tensor:
         if not len(boxes):
             return torch.full_like(points.level, BACKGROUND)
         boxes = boxes.to(anchors)

@@ -6,29 +6,15 @@ import torch
 from torch import Tensor
 
 from triplehead.detectors.assigners.ambiguous import BACKGROUND
-from triplehead.detectors.boxes import Points, Predictions, boxes_to_ltrb
+from triplehead.detectors.assigners.fixed import FixedAssigner
+from triplehead.detectors.boxes import Points, boxes_to_ltrb
 from triplehead.plan import options as plan
 
 
-class FCOSAssigner:
+class FCOSAssigner(FixedAssigner[plan.FCOSAssigner]):
     """A point learns the smallest box around it whose size fits the point's level."""
 
-    def __init__(self, options: plan.FCOSAssigner):
-        self.options = options
-
-    @torch.no_grad()
-    def __call__(
-        self, predictions: Predictions, points: Points, targets: list[dict[str, Tensor]], progress: float
-    ) -> Tensor:
-        """Assign N points in each of B images -> matched_gt [B, N] long: index of a box, or -1 background.
-
-        targets: per image boxes [M, 4] (xyxy pixels); M may be 0. Predictions and progress play no part.
-        Raises ValueError if the points' levels do not fit the boundaries.
-        """
-        limits = self._limits(points)
-        return torch.stack([self._match(target["boxes"], points, limits) for target in targets])
-
-    def _limits(self, points: Points) -> Tensor:
+    def prepare(self, points: Points) -> Tensor:
         """Smallest and largest max(l, t, r, b), in pixels, that each point may learn -> [N, 2]."""
         boundaries = self.options.boundaries
         if len(points.sizes) != len(boundaries) + 1:
@@ -39,8 +25,7 @@ class FCOSAssigner:
         edges = points.xy.new_tensor([-1.0, *boundaries, math.inf])
         return torch.stack([edges[points.level], edges[points.level + 1]], dim=1)
 
-    def _match(self, boxes: Tensor, points: Points, limits: Tensor) -> Tensor:
-        """One image: boxes [M, 4] -> matched_gt [N]."""
+    def match(self, boxes: Tensor, points: Points, limits: Tensor) -> Tensor:
         boxes = boxes.to(points.xy.device)
         if not len(boxes):
             return torch.full_like(points.level, BACKGROUND)

@@ -6,12 +6,13 @@ from torchvision.ops import box_iou
 
 from triplehead.detectors.anchors import square_anchors
 from triplehead.detectors.assigners.ambiguous import BACKGROUND, IGNORE
+from triplehead.detectors.assigners.fixed import FixedAssigner
 from triplehead.detectors.assigners.joint_loss import INSIDE_MARGIN
-from triplehead.detectors.boxes import Points, Predictions, boxes_to_ltrb
+from triplehead.detectors.boxes import Points, boxes_to_ltrb
 from triplehead.plan import options as plan
 
 
-class MaxIoUAssigner:
+class MaxIoUAssigner(FixedAssigner[plan.MaxIoU]):
     """A point learns the box that its anchor overlaps most, if it does so well enough.
 
     The anchor is one square per point. Its highest IoU with a box decides: from `positive` on it learns that box,
@@ -24,22 +25,10 @@ class MaxIoUAssigner:
     overlaps no anchor has no match. Computed in float64, so that ties are ties.
     """
 
-    def __init__(self, options: plan.MaxIoU):
-        self.options = options
+    def prepare(self, points: Points) -> Tensor:
+        return square_anchors(points, self.options.anchor_scale).double()
 
-    @torch.no_grad()
-    def __call__(
-        self, predictions: Predictions, points: Points, targets: list[dict[str, Tensor]], progress: float
-    ) -> Tensor:
-        """Assign N points in each of B images -> matched_gt [B, N] long: a box's index, -1 background, -2 ignore.
-
-        targets: per image boxes [M, 4] (xyxy pixels); M may be 0. Predictions and progress play no part.
-        """
-        anchors = square_anchors(points, self.options.anchor_scale).double()
-        return torch.stack([self._match(target["boxes"], points, anchors) for target in targets])
-
-    def _match(self, boxes: Tensor, points: Points, anchors: Tensor) -> Tensor:
-        """One image: boxes [M, 4] -> matched_gt [N]."""
+    def match(self, boxes: Tensor, points: Points, anchors: Tensor) -> Tensor:
         options = self.options
         if not len(boxes):
             return torch.full_like(points.level, BACKGROUND)

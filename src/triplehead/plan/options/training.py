@@ -1,0 +1,71 @@
+"""Losses, post-processing, schedule, evaluation."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from triplehead.plan.options.base import Options, Share
+
+
+class Loss(Options):
+    focal_alpha: Share = 0.25
+    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    box: Literal["iou", "giou"] = "iou"
+    box_weight: PositiveFloat = 1.0  # of a head with one box
+    coarse_weight: PositiveFloat = 1.0
+    refined_weight: PositiveFloat = 1.0
+    quality_weight: PositiveFloat = 1.0
+    iou_target: Literal["coarse", "final"] = "coarse"  # the box whose IoU the confidence predicts; unstated
+
+
+class BoxPostprocess(Options):
+    """What every detector does with its boxes; Faster R-CNN's proposals keep torchvision's settings."""
+
+    score_threshold: Share = 0.05  # on the class probability alone
+    nms_iou: Share = 0.5
+    max_detections: PositiveInt = 100
+
+
+class RetinaNetPostprocess(BoxPostprocess):
+    pre_nms: PositiveInt = 1000  # per level
+
+
+class Postprocess(RetinaNetPostprocess):
+    """Of a dense detector."""
+
+    nms_iou: Share = 0.6
+    quality_exponent: Share = 0.5  # score = class^(1-q) * quality^q
+
+
+class Schedule(Options):
+    iterations: PositiveInt
+    batch_size: PositiveInt = 16
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: PositiveFloat = 0.01
+    momentum: Share = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0001
+    bias_lr_factor: PositiveFloat = 2.0
+    bias_weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    warmup: Literal["constant", "linear"] = "constant"
+    warmup_iterations: Annotated[int, Field(ge=0)] = 500
+    warmup_factor: Annotated[float, Field(gt=0, le=1)] = 1 / 3
+    decay: Literal["steps", "cosine"] = "steps"
+    steps: tuple[PositiveInt, ...] = ()
+    gamma: PositiveFloat = 0.1
+    clip_norm: PositiveFloat | None = None
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    checkpoint_every: PositiveInt = 1000
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if any(step >= self.iterations for step in self.steps):
+            raise ValueError(f"steps must lie below iterations ({self.iterations})")
+        if self.warmup_iterations > self.iterations:
+            raise ValueError(f"warmup_iterations must not exceed iterations ({self.iterations})")
+        return self
+
+
+class Evaluation(Options):
+    batch_size: PositiveInt = 8
+    area_small: PositiveFloat = 32.0**2  # pixels of the original image
+    area_large: PositiveFloat = 96.0**2
