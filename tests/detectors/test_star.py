@@ -1,10 +1,12 @@
 """Eq. (7): the nine taps of the star convolution lie on the coarse box."""
 
+import pytest
 import torch
 from torchvision.ops import deform_conv2d
 
 from triplehead.detectors.heads.deform import taps_to_offsets
-from triplehead.detectors.heads.star import StarConv, star_vectors
+from triplehead.detectors.heads.fixed_taps import FixedTaps
+from triplehead.detectors.heads.star import StarConv, star_taps, star_vectors
 
 
 def coordinate_ramps(height: int, width: int) -> torch.Tensor:
@@ -27,12 +29,13 @@ def test_taps_read_the_corners_sides_and_centre_of_the_box():
                 conv.weight.zero_()
                 conv.weight[0, 0, row, column] = 1
                 conv.weight[1, 1, row, column] = 1
-            y, x = conv(ramps, ltrb)[0].detach()
+            y, x = conv(ramps, star_taps(ltrb))[0].detach()
             torch.testing.assert_close(y[inside], (ramps[0, 0] + dy)[inside])
             torch.testing.assert_close(x[inside], (ramps[0, 1] + dx)[inside])
 
 
-def test_equals_torchvisions_deformable_convolution():
+@pytest.mark.parametrize("taps_of", [star_taps, star_vectors], ids=["fixed", "moving"])
+def test_equals_torchvisions_deformable_convolution(taps_of):
     """Values and gradients, taps outside the map included; largest difference stated in docs/fidelity.md."""
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(2, 8, 7, 10, generator=generator, requires_grad=True)
@@ -40,7 +43,7 @@ def test_equals_torchvisions_deformable_convolution():
     conv = StarConv(8)
     with torch.no_grad():
         conv.weight.normal_(generator=generator)
-    ours = conv(x, ltrb)
+    ours = conv(x, taps_of(ltrb))
     grads = torch.autograd.grad(ours.square().sum(), [x, conv.weight])
     theirs = deform_conv2d(x, taps_to_offsets(star_vectors(ltrb)), conv.weight, padding=1).relu()
     expected = torch.autograd.grad(theirs.square().sum(), [x, conv.weight])
@@ -51,10 +54,25 @@ def test_equals_torchvisions_deformable_convolution():
 def test_box_of_one_cell_is_an_ordinary_convolution():
     x = torch.randn(1, 4, 6, 6, generator=torch.Generator().manual_seed(2))
     conv = StarConv(4)
-    ours = conv(x, torch.ones(1, 4, 6, 6))
+    ours = conv(x, star_taps(torch.ones(1, 4, 6, 6)))
     torch.testing.assert_close(ours, torch.nn.functional.conv2d(x, conv.weight, padding=1).relu())
     assert torch.equal(taps_to_offsets(star_vectors(torch.ones(1, 4, 6, 6))), torch.zeros(1, 18, 6, 6))
 
 
 def test_map_of_one_cell():
-    assert StarConv(4)(torch.ones(1, 4, 1, 1), torch.ones(1, 4, 1, 1)).isfinite().all()
+    assert StarConv(4)(torch.ones(1, 4, 1, 1), star_taps(torch.ones(1, 4, 1, 1))).isfinite().all()
+
+
+def test_taps_are_fixed_unless_a_gradient_moves_them():
+    ltrb = torch.ones(1, 4, 3, 3)
+    assert isinstance(star_taps(ltrb), FixedTaps)
+    assert torch.is_tensor(star_taps(ltrb.requires_grad_()))
+
+
+def test_places_that_are_no_number_or_far_away_read_nothing():
+    ltrb = torch.tensor([float("nan"), float("inf"), 1e30, 1e9]).view(1, 4, 1, 1).expand(1, 4, 2, 2)
+    conv = StarConv(4)
+    with torch.no_grad():
+        conv.weight.fill_(1.0)
+    read = conv(torch.ones(1, 4, 2, 2), star_taps(ltrb))
+    torch.testing.assert_close(read, torch.full((1, 4, 2, 2), 4.0))  # the centre of the box alone

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from triplehead.detectors.boxes import Points, Predictions, ltrb_to_boxes
 from triplehead.detectors.heads.layers import Scale, Tower, exp, flatten, init_head, init_hidden
-from triplehead.detectors.heads.star import StarConv
+from triplehead.detectors.heads.star import StarConv, star_taps
 from triplehead.plan.options import TripleHead as Options
 
 
@@ -64,10 +64,11 @@ class TripleHead(nn.Module):
         quality = None if self.quality is None else self.quality(pre)
         share = options.offset_gradient
         box = coarse.detach() if share == 0 else share * coarse + (1 - share) * coarse.detach()
-        logits = self.classifier(self.cls_star(self.cls_tower(x, level), box, level))
+        taps = star_taps(box)
+        logits = self.classifier(self.cls_star(self.cls_tower(x, level), taps, level))
         if not self.refined:
             return logits, coarse, None, quality
-        star = self.reg_star(self.reg_tower(x, level), box, level)
+        star = self.reg_star(self.reg_tower(x, level), taps, level)
         final = exp(self.scale(self.regressor(star), level))
         # eq. (8), or the distances themselves
         final = final * (coarse.detach() if options.refinement else self.cells[level])
