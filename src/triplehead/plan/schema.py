@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from triplehead.plan.datasets import Url
 from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Schedule
 from triplehead.plan.speed import REFERENCE, SPEED_METRICS, Speed
 
@@ -26,6 +27,9 @@ class Config(Options):
     scale: str = "proxy"
     seeds: PositiveInt | None = None  # none: as many as the scale says
     data_root: str | None = None
+    data_complete: bool | None = None  # whether data sets must hold what is official; none: as the scale says
+    download: bool = False  # whether a data set that is not below data_root is fetched
+    data_mirror: Url | None = None  # archives are fetched from here, by their file names; none: official addresses
     tracking_uri: str | None = None  # none: SQLite below results/
 
 
@@ -65,6 +69,7 @@ class Scale(Options):
     num_workers: Annotated[int, Field(ge=0)] = 0
     accelerator: Literal["cpu", "auto"] = "cpu"
     datasets: dict[DatasetName, Data]
+    data_complete: bool = False  # whether the user's data sets must hold what is official
     dataset_settings: dict[DatasetName, DatasetSettings] = {}
     input: Input
     backbones: dict[BackboneName, Backbone]
