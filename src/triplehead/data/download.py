@@ -56,7 +56,7 @@ def fetch(
             if failures == ATTEMPTS:
                 kept = f"{_length(part):,} bytes are kept in {part}, the same command goes on from there"
                 raise InputError(url, f"{error}; {kept}") from None
-            time.sleep(pause * 2**failures)
+            time.sleep(pause * 2 ** max(failures - 1, 0))
     try:
         check(part, size, md5)
     except InputError as error:

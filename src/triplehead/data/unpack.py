@@ -78,7 +78,7 @@ def _opened(archive: Path) -> Iterator[list[Member]]:
             with zipfile.ZipFile(archive) as file:
                 yield [_zip_member(file, info) for info in file.infolist()]
         else:
-            with tarfile.open(archive) as file:
+            with tarfile.open(archive, "r:gz" if archive.suffix in (".gz", ".tgz") else "r:") as file:
                 yield [_tar_member(file, info) for info in file.getmembers()]
     except _BROKEN as error:
         raise InputError(archive, f"is broken, or no archive that can be read here ({error})") from error
