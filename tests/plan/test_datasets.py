@@ -31,9 +31,16 @@ def test_the_scale_or_the_user_asks_for_whole_data_sets():
     asked = {
         (scale, answer): load_plan({"scale": scale, "data_complete": answer}).data_complete
         for scale in ("mini", "paper")
-        for answer in (None, True, False)
+        for answer in (None, True, False, "true", "false")
     }
-    assert [key for key, value in asked.items() if value] == [("mini", True), ("paper", None), ("paper", True)]
+    assert [key for key, value in asked.items() if value] == [
+        ("mini", True), ("mini", "true"), ("paper", None), ("paper", True), ("paper", "true")
+    ]  # fmt: skip
+
+
+def test_a_switch_is_on_or_off():
+    with pytest.raises(InputError, match="--config: download: input should be a valid boolean, found 'perhaps'"):
+        load_plan({"download": "perhaps"})
 
 
 def test_these_settings_change_no_run():

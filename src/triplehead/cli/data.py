@@ -103,7 +103,7 @@ def data_download(
         if lost:
             print(archives.instructions(declared, root), flush=True)
             raise InputError(
-                root / archives.FOLDER / lost[0], "is not there, and must be fetched by hand as said above"
+                root / archives.FOLDER / lost[0], "no such file; it must be fetched by hand, as said above"
             )
         for each in wanted:
             with _progress(each) as progress:
