@@ -1,7 +1,7 @@
 """An HTTP server on the loopback address that fails as asked."""
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Server:
     """Serves `files` (path: bytes).
 
-    `cuts`: of the next answers, how many bytes each sends before the connection dies (none: all). `statuses`: of the
+    `hold`: after how many bytes an answer waits for `go`. `cuts`: of the next answers, how many bytes each sends before the connection dies (none: all). `statuses`: of the
     next answers, instead of the file. `requests`: (path, Range header) of what was asked.
     """
 
@@ -18,6 +18,8 @@ class Server:
     files: dict[str, bytes] = field(default_factory=dict)
     cuts: list[int | None] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    hold: int | None = None
+    go: threading.Event = field(default_factory=threading.Event)
     etag: str | None = '"one"'
     modified: str | None = None
     ranges: bool = True
@@ -42,7 +44,12 @@ class Server:
             handler.send_header("Content-Length", str(len(content) - start))
         handler.end_headers()
         cut = self.cuts.pop(0) if self.cuts else None
-        handler.wfile.write(content[start:] if cut is None else content[start : start + cut])
+        sent = content[start:] if cut is None else content[start : start + cut]
+        handler.wfile.write(sent[: self.hold])
+        if self.hold is not None and len(sent) > self.hold:
+            self.go.wait(60)
+            with suppress(ConnectionError):  # of a client that was killed
+                handler.wfile.write(sent[self.hold :])
 
 
 @contextmanager
@@ -63,6 +70,7 @@ def serve():
     try:
         yield server
     finally:
+        server.go.set()
         http.shutdown()
         thread.join()
         http.server_close()

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -72,6 +73,23 @@ def test_a_call_that_was_stopped_is_resumed_by_the_next(get, server, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         get(progress=stop)
     assert partial(tmp_path / "a.zip") == CUT and not (tmp_path / "a.zip").exists()
+    assert get().read_bytes() == CONTENT
+    assert server.requests[1:] == [("/a.zip", f"bytes={CUT}-")]
+
+
+def test_a_process_that_was_killed_is_resumed_by_the_next(get, server, tmp_path):
+    server.hold = CUT
+    code = "import sys; from pathlib import Path; from triplehead.data.download import fetch; fetch(sys.argv[1], Path(sys.argv[2]))"
+    killed = subprocess.Popen([sys.executable, "-c", code, f"{server.address}/a.zip", tmp_path / "a.zip"])
+    try:
+        until = time.monotonic() + 60
+        while partial(tmp_path / "a.zip") < CUT and time.monotonic() < until:
+            time.sleep(0.05)
+    finally:
+        killed.kill()
+        killed.wait()
+    assert partial(tmp_path / "a.zip") == CUT
+    server.hold = None
     assert get().read_bytes() == CONTENT
     assert server.requests[1:] == [("/a.zip", f"bytes={CUT}-")]
 
