@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from triplehead.analysis.speed import conditions, speed_record, speed_series
-from triplehead.analysis.statistics.replicates import FILE as REPLICATES
 from triplehead.analysis.statistics.replicates import read_replicates
 from triplehead.errors import InputError
-from triplehead.paths import TESTDEV
+from triplehead.paths import REPLICATES, TESTDEV
 from triplehead.plan.plan import Plan, paper_specs
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import SCORES, Exhibit
