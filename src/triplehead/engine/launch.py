@@ -48,7 +48,7 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
         raise
     except Exception:
         # A broken connection is how this process learns that another one failed: the other's reason counts.
-        _raise_the_reason(others, GRACE)
+        _raise_the_reason(others, GRACE / 2)
         raise
     else:
         _raise_the_reason(others, 0)
@@ -89,12 +89,9 @@ class _Other:
         return InputError(f"process {self.number} of the training", f"ended with status {status}: {last[:160]}")
 
     def end(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=GRACE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        """At once: it has nothing to put away, and may be waiting for this process."""
+        self.process.kill()
+        self.process.wait()
         self.stderr.close()
 
 

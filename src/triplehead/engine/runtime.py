@@ -82,9 +82,9 @@ def enough_memory(device: torch.device, setting: str, images: int) -> Iterator[N
         if not isinstance(error, torch.OutOfMemoryError) and not on_cpu:
             raise
         smaller = next((n for n in range(images - 1, 0, -1) if images % n == 0), None)
-        advice = f"{setting}={smaller} fits next" if smaller else "no smaller number is left: lower short_side"
-        found = f"{images} image{'s' if images > 1 else ''} at once do not fit into the memory of {device}"
-        raise InputError(setting, f"{found}; {advice}") from None
+        advice = f"{setting}={smaller} is the next to fit" if smaller else "no smaller number is left: lower short_side"
+        found = f"{images} images at once do" if images > 1 else "one image does"
+        raise InputError(setting, f"{found} not fit into the memory of {device}; {advice}") from None
 
 
 def seed_step(seed: int, step: int, part: int = 0) -> None:

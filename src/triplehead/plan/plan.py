@@ -65,6 +65,13 @@ class Plan:
         """GPUs that training a run asks for, if there are any."""
         return 0 if self.scale.accelerator == "cpu" else self.scale.devices
 
+    @property
+    def weights_root(self) -> Path | None:
+        """Where the user keeps ImageNet weights."""
+        if self.config.weights_root is not None:
+            return Path(self.config.weights_root)
+        return Path(self.config.data_root) / "weights" if self.config.data_root else None
+
     @cached_property
     def data(self) -> dict[str, RunSpec]:
         """data id -> a spec that uses it."""

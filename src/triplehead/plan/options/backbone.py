@@ -43,6 +43,13 @@ class ResNet(Options):
     weights: Weights = "none"
 
     @property
+    def file(self) -> str:
+        """What the weights' publishers call the file. torchvision's names end in the first digits of its SHA-256."""
+        if self.weights == "msra":
+            return f"R-{self.depth}.pkl"
+        return {50: "resnet50-0676ba61.pth", 101: "resnet101-63fe2227.pth"}[self.depth]
+
+    @property
     def stride_in_1x1(self) -> bool:
         """Whether a stage halves its input in its first 1x1 convolution (He et al. 2016), or in the 3x3 after it."""
         return self.weights == "msra"
