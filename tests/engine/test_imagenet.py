@@ -125,7 +125,7 @@ class Evil:
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-@pytest.mark.parametrize("call", [(os.mkdir,), (exec, "1"), (getattr, np, "load"), (np.load, "x")])
+@pytest.mark.parametrize("call", [(os.mkdir,), (exec, "1"), (getattr, "x", "upper"), (np.load, "x")])
 def test_code_in_a_pickle_is_refused_before_it_runs(tmp_path, call, protocol):
     call = (*call, str(tmp_path / "executed")) if call == (os.mkdir,) else call
     path = write(tmp_path / "R-50.pkl", {"conv1_w": Evil(*call)}, protocol)
@@ -176,7 +176,7 @@ def test_weights_of_another_depth_are_refused(tmp_path):
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     for options in (MSRA, TORCHVISION):
-        with pytest.raises(InputError, match="x: (is no|holds no)"):
+        with pytest.raises(InputError, match=r"x: (is no|holds no)"):
             imagenet.read_weights(options, tmp_path / "x")
 
 
@@ -197,7 +197,7 @@ def test_a_download_is_checked_against_its_published_checksum(tmp_path, monkeypa
     digest = hashlib.sha256((source / "weights").read_bytes()).hexdigest()
     monkeypatch.setattr(imagenet, "ADDRESSES", {"torchvision": source.as_uri() + "/"})
     (source / TORCHVISION.file).write_bytes((source / "weights").read_bytes())
-    with pytest.raises(InputError, match="could not be fetched from .*hash"):
+    with pytest.raises(InputError, match=r"could not be fetched from .*hash"):
         imagenet.import_weights(TORCHVISION, tmp_path / "root", tmp_path / "out.pt", "x", download=True)
     assert not (tmp_path / "root" / TORCHVISION.file).exists()
 
