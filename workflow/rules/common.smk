@@ -71,7 +71,12 @@ def pretrained_of(wildcards):
     return f"results/pretrained/{backbone}.pt" if backbone else []
 
 
-def pretrained_data(wildcards):
+def pretrained_from(wildcards):
+    """ImageNet weights are made from the user's file, which the command names where it is missing; others from data."""
+    backbone = PLAN.pretrained[wildcards.pretrained].detector.backbone
+    if backbone.name == "resnet":
+        file = PLAN.weights_root and PLAN.weights_root / backbone.file
+        return [str(file)] if file and file.is_file() else []
     return f"results/data/{PLAN.pretrained[wildcards.pretrained].data_id}/manifest.json"
 
 

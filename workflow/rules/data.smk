@@ -31,7 +31,7 @@ rule data:
 
 rule pretrain:
     input:
-        pretrained_data,
+        pretrained_from,
     output:
         "results/pretrained/{pretrained}.pt",
     log:

@@ -26,8 +26,8 @@ rule train:
         "logs/train/{run}.log",
     conda:
         "../../environment.yml"
-    threads: THREADS
+    threads: THREADS * PLAN.scale.devices
     resources:
-        gpu=int(PLAN.scale.accelerator != "cpu"),
+        gpu=PLAN.gpus,
     shell:
         "triplehead train {wildcards.run} 2> {log:q}"

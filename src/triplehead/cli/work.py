@@ -21,8 +21,10 @@ RunId = Annotated[str, typer.Argument(help="A run's id; `triplehead plan` lists 
 
 @app.command()
 def pretrain(pretrained_id: str, config: ConfigOption = None) -> None:
-    """Train a backbone on object crops."""
+    """Make what backbones start from: ImageNet weights from the user's file, or a backbone trained on object crops."""
+    from triplehead.engine.imagenet import import_weights
     from triplehead.engine.pretrain import pretrain
+    from triplehead.plan.options import ResNet
 
     plan = plan_from(config)
     if pretrained_id not in plan.pretrained:
@@ -30,13 +32,17 @@ def pretrain(pretrained_id: str, config: ConfigOption = None) -> None:
     spec = plan.pretrained[pretrained_id]
     out = paths.PRETRAINED / f"{pretrained_id}.pt"
     with exclusive(pretrained_id):
-        pretrain(spec, paths.DATA / spec.data_id, out)
+        if isinstance(backbone := spec.detector.backbone, ResNet):
+            import_weights(backbone, plan.weights_root, out, pretrained_id, plan.config.download_weights)
+        else:
+            pretrain(spec, paths.DATA / spec.data_id, out)
 
 
 @app.command()
 def train(run_id: RunId, config: ConfigOption = None) -> None:
     """Train one run, from its last checkpoint if it was interrupted, and evaluate it."""
     from triplehead.engine.evaluate import evaluate
+    from triplehead.engine.launch import launched, rank
     from triplehead.engine.train import train
     from triplehead.tracking.run import Tracker
     from triplehead.tracking.store import uri
@@ -46,8 +52,14 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
     data, scratch, out = paths.DATA / spec.data_id, paths.SCRATCH / run_id, paths.RUNS / run_id
     pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
     machine = {"accelerator": plan.scale.accelerator, "num_workers": plan.scale.num_workers}
+    shared = {"devices": plan.scale.devices, "micro_batch": plan.scale.micro_batch}
+    if rank() > 0:  # started by the process that holds the lock and tells MLflow
+        train(spec, data, out, scratch, Tracker(None, spec, [], out), pretrained, **machine, **shared)
+        return
+    command = [sys.executable, "-m", "triplehead", *sys.argv[1:]]
     with exclusive(run_id), Tracker(uri(plan.config), spec, plan.runs[run_id].users, out) as tracker:
-        train(spec, data, out, scratch, tracker, pretrained, **machine)
+        with launched(plan.scale.devices, command):
+            train(spec, data, out, scratch, tracker, pretrained, **machine, **shared)
         tracker.log_environment(json.loads((out / "environment.json").read_text()))
         # In the same process: starting one and importing torch takes as long as a small evaluation.
         scores = evaluate(spec, data, out, **machine)

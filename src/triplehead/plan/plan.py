@@ -19,7 +19,9 @@ from triplehead.plan.options import (
     Loss,
     Options,
     Postprocess,
+    ResNet,
 )
+from triplehead.plan.overrides import check_batches, overridden
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Config, DatasetName, DetectorFile, Exhibit, Row, Scale
 
@@ -63,6 +65,18 @@ class Plan:
         """Whether the user's data sets must hold what is official."""
         asked = self.config.data_complete
         return self.scale.data_complete if asked is None else asked
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that training a run asks for, if there are any."""
+        return 0 if self.scale.accelerator == "cpu" else self.scale.devices
+
+    @property
+    def weights_root(self) -> Path | None:
+        """Where the user keeps ImageNet weights."""
+        if self.config.weights_root is not None:
+            return Path(self.config.weights_root)
+        return Path(self.config.data_root) / "weights" if self.config.data_root else None
 
     @cached_property
     def data(self) -> dict[str, RunSpec]:
@@ -147,7 +161,7 @@ class Experiments:
     def _block(scale: Scale, file: Path, dataset: DatasetName, part: str) -> list[Layer]:
         """A block of the scale's file, and what the data set changes in it."""
         common, changes = getattr(scale, part), getattr(scale.settings_of(dataset), part)
-        values = common.model_dump(mode="json") if isinstance(common, Options) else common
+        values = common.model_dump(mode="json", exclude_unset=True) if isinstance(common, Options) else common
         return [Layer(file, part, values), Layer(file, f"dataset_settings.{dataset}.{part}", changes)]
 
     def resolve(self, scale_name: str, scale: Scale, exhibit: str, index: int, seed: int = 0) -> RunSpec | None:
@@ -164,19 +178,34 @@ class Experiments:
                 raise InputError(
                     file, f"{at}.{key}: no {getattr(spec, key)!r} at scale {scale_name}; allowed: {', '.join(known)}"
                 )
-        data = scale.datasets[spec.dataset]
+        data, backbone = scale.datasets[spec.dataset], scale.backbones[spec.backbone]
+        inputs = self._block(scale, scale_file, spec.dataset, "input")
+        if isinstance(backbone, ResNet):
+            inputs = [self._pixels(backbone, inputs), *inputs]
         return RunSpec(
             scale=scale_name,
             dataset=spec.dataset,
             data=data,
             num_classes=data.num_classes,
-            input=validate(Input, self._block(scale, scale_file, spec.dataset, "input")),
+            input=validate(Input, inputs),
             detector=self._detector(row, file, at, scale, scale_file),
             schedule=scale.schedules[spec.schedule],
             evaluation=validate(Evaluation, self._block(scale, scale_file, spec.dataset, "evaluation")),
             threads=scale.threads,
             seed=seed,
         )
+
+    @staticmethod
+    def _pixels(backbone: ResNet, inputs: list[Layer]) -> Layer:
+        """The statistics that the backbone's weights ask for. InputError where the settings say others."""
+        for layer in inputs:
+            for key, value in backbone.pixels.items():
+                if backbone.weights != "none" and layer.values.get(key, value) != value:
+                    problem = f"found {layer.values[key]}, but weights {backbone.weights} were trained on {value}"
+                    raise InputError(
+                        layer.file, f"{layer.place([key])}: {problem}; leave it out, it follows the weights"
+                    )
+        return Layer(inputs[0].file, inputs[0].prefix, backbone.pixels)
 
     def _detector(self, row: Row, file: Path, at: str, scale: Scale, scale_file: Path) -> Detector:
         stem = scale.detectors.get(row.spec.detector, row.spec.detector)
@@ -212,7 +241,8 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
     """Read and validate everything. Raises InputError with file, path and what is allowed."""
     experiments = Experiments(folder)
     config = experiments.config(overrides)
-    scale = experiments.scale(config.scale)
+    scale = overridden(experiments.scale(config.scale), config)
+    check_batches(scale)
     plan = Plan(config, scale, experiments.exhibits, {}, {})
     for name, exhibit in experiments.exhibits.items():
         if exhibit.kind == "parameters":

@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from triplehead.plan.datasets import Url
-from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Schedule
+from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Precision, Schedule, Weights
 from triplehead.plan.speed import REFERENCE, SPEED_METRICS, Speed
 
 DatasetName = Literal["coco", "voc", "visdrone"]
+Accelerator = Literal["cpu", "auto", "gpu"]  # auto: a GPU where there is one
 BackboneName = Literal["resnet50", "resnet101"]
 HeadName = Literal["fcos", "triple", "border", "dyhead"]
 AssignerName = Literal["fcos", "jla", "atss", "max_iou"]
@@ -39,6 +40,18 @@ class Config(Options):
     download: Switch = False  # whether a data set that is not below data_root is fetched
     data_mirror: Url | None = None  # archives are fetched from here, by their file names; none: official addresses
     tracking_uri: str | None = None  # none: SQLite below results/
+    weights_root: str | None = None  # none: weights/ below data_root
+    download_weights: Switch = False  # those that are not there, from their publishers
+    # Where to train: no part of a run, whose numbers do not depend on it but by rounding. None: as the scale says.
+    accelerator: Accelerator | None = None
+    devices: PositiveInt | None = None
+    micro_batch: PositiveInt | None = None
+    # What to train otherwise than the scale says: part of a run's id (plan/overrides.py).
+    weights: Weights | None = None
+    iterations: PositiveInt | None = None
+    batch_size: PositiveInt | None = None
+    precision: Precision | None = None
+    short_side: PositiveInt | None = None
 
 
 class DetectorFile(Options):
@@ -82,7 +95,9 @@ class Scale(Options):
     seeds: PositiveInt
     threads: PositiveInt
     num_workers: Annotated[int, Field(ge=0)] = 0
-    accelerator: Literal["cpu", "auto"] = "cpu"
+    accelerator: Accelerator = "cpu"
+    devices: PositiveInt = 1  # that share the batches of one run
+    micro_batch: PositiveInt | None = None  # images that a device takes at once; none: all of its share
     datasets: dict[DatasetName, Data]
     data_complete: bool = False  # whether the user's data sets must hold what is official
     dataset_settings: dict[DatasetName, DatasetSettings] = {}

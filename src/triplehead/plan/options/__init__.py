@@ -5,7 +5,7 @@ Each class is also the argument of the part that it configures (`JLA(JLAOptions(
 """
 
 from triplehead.plan.options.assigners import ASSIGNERS, ATSS, JLA, Assigner, FCOSAssigner, MaxIoU
-from triplehead.plan.options.backbone import Backbone, Pretrain, ResNet, Tiny
+from triplehead.plan.options.backbone import Backbone, Pretrain, ResNet, Tiny, Weights
 from triplehead.plan.options.base import Options, Share
 from triplehead.plan.options.data import (
     LAYOUTS,
@@ -28,6 +28,7 @@ from triplehead.plan.options.training import (
     Evaluation,
     Loss,
     Postprocess,
+    Precision,
     RetinaNetPostprocess,
     Schedule,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "Norm",
     "Options",
     "Postprocess",
+    "Precision",
     "Pretrain",
     "ResNet",
     "RetinaNet",
@@ -77,4 +79,5 @@ __all__ = [
     "VisDroneScenes",
     "VocFolder",
     "VocScenes",
+    "Weights",
 ]
