@@ -22,8 +22,9 @@ except InputError as error:
 
 hand_down(dict(config))
 
+CORES = workflow.resource_settings.cores  # none on a cluster, where workflow.cores raises
 # No more jobs at once than the machine has cores, however many were asked for: they would only slow each other.
-THREADS = PLAN.scale.threads * math.ceil((workflow.cores or 1) / os.cpu_count())
+THREADS = PLAN.scale.threads * math.ceil((CORES or 1) / os.cpu_count())
 STORE = "results/mlflow.ready"
 RUN_FILES = (
     "spec.json",
@@ -40,6 +41,17 @@ TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", 
 FIGURES = [
     f"results/{name}.{suffix}" for name in FIGURE_NAMES for suffix in figures.SUFFIXES
 ]
+
+
+def asked(job):
+    """What a rule's jobs take: of this machine the GPUs are counted, a cluster grants (or refuses) all of it."""
+    resources = getattr(PLAN.scale.resources, job)
+    return {
+        "runtime": resources.runtime,
+        "mem_mb": resources.mem_mb,
+        "gpu": PLAN.scale.gpus_of(job),
+        "cpus_per_task": PLAN.scale.cpus_of(job),
+    }
 
 
 def annotations_of(wildcards):

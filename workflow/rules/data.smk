@@ -7,6 +7,8 @@ rule data:
         "logs/data/{data}.log",
     conda:
         "../../environment.yml"
+    resources:
+        **asked("data"),
     params:
         root=root_of,
         folders=annotation_folders_of,
@@ -24,5 +26,7 @@ rule pretrain:
     conda:
         "../../environment.yml"
     threads: THREADS
+    resources:
+        **asked("pretrain"),
     shell:
         "triplehead pretrain {wildcards.pretrained} > {log:q} 2>&1"

@@ -11,6 +11,8 @@ rule report:
         "logs/report.log",
     conda:
         "../../environment.yml"
+    resources:
+        **asked("other"),
     shell:
         "triplehead report 2> {log:q}"
 
@@ -26,5 +28,7 @@ rule tracked:
         "logs/tracked.log",
     conda:
         "../../environment.yml"
+    resources:
+        **asked("other"),
     shell:
         "triplehead track tables 2> {log:q}"

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Schedule
+from triplehead.plan.resources import JobName, JobResources
 from triplehead.plan.speed import REFERENCE, SPEED_METRICS, Speed
 
 DatasetName = Literal["coco", "voc", "visdrone"]
@@ -78,6 +79,7 @@ class Scale(Options):
     evaluation: Evaluation = Evaluation()
     speed: Speed = Speed()
     cost: Cost | None = None
+    resources: JobResources = JobResources()
 
     @model_validator(mode="after")
     def _data_sets_fit(self) -> Self:
@@ -88,6 +90,15 @@ class Scale(Options):
         if unknown := self.dataset_settings.keys() - self.datasets.keys():
             raise ValueError(f"dataset_settings: {sorted(unknown)[0]} is not among datasets")
         return self
+
+    def gpus_of(self, job: JobName) -> int:
+        """GPUs that one job of a rule needs; 0 where the scale computes on the CPU."""
+        asked = getattr(self.resources, job).gpu
+        return int(self.accelerator != "cpu" and job in ("train", "speed")) if asked is None else asked
+
+    def cpus_of(self, job: JobName) -> int:
+        asked = getattr(self.resources, job).cpus
+        return asked or self.threads + (self.num_workers if job == "train" else 0)
 
     def settings_of(self, dataset: DatasetName) -> DatasetSettings:
         """What `dataset` changes; nothing, where the file does not say."""
