@@ -9,6 +9,7 @@ from triplehead.analysis import figures
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down
+from triplehead.plan.calibration import CALIBRATION
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.tracking.store import uri as check_uri
 
@@ -93,6 +94,11 @@ def scores_of(wildcards):
 
 def files_of(wildcards):
     return [f"results/{file}" for file in figures.inputs(PLAN, wildcards.figure)]
+
+
+def calibration_of(wildcards):
+    """What `triplehead plan --calibrate` left: the report prints the cost that follows from it."""
+    return [str(CALIBRATION)] if CALIBRATION.is_file() else []
 
 
 def testdev_of(wildcards):

@@ -3,6 +3,7 @@ rule report:
         TABLES,
         FIGURES,
         [f"results/runs/{run}/{name}" for run in PLAN.runs for name in RUN_FILES],
+        calibration=calibration_of,
         template="reports/report.typ",
         code=code_of("analysis", "analysis/figures", "report"),
     output:
