@@ -8,7 +8,7 @@ from triplehead import paths
 from triplehead.analysis import figures
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
-from triplehead.jobs import hand_down
+from triplehead.jobs import hand_down, require
 from triplehead.plan.calibration import CALIBRATION
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.tracking.store import uri as check_uri
@@ -153,6 +153,14 @@ def root_of(wildcards):
     """Digit scenes do not depend on data_root."""
     folder = PLAN.data[wildcards.data].data.source == "folder" and PLAN.config.data_root
     return os.path.realpath(folder) if folder else None
+
+
+onstart:
+    try:
+        require(workflow.executor_plugin.name)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 wildcard_constraints:
