@@ -31,7 +31,7 @@ chmod 755 "$munge"
 munged --force --key-file="$munge/key" --socket="$munge/socket" --pid-file="$munge/pid" \
     --log-file="$munge/log" --seed-file="$munge/seed"
 
-cores=$(nproc)
+cores=$(getconf _NPROCESSORS_ONLN)
 memory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo)
 mkdir -p /etc/slurm
 cat >/etc/slurm/slurm.conf <<CONF
@@ -65,7 +65,7 @@ KillWait=5
 OverTimeLimit=0
 ReturnToService=2
 GresTypes=gpu
-NodeName=$(hostname -s) CPUs=$cores RealMemory=$memory Gres=gpu:2 State=UNKNOWN
+NodeName=$(hostname -s) CPUs=$((cores > 2 ? cores : 2)) RealMemory=$memory Gres=gpu:2 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
 PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10
 CONF
