@@ -30,9 +30,7 @@ def require(executor: str) -> None:
     if executor != "slurm":
         return
     if shutil.which("sbatch") is None or shutil.which("sinfo") is None:
-        raise InputError(
-            "slurm", "no sbatch and sinfo on PATH; start it where jobs are submitted, or without a profile"
-        )
+        raise InputError("slurm", "no sbatch and sinfo on PATH; start it where jobs are submitted from")
     try:
         asked = subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, timeout=30)
     except subprocess.TimeoutExpired:

@@ -31,7 +31,7 @@ def test_other_executors_need_nothing(tools):
 
 
 def test_no_client(tools):
-    with pytest.raises(InputError, match="^slurm: no sbatch and sinfo on PATH"):
+    with pytest.raises(InputError, match=r"^slurm: no sbatch and sinfo on PATH"):
         require("slurm")
 
 

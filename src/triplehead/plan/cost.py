@@ -83,7 +83,11 @@ def estimate(plan: Plan, calibration: Calibration | None = None) -> Estimate:
         seconds = {run_id: calibrated_seconds(spec, calibration, around) for run_id, spec in specs.items()}
         return Estimate(calibration.device, source, seconds)
     if cost := plan.scale.cost:
-        return Estimate("cpu", cost.machine, {run_id: run_seconds(spec, cost) for run_id, spec in specs.items()})
+        return Estimate(
+            "cpu",
+            f"whole studies timed on {cost.machine}",
+            {run_id: run_seconds(spec, cost) for run_id, spec in specs.items()},
+        )
     device = "gpu" if plan.scale.gpus_of("train") else "cpu"
     return Estimate(device, "not measured", dict.fromkeys(specs))
 
