@@ -23,7 +23,9 @@ except InputError as error:
 
 hand_down(dict(config))
 
-CORES = workflow.resource_settings.cores  # none on a cluster, where workflow.cores raises
+CORES = (
+    workflow.resource_settings.cores
+)  # none on a cluster, where workflow.cores raises
 # No more jobs at once than the machine has cores, however many were asked for: they would only slow each other.
 THREADS = PLAN.scale.threads * math.ceil((CORES or 1) / os.cpu_count())
 STORE = "results/mlflow.ready"
