@@ -23,9 +23,8 @@ except InputError as error:
 
 hand_down(dict(config))
 
-CORES = (
-    workflow.resource_settings.cores
-)  # none on a cluster, where workflow.cores raises
+# Not workflow.cores, which raises on a cluster: there it is none.
+CORES = workflow.resource_settings.cores
 # No more jobs at once than the machine has cores, however many were asked for: they would only slow each other.
 THREADS = PLAN.scale.threads * math.ceil((CORES or 1) / os.cpu_count())
 STORE = "results/mlflow.ready"
