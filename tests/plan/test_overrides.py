@@ -39,7 +39,11 @@ def test_where_a_run_is_trained_is_no_part_of_it():
         )
     )
     assert list(here.runs) == list(there.runs)
-    assert (here.gpus, there.gpus, load_plan({"scale": "paper", "devices": 4}).gpus) == (1, 0, 4)
+    assert [plan.scale.gpus_of("train") for plan in (here, there, load_plan({"scale": "paper", "devices": 4}))] == [
+        1,
+        0,
+        4,
+    ]
 
 
 def test_table_4_is_the_papers_whatever_is_tried():

@@ -10,6 +10,8 @@ from pypdf import PdfReader
 from triplehead.analysis.layout import data_phrase
 from triplehead.analysis.tables import table_frame, write_csv
 from triplehead.errors import InputError
+from triplehead.plan.calibration import Calibration, Step, kind_of
+from triplehead.plan.cost import amount
 from triplehead.plan.plan import load_plan
 from triplehead.report.build import TEMPLATE, build_report
 
@@ -66,6 +68,23 @@ def test_says_scale_labels_sides_and_that_smoke_scores_mean_nothing(built):
     for heading in ("Figure 4.", "Figure 5.", "Figure 6.", "Figure A.", "Figure D."):
         assert heading in text
     assert not re.search(r"standard deviation over \d+ seeds", text)  # one seed has none
+
+
+def test_what_it_all_costs_is_said_by_whose_measure(built, tmp_path):
+    plan, results, out = built
+    assert re.search(
+        r"By estimate, all runs together take [\d.]+ CPU-minutes \(by whole studies timed on", text_of(out)
+    )
+    calibrated = Path(shutil.copytree(results, tmp_path / "results"))
+    fcos = plan.specs["table5", "FCOS"][0]
+    steps = {kind_of(fcos): Step(batch_size=4, step=60.0, image=0.1, memory=None)}
+    made_up = Calibration(device="gpu", hardware="A GPU", threads=1, repeats=10, environment={}, kinds=steps)
+    (calibrated / "calibration.json").write_text(made_up.model_dump_json())
+    same = sum(kind_of(run.spec) == kind_of(fcos) for run in plan.runs.values())
+    total = amount(same * (30 * 60 + plan.scale.cost.run), "GPU-")
+    build_report(plan, calibrated, tmp_path / "report.pdf")
+    text = text_of(tmp_path / "report.pdf")
+    assert f"{same} of {len(plan.runs)} runs (the others were not measured) together take {total} (by" in text
 
 
 def test_speed_stands_beside_the_papers_with_machine_and_protocol(built):

@@ -8,7 +8,8 @@ from triplehead import paths
 from triplehead.analysis import figures
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
-from triplehead.jobs import hand_down
+from triplehead.jobs import hand_down, require
+from triplehead.plan.calibration import CALIBRATION
 from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.tracking.store import uri as check_uri
@@ -23,8 +24,10 @@ except InputError as error:
 
 hand_down(dict(config))
 
+# Not workflow.cores, which raises on a cluster: there it is none.
+CORES = workflow.resource_settings.cores
 # No more jobs at once than the machine has cores, however many were asked for: they would only slow each other.
-THREADS = PLAN.scale.threads * math.ceil((workflow.cores or 1) / os.cpu_count())
+THREADS = PLAN.scale.threads * math.ceil((CORES or 1) / os.cpu_count())
 STORE = "results/mlflow.ready"
 RUN_FILES = (
     "spec.json",
@@ -42,6 +45,17 @@ TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", 
 FIGURES = [
     f"results/{name}.{suffix}" for name in FIGURE_NAMES for suffix in figures.SUFFIXES
 ]
+
+
+def asked(job):
+    """What a rule's jobs take: of this machine the GPUs are counted, a cluster grants (or refuses) all of it."""
+    resources = getattr(PLAN.scale.resources, job)
+    return {
+        "runtime": resources.runtime,
+        "mem_mb": resources.mem_mb,
+        "gpu": PLAN.scale.gpus_of(job),
+        "cpus_per_task": PLAN.scale.cpus_of(job),
+    }
 
 
 def annotations_of(wildcards):
@@ -93,6 +107,11 @@ def scores_of(wildcards):
 
 def files_of(wildcards):
     return [f"results/{file}" for file in figures.inputs(PLAN, wildcards.figure)]
+
+
+def calibration_of(wildcards):
+    """What `triplehead plan --calibrate` left: the report prints the cost that follows from it."""
+    return [str(CALIBRATION)] if CALIBRATION.is_file() else []
 
 
 def testdev_of(wildcards):
@@ -151,6 +170,14 @@ def root_of(wildcards):
     """Digit scenes do not depend on data_root."""
     folder = PLAN.data[wildcards.data].data.source == "folder" and PLAN.config.data_root
     return os.path.realpath(folder) if folder else None
+
+
+onstart:
+    try:
+        require(workflow.executor_plugin.name)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 wildcard_constraints:

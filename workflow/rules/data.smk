@@ -22,6 +22,8 @@ rule data:
     priority: 1  # before any training: what is missing is known early
     conda:
         "../../environment.yml"
+    resources:
+        **asked("data"),
     params:
         root=root_of,
         folders=annotation_folders_of,
@@ -39,5 +41,7 @@ rule pretrain:
     conda:
         "../../environment.yml"
     threads: THREADS
+    resources:
+        **asked("pretrain"),
     shell:
         "triplehead pretrain {wildcards.pretrained} > {log:q} 2>&1"

@@ -3,6 +3,7 @@ rule report:
         TABLES,
         FIGURES,
         [f"results/runs/{run}/{name}" for run in PLAN.runs for name in RUN_FILES],
+        calibration=calibration_of,
         template="reports/report.typ",
         code=code_of("analysis", "analysis/figures", "report"),
     output:
@@ -11,6 +12,8 @@ rule report:
         "logs/report.log",
     conda:
         "../../environment.yml"
+    resources:
+        **asked("other"),
     shell:
         "triplehead report 2> {log:q}"
 
@@ -26,5 +29,7 @@ rule tracked:
         "logs/tracked.log",
     conda:
         "../../environment.yml"
+    resources:
+        **asked("other"),
     shell:
         "triplehead track tables 2> {log:q}"

@@ -9,6 +9,8 @@ rule tracking_store:
         "logs/tracking_store.log",
     conda:
         "../../environment.yml"
+    resources:
+        **asked("other"),
     params:
         uri=PLAN.config.tracking_uri,
     shell:
@@ -28,6 +30,6 @@ rule train:
         "../../environment.yml"
     threads: THREADS * PLAN.scale.devices
     resources:
-        gpu=PLAN.gpus,
+        **asked("train"),
     shell:
         "triplehead train {wildcards.run} 2> {log:q}"

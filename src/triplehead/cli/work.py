@@ -10,6 +10,8 @@ import typer
 
 from triplehead import paths
 from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.devices import own_gpus
+from triplehead.engine.launch import launched, rank
 from triplehead.errors import InputError
 from triplehead.locking import exclusive
 
@@ -41,14 +43,16 @@ def pretrain(pretrained_id: str, config: ConfigOption = None) -> None:
 @app.command()
 def train(run_id: RunId, config: ConfigOption = None) -> None:
     """Train one run, from its last checkpoint if it was interrupted, and evaluate it."""
+    plan = plan_from(config)
+    spec = plan.run(run_id)
+    if rank() == 0:  # the others see what their first process owns
+        own_gpus(plan.scale.gpus_of("train"))  # before torch looks for one
+
     from triplehead.engine.evaluate import evaluate
-    from triplehead.engine.launch import launched, rank
     from triplehead.engine.train import train
     from triplehead.tracking.run import Tracker
     from triplehead.tracking.store import uri
 
-    plan = plan_from(config)
-    spec = plan.run(run_id)
     data, scratch, out = paths.DATA / spec.data_id, paths.SCRATCH / run_id, paths.RUNS / run_id
     pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
     machine = {"accelerator": plan.scale.accelerator, "num_workers": plan.scale.num_workers}
@@ -83,13 +87,15 @@ def speed(
     cores: Annotated[int | None, typer.Option(min=1, help="How many this process may use; all if not given.")] = None,
 ) -> None:
     """Measure frames per second of an exhibit's detectors; alone on the machine, or the numbers mean little."""
-    from triplehead.engine.speed import measure_speed, write_speed
-
     plan = plan_from(config)
     specs = {label: specs[0] for (name, label), specs in plan.specs.items() if name == exhibit}
     if exhibit not in plan.exhibits or plan.exhibits[exhibit].kind != "speed":
         known = ", ".join(name for name, declared in plan.exhibits.items() if declared.kind == "speed")
         raise InputError(exhibit, f"no such exhibit of kind speed; allowed: {known}")
+    own_gpus(plan.scale.gpus_of("speed"))
+
+    from triplehead.engine.speed import measure_speed, write_speed
+
     data = paths.DATA / next(iter(specs.values())).data_id
     with exclusive(f"speed-{exhibit}"):
         record = measure_speed(specs, plan.scale.speed, data, paths.RUNS, cores, plan.scale.accelerator)

@@ -67,11 +67,6 @@ class Plan:
         return self.scale.data_complete if asked is None else asked
 
     @property
-    def gpus(self) -> int:
-        """GPUs that training a run asks for, if there are any."""
-        return 0 if self.scale.accelerator == "cpu" else self.scale.devices
-
-    @property
     def weights_root(self) -> Path | None:
         """Where the user keeps ImageNet weights."""
         if self.config.weights_root is not None:

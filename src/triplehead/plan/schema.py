@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_v
 
 from triplehead.plan.datasets import Url
 from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Precision, Schedule, Weights
+from triplehead.plan.resources import JobName, JobResources
 from triplehead.plan.speed import REFERENCE, SPEED_METRICS, Speed
 
 DatasetName = Literal["coco", "voc", "visdrone"]
@@ -114,6 +115,7 @@ class Scale(Options):
     speed: Speed = Speed()
     resampling: Resampling = Resampling()
     cost: Cost | None = None
+    resources: JobResources = JobResources()
 
     @model_validator(mode="after")
     def _data_sets_fit(self) -> Self:
@@ -124,6 +126,17 @@ class Scale(Options):
         if unknown := self.dataset_settings.keys() - self.datasets.keys():
             raise ValueError(f"dataset_settings: {sorted(unknown)[0]} is not among datasets")
         return self
+
+    def gpus_of(self, job: JobName) -> int:
+        """GPUs that one job of a rule needs; 0 where the scale computes on the CPU."""
+        asked = getattr(self.resources, job).gpu
+        if asked is not None:
+            return asked
+        return {"train": self.devices, "speed": 1}.get(job, 0) if self.accelerator != "cpu" else 0
+
+    def cpus_of(self, job: JobName) -> int:
+        asked = getattr(self.resources, job).cpus
+        return asked or (self.devices * (self.threads + self.num_workers) if job == "train" else self.threads)
 
     def settings_of(self, dataset: DatasetName) -> DatasetSettings:
         """What `dataset` changes; nothing, where the file does not say."""
