@@ -8,7 +8,8 @@ from typing import Any
 
 from triplehead.errors import InputError
 from triplehead.paths import EXPERIMENTS
-from triplehead.plan.documents import Layer, read_yaml, validate
+from triplehead.plan.audit import Audit, check_audit
+from triplehead.plan.documents import Layer, Model, read_yaml, validate
 from triplehead.plan.options import (
     ASSIGNERS,
     HEADS,
@@ -84,6 +85,13 @@ class Experiments:
             path.stem: validate(DetectorFile, self._layer(path))
             for path in sorted((folder / "detectors").glob("*.yaml"))
         }
+        self.audit = self._optional("audit", Audit)
+        check_audit(self.folder / "audit.yaml", self.audit, self.exhibits)
+
+    def _optional(self, name: str, model: type[Model]) -> Model:
+        """A file that a study may do without."""
+        path = self.folder / f"{name}.yaml"
+        return validate(model, self._layer(path)) if path.exists() else model()
 
     def _exhibit_files(self) -> list[Path]:
         """Tables first: a run is named after the first row that wants it."""
