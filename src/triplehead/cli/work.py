@@ -61,7 +61,7 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
     data, scratch, out = paths.DATA / spec.data_id, paths.SCRATCH / run_id, paths.RUNS / run_id
     pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
     machine = {"accelerator": plan.scale.accelerator, "num_workers": plan.scale.num_workers}
-    with exclusive(run_id), Tracker(uri(plan.config), spec, plan.runs[run_id].users, out) as tracker:
+    with exclusive(run_id), Tracker(uri(plan.config), spec, plan.all_runs[run_id].users, out) as tracker:
         train(spec, data, out, scratch, tracker, pretrained, **machine)
         tracker.log_environment(json.loads((out / "environment.json").read_text()))
         # In the same process: starting one and importing torch takes as long as a small evaluation.

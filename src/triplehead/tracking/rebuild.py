@@ -88,7 +88,7 @@ def _add_run(store: Store, plan: Plan, folder: Path) -> None:
         spec = RunSpec.model_validate_json((folder / "spec.json").read_bytes())
     except ValidationError as error:
         raise InputError(folder / "spec.json", f"not a spec of this version ({error.error_count()} problems)") from None
-    users = plan.runs[spec.id].users if spec.id in plan.runs else []
+    users = plan.all_runs[spec.id].users if spec.id in plan.all_runs else []
     records = read_history(folder / "history.csv") if (folder / "history.csv").exists() else []
     written = int((folder / "spec.json").stat().st_mtime * 1000)
     log = RunLog(store, spec, users, start=int(records[0]["time"] * 1000) if records else written)
