@@ -1,4 +1,4 @@
-"""Commands about what the paper says: audit, claims."""
+"""Commands about what the paper says: claims, audit, silence."""
 
 import json
 from typing import Annotated
@@ -8,9 +8,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from triplehead.cli.app import app
+from triplehead import paths
+from triplehead.cli.app import ConfigOption, app, plan_from
 from triplehead.cli.inspect import JsonOption
 
+VERDICTS = {
+    "supported": "green",
+    "contradicted": "red",
+    "inconclusive": "yellow",
+    "too few seeds": "dim",
+    "not measured at this scale": "dim",
+}
 COLOURS = {"agrees": "green", "contradiction": "red", "impossible": "red", "gap": "yellow", "slip": "cyan"}
 
 
@@ -45,3 +53,51 @@ def audit(
     console.print(table)
     outcomes = [finding.outcome for finding in found]
     console.print(", ".join(f"{outcomes.count(name)} {name}" for name in COLOURS if name in outcomes))
+
+
+@app.command()
+def claims(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    write: Annotated[bool, typer.Option("--write", help="Write results/claims.csv as well.")] = False,
+) -> None:
+    """Judge what the paper claims by what was measured."""
+    from triplehead.analysis.claims.ledger import ledger, write_csv
+    from triplehead.analysis.claims.numbers import interval, signed
+
+    plan = plan_from(config)
+    entries = ledger(plan, paths.RESULTS)
+    if write:
+        write_csv(entries, plan, paths.RESULTS / "claims.csv")
+    if as_json:
+        print(json.dumps([entry.document() for entry in entries], ensure_ascii=False, indent=1))
+        return
+    table = Table("claim", title=f"What the paper claims, judged at the {plan.config.scale} scale")
+    for name in ("published", "measured", "95% interval", "n"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    for entry in entries:
+        table.add_row(
+            f"{escape(entry.title)} [dim]({entry.section})[/]",
+            signed(entry.published, entry.unit),
+            signed(entry.value, entry.unit),
+            escape(interval(entry.low, entry.high, entry.unit)),
+            str(entry.n or ""),
+            f"[{VERDICTS[entry.verdict]}]{entry.verdict}[/]",
+        )
+    console = Console()
+    console.print(table)
+    found = [entry.verdict for entry in entries]
+    console.print(", ".join(f"{found.count(name)} {name}" for name in VERDICTS if name in found))
+
+
+@app.command()
+def silence(config: ConfigOption = None) -> None:
+    """Write results/silence.csv, .pdf and .png: what each open choice changes, from the runs of its variants."""
+    from triplehead.analysis.silence import effects, write_csv
+    from triplehead.analysis.silence_figure import write_figure
+
+    plan = plan_from(config)
+    found = effects(plan, paths.RESULTS)
+    write_csv(found, paths.RESULTS / "silence.csv")
+    write_figure(plan, found, paths.RESULTS)

@@ -1,0 +1,66 @@
+"""One plain sentence for each verdict."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from triplehead.analysis.claims.verdict import CONTRADICTED, INCONCLUSIVE, NOT_MEASURED, SUPPORTED, TOO_FEW
+from triplehead.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from triplehead.analysis.claims.ledger import Judged
+
+CLAIMED = {  # what the paper claims of the compared quantity
+    "greater": "a gain of more than {region}",
+    "less": "a loss of more than {region}",
+    "equal": "a difference of at most {region}",
+    "different": "a change of more than {region}",
+}
+
+
+def says(
+    entry: "Judged", plan: Plan, claimed: str | None = None, reason: str | None = None, stand_ins: Sequence[str] = ()
+) -> str:
+    """What was found, about what, and at which scale; without numbers where the entry has none."""
+    if entry.verdict == NOT_MEASURED:
+        return f"Not judged: {reason or 'nothing was measured, or no number'}."
+    if entry.kind == "parameters":
+        return f"Counted exactly, at any scale: {'as claimed' if entry.verdict == SUPPORTED else 'not as claimed'}."
+    if entry.verdict == TOO_FEW:
+        return f"Not judged: {entry.n} of the {entry.seeds} seeds that a verdict needs."
+    found = {
+        SUPPORTED: "As claimed",
+        CONTRADICTED: "Not as claimed",
+        INCONCLUSIVE: "Undecided",
+    }[entry.verdict]
+    if claimed is not None:
+        limit = CLAIMED[claimed].format(region=_region(entry))
+        if claimed == "equal":
+            limit = {
+                SUPPORTED: f"the whole interval lies within {_region(entry)}",
+                CONTRADICTED: f"the whole interval lies beyond {_region(entry)}",
+                INCONCLUSIVE: f"the interval is wider than {_region(entry)} can tell",
+            }[entry.verdict]
+        else:
+            limit = {
+                SUPPORTED: f"the interval shows {limit}",
+                CONTRADICTED: f"the interval rules out {limit}",
+                INCONCLUSIVE: f"the interval holds {limit} and none",
+            }[entry.verdict]
+        found = f"{found}: {limit}"
+    about = [_about(entry, plan), *stand_ins]
+    return f"{found}. {'; '.join(about)}."
+
+
+def _about(entry: "Judged", plan: Plan) -> str:
+    """What a verdict at this scale is about."""
+    if entry.kind == "ratio":
+        return "About these detectors on this machine" + ("" if plan.config.scale == "paper" else ", not the paper's")
+    if plan.config.scale == "paper":
+        return "At the paper's scale"
+    return "About the mechanism on small data, not about COCO's numbers"
+
+
+def _region(entry: "Judged") -> str:
+    if entry.unit == "ratio":
+        return f"{100 * entry.region:g}%"
+    return f"{entry.region:g}{'%' if entry.unit == '%' else ' points'}"
