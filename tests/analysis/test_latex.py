@@ -13,7 +13,16 @@ def frame_of(plan, exhibit, mean=40.0, std=0.5, n=3):
     """A table whose measured numbers are `mean` plus the row's index."""
     table = plan.exhibits[exhibit]
     records = [
-        [exhibit, index, row.label, metric, mean + index, std, n, row.published.get(metric), 0.0, "here", "val", "", ""]
+        {
+            "exhibit": exhibit,
+            "row": index,
+            "label": row.label,
+            "metric": metric,
+            "mean": mean + index,
+            "std": std,
+            "n": n,
+        }
+        | {"published": row.published.get(metric), "difference": 0.0, "scale": "here", "split": "val", "run_ids": ""}
         for index, row in enumerate(table.rows)
         for metric in table.metrics
     ]

@@ -47,6 +47,13 @@ class Cost(Options):
     run: PositiveFloat  # start, evaluation and book-keeping of a run
 
 
+class Resampling(Options):
+    """Resamples of the validation images, for intervals; no part of a run, whose id must not depend on it."""
+
+    replicates: Annotated[int, Field(ge=100)] = 1000
+    seed: Annotated[int, Field(ge=0)] = 0  # the same seed, the same intervals
+
+
 class DatasetSettings(Options):
     """What one data set changes in a scale's blocks of the same names."""
 
@@ -77,6 +84,7 @@ class Scale(Options):
     schedules: dict[str, Schedule]
     evaluation: Evaluation = Evaluation()
     speed: Speed = Speed()
+    resampling: Resampling = Resampling()
     cost: Cost | None = None
 
     @model_validator(mode="after")

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from triplehead.analysis.figures.style import PAPER, WIDTH, plain, series
-from triplehead.analysis.tables import mean_and_std, read_scores
+from triplehead.analysis.statistics.estimate import mean_and_std
+from triplehead.analysis.statistics.samples import read_scores
 from triplehead.plan.plan import Plan
 
 SIZES = {"APS": "Small", "APM": "Medium", "APL": "Large"}
