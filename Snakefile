@@ -8,6 +8,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/speed.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -16,5 +17,6 @@ rule reproduce_all:
     input:
         TABLES,
         FIGURES,
+        LEDGER,
         "reports/report.pdf",
         "results/mlflow.tables",

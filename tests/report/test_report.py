@@ -108,7 +108,7 @@ def test_proxy_states_seeds_and_forbids_comparing_sizes(fabricate, tmp_path):
 
 def test_tables_declared_later_appear_without_change(fabricate, tmp_path, monkeypatch):
     shutil.copytree(EXPERIMENTS, tmp_path / "experiments")
-    for name in ("table1", "table2"):
+    for name in ("table1", "table2", "claims", "audit", "silence"):
         (tmp_path / "experiments" / f"{name}.yaml").unlink()
     (tmp_path / "experiments" / "table9.yaml").write_text(WIDE_TABLE)
     template = TEMPLATE.resolve()

@@ -1,4 +1,5 @@
 # The plan, made while the DAG is built: a mistake below experiments/ ends here, in one line.
+import hashlib
 import math
 import os
 import sys
@@ -6,6 +7,7 @@ from pathlib import Path
 
 from triplehead import paths
 from triplehead.analysis import figures
+from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down
@@ -37,6 +39,9 @@ RUN_FILES = (
 
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
 TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", "tex")]
+LEDGER = "results/claims.csv"
+AUDIT = [str(file) for file in [paths.EXPERIMENTS / "audit.yaml"] if file.is_file()]
+SILENCE = [f"results/silence.{suffix}" for suffix in ("csv", "pdf", "png")]
 FIGURES = [
     f"results/{name}.{suffix}" for name in FIGURE_NAMES for suffix in figures.SUFFIXES
 ]
@@ -81,6 +86,27 @@ def scores_of(wildcards):
 
 def files_of(wildcards):
     return [f"results/{file}" for file in figures.inputs(PLAN, wildcards.figure)]
+
+
+def declared_claims():
+    """What the ledger says beside its measurements."""
+    parts = (PLAN.claims, PLAN.scale)
+    return "".join(part.model_dump_json() for part in parts)
+
+
+def silence_of():
+    """The study of the open choices, where it was run: the report has a section on it, but never asks for it."""
+    files = [Path(file) for file in SILENCE[:2] if Path(file).is_file()]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+
+
+def silence_scores():
+    specs = [
+        spec
+        for variant in PLAN.variants
+        for spec in (*variant.specs, *PLAN.specs[variant.base])
+    ]
+    return sorted({f"results/runs/{spec.id}/scores.json" for spec in specs})
 
 
 def testdev_of(wildcards):
@@ -138,7 +164,7 @@ def root_of(wildcards):
 
 
 wildcard_constraints:
-    run="|".join(PLAN.runs),
+    run="|".join(PLAN.all_runs),
     data="|".join(PLAN.data),
     pretrained="|".join(PLAN.pretrained) or "none",
     exhibit="|".join(EXHIBITS),

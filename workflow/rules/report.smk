@@ -2,15 +2,26 @@ rule report:
     input:
         TABLES,
         FIGURES,
+        LEDGER,
         [f"results/runs/{run}/{name}" for run in PLAN.runs for name in RUN_FILES],
         template="reports/report.typ",
-        code=code_of("analysis", "analysis/figures", "report"),
+        audit=AUDIT,
+        code=code_of(
+            "analysis",
+            "analysis/audit",
+            "analysis/claims",
+            "analysis/figures",
+            "analysis/statistics",
+            "report",
+        ),
     output:
         "reports/report.pdf",
     log:
         "logs/report.log",
     conda:
         "../../environment.yml"
+    params:
+        silence=silence_of(),
     shell:
         "triplehead report 2> {log:q}"
 
@@ -19,6 +30,7 @@ rule tracked:
     # MLflow's view of the tables; `triplehead track rebuild` makes all of it anew.
     input:
         TABLES,
+        LEDGER,
         "reports/report.pdf",
     output:
         touch("results/mlflow.tables"),

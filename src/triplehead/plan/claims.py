@@ -61,7 +61,7 @@ class Insensitive(Options):
 
 
 class ShareAbove(Options):
-    """Figure 5: the share of predictions at or above an IoU, one row's minus another's, in percentage points."""
+    """Figure 5: by how many percent the share of predictions at or above an IoU exceeds that of another row."""
 
     kind: Literal["share_above"]
     of: Place

@@ -20,7 +20,7 @@ COLUMNS = (
     "claim", "title", "section", "quote", "kind", "compared", "unit", "published", "value", "low", "high", "n",
     "seeds", "region", "verdict", "says", "scale", "run_ids",
 )  # fmt: skip
-UNITS = {"ratio": "ratio", "parameters": "ratio"}  # others: percentage points
+UNITS = {"ratio": "ratio", "parameters": "ratio"}  # others: percentage points, or percent
 MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another number
 
 
@@ -157,9 +157,10 @@ def _counted(plan: Plan, results: Path, quantity: Parameters, published: float |
 
 
 def _unit(claim: Claim) -> str:
-    if claim.quantity.kind == "trend" and claim.quantity.series == "positives":
+    quantity = claim.quantity
+    if quantity.kind == "share_above" or (quantity.kind == "trend" and quantity.series == "positives"):
         return "%"
-    return UNITS.get(claim.quantity.kind, "points")
+    return UNITS.get(quantity.kind, "points")
 
 
 def _number(value: float | None) -> str:

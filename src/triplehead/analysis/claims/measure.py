@@ -43,12 +43,13 @@ def comparisons(plan: Plan, results: Path, claim: Claim) -> list[Comparison]:
             return [scores(a, b, "equal") for a, b in combinations(quantity.rows, 2)]
         case "ratio":
             name = f"{quantity.metric}, {quantity.of[1]} / {quantity.over[1]}"
-            found = ratio(plan, results, quantity.of, quantity.over, quantity.metric)
+            measured = (results / "speed" / f"{quantity.of[0]}.json").exists()
+            found = ratio(plan, results, quantity.of, quantity.over, quantity.metric) if measured else Estimate(None)
             return [Comparison(name, found, quantity.claim, region, null=1.0)]
         case "share_above":
             a, b = quantity.of, quantity.minus
-            name = f"predictions at IoU ≥ {quantity.iou:.2f}, {a[1]} − {b[1]}"
-            found = _paired(plan, a, b, lambda spec: _share(results, spec, quantity.iou))
+            name = f"share of predictions at IoU ≥ {quantity.iou:.2f}, {a[1]} over {b[1]}"
+            found = _relative(plan, a, b, lambda spec: _share(results, spec, quantity.iou))
             return [Comparison(name, found, quantity.claim, region)]
         case "trend":
             value, name = {
@@ -62,10 +63,19 @@ def comparisons(plan: Plan, results: Path, claim: Claim) -> list[Comparison]:
     raise AssertionError(quantity.kind)
 
 
-def _paired(plan: Plan, a: Place, b: Place, value: Value) -> Estimate:
-    """Row a minus row b over the seeds that both have."""
+def _relative(plan: Plan, a: Place, b: Place, value: Value) -> Estimate:
+    """How far row a's mean lies above row b's, in percent of the latter, paired over the seeds that both have.
+
+    By the delta method, as `statistics.ratio`: each seed stands for r + (a - r b) / mean b, with r the ratio of means.
+    """
     ours, theirs = ({spec.seed: spec for spec in plan.specs.get(place, ())} for place in (a, b))
-    return _over_seeds([value(ours[seed]) - value(theirs[seed]) for seed in ours if seed in theirs])
+    pairs = [(value(ours[seed]), value(theirs[seed])) for seed in ours if seed in theirs]
+    pairs = [pair for pair in pairs if np.isfinite(pair).all()]
+    top, bottom = np.mean(pairs, axis=0) if pairs else (0.0, 0.0)
+    if not bottom:
+        return Estimate(None)
+    r = top / bottom
+    return estimate([100 * (r - 1 + (x - r * y) / bottom) for x, y in pairs])
 
 
 def _over_seeds(values: list[float]) -> Estimate:
