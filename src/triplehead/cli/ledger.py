@@ -28,7 +28,7 @@ def audit(
     entry: Annotated[str | None, typer.Argument(help="One entry's id, to be shown in full.")] = None,
 ) -> None:
     """Check the paper's statements against its own tables and equations."""
-    from triplehead.analysis.audit import findings
+    from triplehead.analysis.audit import findings, tally
     from triplehead.errors import InputError
 
     found = findings()
@@ -51,8 +51,7 @@ def audit(
         place = f"[bold]{finding.id}[/] ({escape(finding.where)})"
         table.add_row(f"[{colour}]{finding.outcome}", f"{place} {escape(text)}")
     console.print(table)
-    outcomes = [finding.outcome for finding in found]
-    console.print(", ".join(f"{outcomes.count(name)} {name}" for name in COLOURS if name in outcomes))
+    console.print(", ".join(f"{number} {name}" for number, name in tally(found)))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from triplehead.analysis.audit import findings
+from triplehead.analysis.audit import findings, tally
 from triplehead.analysis.claims.ledger import MACHINE, judged, read_csv
 from triplehead.analysis.claims.numbers import interval, signed
 from triplehead.analysis.claims.verdict import VERDICTS
@@ -48,9 +48,9 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
 
 def audit_content() -> dict[str, Any]:
     """A line for each entry of the audit, and counts of the outcomes."""
-    found = [finding.document() for finding in findings()]
-    outcomes = [finding["outcome"] for finding in found]
-    return {"lines": found, "counts": [[name, str(outcomes.count(name))] for name in dict.fromkeys(outcomes)]}
+    found = findings()
+    counts = [[name, number] for number, name in tally(found)]
+    return {"lines": [finding.document() for finding in found], "counts": counts}
 
 
 def _check(plan: Plan, path: Path, entry: dict[str, Any]) -> None:

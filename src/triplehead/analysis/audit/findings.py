@@ -11,6 +11,13 @@ from triplehead.plan.plan import Experiments
 from triplehead.plan.schema import Exhibit
 
 AGREES = "agrees"
+NAMES = {  # of an outcome: one, several
+    AGREES: ("agrees", "agree"),
+    "contradiction": ("contradiction", "contradictions"),
+    "impossible": ("impossible statement", "impossible statements"),
+    "gap": ("gap", "gaps"),
+    "slip": ("slip", "slips"),
+}
 ON_NUMBERS = {  # check's name -> function of the check and the exhibits
     "differences": statements.differences,
     "values": statements.values,
@@ -46,6 +53,13 @@ def findings(folder: Path = EXPERIMENTS) -> list[Finding]:
     """Check every entry against the numbers that `folder` declares as published. Raises InputError for a bad file."""
     experiments = Experiments(folder)
     return [_finding(entry, experiments) for entry in experiments.audit.entries]
+
+
+def tally(found: list[Finding]) -> list[tuple[str, str]]:
+    """(number, outcome in words), of the outcomes that there are."""
+    outcomes = [finding.outcome for finding in found]
+    counts = {name: outcomes.count(name) for name in NAMES}
+    return [(str(count), NAMES[name][count > 1]) for name, count in counts.items() if count]
 
 
 def _finding(entry: AuditEntry, experiments: Experiments) -> Finding:

@@ -9,13 +9,6 @@ from triplehead.plan.plan import Plan
 if TYPE_CHECKING:
     from triplehead.analysis.claims.ledger import Judged
 
-CLAIMED = {  # what the paper claims of the compared quantity
-    "greater": "a gain of more than {region}",
-    "less": "a loss of more than {region}",
-    "equal": "a difference of at most {region}",
-    "different": "a change of more than {region}",
-}
-
 
 def says(
     entry: "Judged", plan: Plan, claimed: str | None = None, reason: str | None = None, stand_ins: Sequence[str] = ()
@@ -32,21 +25,20 @@ def says(
         CONTRADICTED: "Not as claimed",
         INCONCLUSIVE: "Undecided",
     }[entry.verdict]
-    if claimed is not None:
-        limit = CLAIMED[claimed].format(region=_region(entry))
-        if claimed == "equal":
-            limit = {
-                SUPPORTED: f"the whole interval lies within {_region(entry)}",
-                CONTRADICTED: f"the whole interval lies beyond {_region(entry)}",
-                INCONCLUSIVE: f"the interval is wider than {_region(entry)} can tell",
-            }[entry.verdict]
-        else:
-            limit = {
-                SUPPORTED: f"the interval shows {limit}",
-                CONTRADICTED: f"the interval rules out {limit}",
-                INCONCLUSIVE: f"the interval holds {limit} and none",
-            }[entry.verdict]
-        found = f"{found}: {limit}"
+    if claimed == "equal":
+        within = _region(entry)
+        found += {
+            SUPPORTED: f": the whole interval lies within {within}",
+            CONTRADICTED: f": the whole interval lies beyond {within}",
+            INCONCLUSIVE: f": the interval is wider than {within} can tell",
+        }[entry.verdict]
+    elif claimed is not None:
+        effect = _beyond(claimed, entry)
+        found += {
+            SUPPORTED: f": the interval shows {effect}",
+            CONTRADICTED: f": the interval rules out {effect}",
+            INCONCLUSIVE: f": the interval holds {effect} and none",
+        }[entry.verdict]
     about = [_about(entry, plan), *stand_ins]
     return f"{found}. {'; '.join(about)}."
 
@@ -58,6 +50,12 @@ def _about(entry: "Judged", plan: Plan) -> str:
     if plan.config.scale == "paper":
         return "At the paper's scale"
     return "About the mechanism on small data, not about COCO's numbers"
+
+
+def _beyond(claimed: str, entry: "Judged") -> str:
+    """The claimed effect in words."""
+    effect = {"greater": "a gain", "less": "a loss", "different": "a change"}[claimed]
+    return f"{effect} of more than {_region(entry)}" if entry.region else effect
 
 
 def _region(entry: "Judged") -> str:
