@@ -35,6 +35,7 @@ RUN_FILES = (
     "assignments.json.gz",
     "scores.json",
     "detections.json.gz",
+    "matches.npz",
 )
 
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
@@ -80,7 +81,9 @@ def scores_of(wildcards):
     if PLAN.exhibits[wildcards.exhibit].kind == "speed":
         return f"results/speed/{wildcards.exhibit}.json"
     return [
-        f"results/runs/{run}/scores.json" for run in PLAN.run_ids(wildcards.exhibit)
+        f"results/runs/{run}/{name}"
+        for run in PLAN.run_ids(wildcards.exhibit)
+        for name in ("scores.json", paths.REPLICATES)
     ]
 
 
@@ -106,7 +109,10 @@ def silence_scores():
         for variant in PLAN.variants
         for spec in (*variant.specs, *PLAN.specs[variant.base])
     ]
-    return sorted({f"results/runs/{spec.id}/scores.json" for spec in specs})
+    names = ("scores.json", paths.REPLICATES)
+    return sorted(
+        {f"results/runs/{spec.id}/{name}" for spec in specs for name in names}
+    )
 
 
 def testdev_of(wildcards):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from triplehead.analysis.acceptance import bands, reference, status
 from triplehead.analysis.statistics.cells import of_sample
-from triplehead.analysis.statistics.samples import sample
+from triplehead.analysis.statistics.samples import Sample, sample
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.plan import Plan
@@ -16,10 +17,11 @@ from triplehead.plan.speed import REFERENCE
 
 COLUMNS = (
     "exhibit", "row", "label", "metric", "mean", "std", "n", "low", "high", "seed_se", "image_se", "published",
-    "difference", "scale", "split", "run_ids", "conditions",
+    "difference", "reference", "tolerance", "status", "scale", "split", "run_ids", "conditions",
 )  # fmt: skip
-NUMBERS = ("mean", "std", "low", "high", "seed_se", "image_se", "published", "difference")
-TEXTS = ("scale", "split", "run_ids", "conditions")  # empty where nothing was measured
+NUMBERS = ("mean", "std", "low", "high", "seed_se", "image_se", "published", "difference", "reference", "tolerance")
+PLACES = ("scale", "split", "run_ids", "conditions")  # empty where nothing was measured
+TEXTS = ("status", *PLACES)
 TABLES = ("scores", "parameters", "speed")  # kinds of exhibits that are tables
 
 
@@ -31,7 +33,8 @@ def table_frame(plan: Plan, exhibit: str, runs: Path) -> pd.DataFrame:
     scored every seed.
     parameters: counted on the paper's architecture, without a run; exact.
     speed: mean, standard deviation and interval over repeats.
-    What was not measured stays empty, with n = 0.
+    What was not measured stays empty, with n = 0; so do reference, tolerance and status (`acceptance`) of a cell
+    without a band.
     Raises InputError for a run without scores, for speed that was not measured, and for an exhibit that is no table.
     """
     if exhibit not in plan.exhibits:
@@ -51,9 +54,19 @@ def table_frame(plan: Plan, exhibit: str, runs: Path) -> pd.DataFrame:
                 {"exhibit": exhibit, "row": index, "label": row.label, "metric": metric}
                 | {"mean": mean, "published": published, "difference": difference}
                 | {name: getattr(measured, name) for name in ("std", "n", "low", "high", "seed_se", "image_se")}
-                | {name: getattr(found, name) for name in TEXTS}
+                | {name: getattr(found, name) for name in PLACES}
+                | _acceptance(plan, plan.exhibits[exhibit], row, metric, found)
             )
     return _typed(pd.DataFrame(records, columns=list(COLUMNS)))
+
+
+def _acceptance(plan: Plan, table: Exhibit, row: Row, metric: str, found: Sample) -> dict[str, float | str | None]:
+    band = bands(plan, table, row).get(metric)
+    if band is None:
+        return {"reference": None, "tolerance": None, "status": ""}
+    middle = reference(row, metric, band)
+    verdict = status(band, middle, of_sample(found), found, table)
+    return {"reference": middle, "tolerance": band.tolerance, "status": verdict}
 
 
 def published_value(table: Exhibit, row: Row, metric: str) -> float | int | None:
@@ -91,10 +104,10 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Nullable integers where every number of an exhibit is one (parameters), else floats with NaN."""
-    numbers = [value for name in NUMBERS for value in frame[name] if not pd.isna(value)]
+    numbers = [value for name in NUMBERS if name != "tolerance" for value in frame[name] if not pd.isna(value)]
     whole = bool(numbers) and set(frame["metric"]) == {"parameters"}
     kind = "Int64" if whole else "float64"
-    return frame.astype({name: kind for name in NUMBERS} | {"row": "int64", "n": "int64"})
+    return frame.astype({name: kind for name in NUMBERS} | {"tolerance": "float64"} | {"row": "int64", "n": "int64"})
 
 
 def _number(value: object) -> str:

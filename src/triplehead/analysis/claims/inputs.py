@@ -1,10 +1,11 @@
 """The files that the ledger reads, for Snakemake: no heavy imports."""
 
 from triplehead.analysis.claims.reasons import not_measurable
+from triplehead.paths import REPLICATES
 from triplehead.plan.claims import places
 from triplehead.plan.plan import Plan
 
-SCORES = ("scores.json",)
+SCORES = ("scores.json", REPLICATES)
 OF_EACH_RUN = {"share_above": ("detections.json.gz",), "trend": ("history.csv", "assignments.json.gz")}
 
 

@@ -11,8 +11,6 @@ from triplehead.errors import InputError
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Resampling
 
-FILE = "replicates.npz"
-
 
 @dataclass(frozen=True)
 class Replicates:

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from triplehead.analysis.speed import conditions, speed_record, speed_series
-from triplehead.analysis.statistics.replicates import FILE as REPLICATES
 from triplehead.analysis.statistics.replicates import read_replicates
 from triplehead.errors import InputError
-from triplehead.paths import TESTDEV
+from triplehead.paths import REPLICATES, TESTDEV
 from triplehead.plan.plan import Plan, paper_specs
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import SCORES, Exhibit
@@ -61,6 +60,8 @@ def sample(plan: Plan, runs: Path, exhibit: str, label: str, metric: str, comple
         count = _counts(exhibit)[labels.index(label)]
         return Sample({} if count is None else {0: count}, unit=None, scale="" if count is None else COUNTED_AT)
     if table.kind == "speed":
+        if not complete and not (runs.parent / "speed" / f"{exhibit}.json").exists():
+            return Sample({}, unit="repeats")
         return _speed(plan, exhibit, runs.parent, label, metric)
     specs = plan.specs.get((exhibit, label), ())
     return _scores(plan, specs, table, runs, metric, complete) if specs else Sample({})
