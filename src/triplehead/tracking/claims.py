@@ -38,7 +38,7 @@ def write_claims(store: Store, plan: Plan, frame: "pandas.DataFrame", file: Path
             KIND: CLAIM,
             CLAIM_ID: entry["claim"],
             "mlflow.source.name": "triplehead",
-            "mlflow.note.content": f'"{entry["quote"]}" ({entry["section"]})\n\n{entry["says"]}',
+            "mlflow.note.content": f"{entry['quote']} ({entry['section']})\n\n{entry['says']}",
         } | {name: "" if _empty(entry[name]) else str(entry[name]) for name in TAGS}
         if run is None:
             run = store.client.create_run(experiment, first - index, tags, entry["title"])
