@@ -9,6 +9,7 @@ include: "workflow/rules/resample.smk"
 include: "workflow/rules/speed.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -17,5 +18,6 @@ rule reproduce_all:
     input:
         TABLES,
         FIGURES,
+        LEDGER,
         "reports/report.pdf",
         "results/mlflow.tables",

@@ -19,6 +19,14 @@ def changed(spec: RunSpec, **parts) -> RunSpec:
     return RunSpec.model_validate_json(json.dumps(values))
 
 
+def only_own_tables(experiments: Path, keep: tuple[str, ...] = ()) -> None:
+    """Remove the paper's tables and figures but for `keep`, and what refers to them."""
+    for pattern in ("table*", "fig*", "claims", "audit", "silence"):
+        for file in experiments.glob(f"{pattern}.yaml"):
+            if file.stem not in keep:
+                file.unlink()
+
+
 def write_speed_record(plan: Plan, exhibit: str, results: Path, full: dict[str, list[float]] | None = None) -> Path:
     """A made-up measurement. full: seconds an image of each row and repeat; the model alone takes half of them."""
     full = full or {row.label: [0.1, 0.125, 0.1, 0.125, 0.1] for row in plan.exhibits[exhibit].rows}

@@ -103,3 +103,28 @@ def test_verify_passes_on_the_parameters_and_fails_on_another_count(experiments,
     result = triplehead("verify", "table4")
     assert result.returncode == 1 and "2 within, 1 outside" in result.stdout
     assert "nothing to verify" in triplehead("verify", "table5").stdout
+
+
+def test_audit_as_json_and_one_entry():
+    entries = {entry["id"]: entry for entry in json.loads(triplehead("audit", "--json").stdout)}
+    assert (
+        entries["gain-over-fcos"]["outcome"] == "contradiction"
+        and "40.3 − 37.0 = 3.3" in entries["gain-over-fcos"]["result"]
+    )
+    one = triplehead("audit", "theta-rule")
+    assert one.returncode == 0 and "0.433 (n = 3)" in one.stdout
+    wrong = triplehead("audit", "theta")
+    assert wrong.returncode == 2 and wrong.stderr == "error: theta: no such entry in experiments/audit.yaml\n"
+
+
+def test_claims_of_a_study_that_has_not_run(tmp_path, monkeypatch):
+    (tmp_path / "experiments").symlink_to(os.path.abspath("experiments"))
+    monkeypatch.chdir(tmp_path)
+    result = triplehead("claims", "--write", "-c", "scale=proxy")
+    assert result.returncode == 0, result.stderr
+    assert "42 not measured at this scale" in result.stdout and "3 supported" in result.stdout
+    first = (tmp_path / "results" / "claims.csv").read_bytes()
+    triplehead("claims", "--write", "-c", "scale=proxy")
+    assert (tmp_path / "results" / "claims.csv").read_bytes() == first
+    missing = triplehead("silence", "-c", "scale=proxy")
+    assert missing.returncode == 2 and "run `snakemake silence` first" in missing.stderr

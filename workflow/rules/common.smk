@@ -1,4 +1,5 @@
 # The plan, made while the DAG is built: a mistake below experiments/ ends here, in one line.
+import hashlib
 import math
 import os
 import sys
@@ -6,6 +7,7 @@ from pathlib import Path
 
 from triplehead import paths
 from triplehead.analysis import figures
+from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down, require
@@ -42,6 +44,9 @@ RUN_FILES = (
 
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
 TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", "tex")]
+LEDGER = "results/claims.csv"
+AUDIT = [str(file) for file in [paths.EXPERIMENTS / "audit.yaml"] if file.is_file()]
+SILENCE = [f"results/silence.{suffix}" for suffix in ("csv", "pdf", "png")]
 FIGURES = [
     f"results/{name}.{suffix}" for name in FIGURE_NAMES for suffix in figures.SUFFIXES
 ]
@@ -114,6 +119,30 @@ def calibration_of(wildcards):
     return [str(CALIBRATION)] if CALIBRATION.is_file() else []
 
 
+def declared_claims():
+    """What the ledger says beside its measurements."""
+    parts = (PLAN.claims, PLAN.scale)
+    return "".join(part.model_dump_json() for part in parts)
+
+
+def silence_of():
+    """The study of the open choices, where it was run: the report has a section on it, but never asks for it."""
+    files = [Path(file) for file in SILENCE[:2] if Path(file).is_file()]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+
+
+def silence_scores():
+    specs = [
+        spec
+        for variant in PLAN.variants
+        for spec in (*variant.specs, *PLAN.specs[variant.base])
+    ]
+    names = ("scores.json", paths.REPLICATES)
+    return sorted(
+        {f"results/runs/{spec.id}/{name}" for spec in specs for name in names}
+    )
+
+
 def testdev_of(wildcards):
     """What has come back from COCO's server: no rule makes it, but a table of test-dev scores prints it."""
     if PLAN.exhibits[wildcards.exhibit].split != "test-dev":
@@ -181,7 +210,7 @@ onstart:
 
 
 wildcard_constraints:
-    run="|".join(PLAN.runs),
+    run="|".join(PLAN.all_runs),
     data="|".join(PLAN.data),
     layout="|".join(LAYOUTS),
     pretrained="|".join(PLAN.pretrained) or "none",

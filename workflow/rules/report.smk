@@ -2,10 +2,19 @@ rule report:
     input:
         TABLES,
         FIGURES,
+        LEDGER,
         [f"results/runs/{run}/{name}" for run in PLAN.runs for name in RUN_FILES],
         calibration=calibration_of,
         template="reports/report.typ",
-        code=code_of("analysis", "analysis/figures", "report"),
+        audit=AUDIT,
+        code=code_of(
+            "analysis",
+            "analysis/audit",
+            "analysis/claims",
+            "analysis/figures",
+            "analysis/statistics",
+            "report",
+        ),
     output:
         "reports/report.pdf",
     log:
@@ -14,6 +23,8 @@ rule report:
         "../../environment.yml"
     resources:
         **asked("other"),
+    params:
+        silence=silence_of(),
     shell:
         "triplehead report 2> {log:q}"
 
@@ -22,6 +33,7 @@ rule tracked:
     # MLflow's view of the tables; `triplehead track rebuild` makes all of it anew.
     input:
         TABLES,
+        LEDGER,
         "reports/report.pdf",
     output:
         touch("results/mlflow.tables"),

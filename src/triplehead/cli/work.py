@@ -61,7 +61,7 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
         train(spec, data, out, scratch, Tracker(None, spec, [], out), pretrained, **machine, **shared)
         return
     command = [sys.executable, "-m", "triplehead", *sys.argv[1:]]
-    with exclusive(run_id), Tracker(uri(plan.config), spec, plan.runs[run_id].users, out) as tracker:
+    with exclusive(run_id), Tracker(uri(plan.config), spec, plan.all_runs[run_id].users, out) as tracker:
         with launched(plan.scale.devices, command):
             train(spec, data, out, scratch, tracker, pretrained, **machine, **shared)
         tracker.log_environment(json.loads((out / "environment.json").read_text()))
@@ -160,9 +160,10 @@ def track_init(config: ConfigOption = None) -> None:
 
 @track_app.command("tables")
 def track_tables(config: ConfigOption = None) -> None:
-    """Log every table, a run per row; close runs whose process is gone."""
+    """Log every table, a run per row, and the ledger, a run per claim; close runs whose process is gone."""
     import pandas as pd
 
+    from triplehead.tracking.claims import log_claims
     from triplehead.tracking.rebuild import sweep
     from triplehead.tracking.store import uri
     from triplehead.tracking.tables import log_exhibit
@@ -173,6 +174,9 @@ def track_tables(config: ConfigOption = None) -> None:
         if declared.kind != "figure":
             files = [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in ("csv", "tex")]
             log_exhibit(uri(plan.config), plan, exhibit, pd.read_csv(files[0]), files)
+    if plan.claims.claims:
+        ledger = paths.RESULTS / "claims.csv"
+        log_claims(uri(plan.config), plan, pd.read_csv(ledger), ledger)
 
 
 @track_app.command("rebuild")

@@ -14,9 +14,8 @@ class Resources(Options):
 
     runtime: PositiveInt = 60  # minutes: the walltime
     mem_mb: PositiveInt = 4000
-    gpu: NonNegativeInt | None = (
-        None  # none: the scale's devices for train, one for speed, unless the accelerator is the CPU
-    )
+    # None: the scale's devices for train, one for speed, 0 on the CPU.
+    gpu: NonNegativeInt | None = None
     cpus: PositiveInt | None = None  # none: the scale's threads, and for train one more for each loading process
 
 
