@@ -138,6 +138,19 @@ def test_the_servers_scores_come_before_those_of_val(tmp_path):
     (tmp_path / second / "model.pt").write_bytes(b"trained again")
     with pytest.raises(InputError, match=r"testdev\.json: is of other weights than model\.pt"):
         table_frame(plan, "table9", tmp_path)
+    (tmp_path / second / "model.pt").unlink()
+    with pytest.raises(InputError, match=rf"{second}/model\.pt: cannot be read \(No such file"):
+        table_frame(plan, "table9", tmp_path)
+
+
+def test_digit_scenes_have_no_scores_of_test_dev(plan, tmp_path):
+    write_table_9(plan, tmp_path)
+    server = {"weights": hashlib.sha256(b"weights").hexdigest()} | dict.fromkeys(plan.exhibits["table9"].metrics, 41.0)
+    for run in plan.run_ids("table9"):
+        (tmp_path / run / "model.pt").write_bytes(b"weights")
+        (tmp_path / run / "testdev.json").write_text(json.dumps(server))
+    with pytest.raises(InputError, match=r"testdev\.json: the run was not trained on COCO"):
+        table_frame(plan, "table9", tmp_path)
 
 
 def test_table_9_says_what_is_cited_and_what_is_the_same(plan, tmp_path):

@@ -135,7 +135,7 @@ def _over_seeds(specs: tuple[RunSpec, ...], table: Exhibit, runs: Path, scale: s
     scores = [read_scores(runs / spec.id / file, tuple(names.values())) for spec in specs]
     if on_server:
         for spec in specs:
-            _check_weights(runs / spec.id)
+            _check_server(spec, runs / spec.id)
     ids = ";".join(spec.id for spec in specs)
     measured = {}
     for metric, name in names.items():
@@ -145,10 +145,16 @@ def _over_seeds(specs: tuple[RunSpec, ...], table: Exhibit, runs: Path, scale: s
     return measured
 
 
-def _check_weights(run: Path) -> None:
-    """Raises InputError where the server scored other weights than the run has now."""
+def _check_server(spec: RunSpec, run: Path) -> None:
+    """Raises InputError where the server cannot have scored the run, or scored other weights than it has now."""
     file = run / TESTDEV
-    if json.loads(file.read_text()).get("weights") != hashlib.sha256((run / "model.pt").read_bytes()).hexdigest():
+    if not spec.on_test_dev:
+        raise InputError(file, "the run was not trained on COCO below data_root, which the server scores; delete it")
+    try:
+        weights = hashlib.sha256((run / "model.pt").read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(run / "model.pt", f"cannot be read ({error.strerror}), whose scores {TESTDEV} holds") from None
+    if json.loads(file.read_text()).get("weights") != weights:
         raise InputError(file, "is of other weights than model.pt beside it; delete it, or have these scored")
 
 
