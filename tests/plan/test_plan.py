@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -157,13 +158,24 @@ def change(file, *path, to):
         ("table3.yaml", ("rows", 0, "label"), "fcos", "table3.yaml: rows: kind speed needs a row FCOS with a spec"),
         ("table3.yaml", ("rows", 1, "spec", "dataset"), "voc", "table3.yaml: rows: speed is compared on the same images"),
         ("config.yaml", ("scale",), "huge", "config.yaml: scale: no scale 'huge'; allowed: mini, paper, proxy, smoke"),
+        ("config.yaml", ("scale",), "../../x", "config.yaml: scale: no scale '../../x'; allowed: mini, paper, proxy, smoke"),
+        ("config.yaml", ("scale",), "../scales/smoke", "config.yaml: scale: no scale '../scales/smoke'; allowed: mini, paper,"),
+        ("scales/proxy.yaml", ("evaluation",), {"area_small": 1600, "area_large": 256}, "proxy.yaml: evaluation: area_large must be at least area_small"),
+        ("scales/proxy.yaml", ("dataset_settings", "voc"), {"evaluation": {"area_small": 1601}}, "proxy.yaml: dataset_settings.voc.evaluation: area_large must be"),
+        ("scales/mini.yaml", ("schedules", "1x", "steps"), [9, 7, 7], "mini.yaml: schedules.1x: steps must increase"),
+        ("scales/mini.yaml", ("schedules", "1x", "steps"), [7, 7], "mini.yaml: schedules.1x: steps must increase"),
+        ("table5.yaml", ("rows", 2, "published", "AP"), -37.0, "table5.yaml: rows.2.published.AP: expected percent of 0..100, found -37"),
+        ("table5.yaml", ("rows", 2, "published", "AP"), 100.5, "table5.yaml: rows.2.published.AP: expected percent of 0..100, found 100.5"),
+        ("table3.yaml", ("rows", 2, "published", "FPS"), 0, "table3.yaml: rows.2.published.FPS: expected more than 0, found 0"),
+        ("table4.yaml", ("rows", 2, "published", "parameters"), -1, "table4.yaml: rows.2.published.parameters: expected more than 0"),
         ("config.yaml", ("seeds",), 0, "config.yaml: seeds: input should be greater than 0"),
     ],
 )  # fmt: skip
 def test_mistakes_name_file_path_and_what_is_allowed(experiments, file, path, value, message):
     change(experiments / file, *path, to=value)
+    scale = {"scale": Path(file).stem} if file == "scales/mini.yaml" else {}
     with pytest.raises(InputError) as caught:
-        load_plan(folder=experiments)
+        load_plan(scale, experiments)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

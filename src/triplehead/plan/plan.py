@@ -111,10 +111,11 @@ class Experiments:
         return validate(Config, layers)
 
     def scale(self, name: str) -> Scale:
+        known = sorted(path.stem for path in (self.folder / "scales").glob("*.yaml"))
+        if name not in known:  # a word, not a path
+            problem = f"scale: no scale {name!r}; allowed: {', '.join(known)}"
+            raise InputError(self.folder / "config.yaml", problem)
         path = self.folder / "scales" / f"{name}.yaml"
-        if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
-            raise InputError(self.folder / "config.yaml", f"scale: no scale {name!r}; allowed: {known}")
         scale = validate(Scale, self._layer(path))
         for part, options in (("heads", HEADS), ("assigners", ASSIGNERS)):
             for key, settings in getattr(scale, part).items():  # each block whole, whether or not a row needs it
