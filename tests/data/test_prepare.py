@@ -11,7 +11,7 @@ from triplehead.errors import InputError
 from triplehead.plan.options import CocoFolder, Scenes, VisDroneFolder, VisDroneScenes, VocFolder, VocScenes
 
 SMALL = Scenes(train=4, val=2, image_size=64)
-FOLDER = CocoFolder(source="folder")
+FOLDER = CocoFolder(source="folder", num_classes=10)
 
 
 @pytest.fixture
@@ -240,8 +240,14 @@ def test_split_without_boxes(tmp_path, user):
 
 def test_splits_with_other_categories(tmp_path, user):
     path = user / "coco/annotations/instances_val2017.json"
-    change(path, lambda content: content["categories"].append({"id": 99, "name": "more"}))
+    change(path, lambda content: content["categories"][0].update(name="other"))
     refuses(FOLDER, user, tmp_path / "out", str(path), "categories differ")
+
+
+def test_more_categories_than_classes(tmp_path, user):
+    path = user / "coco/annotations/instances_train2017.json"
+    change(path, lambda content: content["categories"].append({"id": 99, "name": "more"}))
+    refuses(FOLDER, user, tmp_path / "out", str(path), "has 11 categories, expected 10")
 
 
 def test_open_without_prepare(tmp_path):
@@ -279,6 +285,6 @@ def test_real_folders_of_the_other_layouts(tmp_path, real_data, data, images, cl
 
 
 def test_real_folder(tmp_path, real):
-    manifest = prepare(FOLDER, real.parent, tmp_path)
+    manifest = prepare(CocoFolder(source="folder"), real.parent, tmp_path)
     assert [manifest["splits"][split]["num_images"] for split in ("train", "val")] == [86, 85]
     assert len(manifest["splits"]["train"]["categories"]) == 80

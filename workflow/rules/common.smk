@@ -9,6 +9,7 @@ from triplehead.analysis import figures
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down
+from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.tracking.store import uri as check_uri
 
@@ -47,6 +48,9 @@ def annotations_of(wildcards):
     data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
     if data.source != "folder" or root is None:
         return []
+    if PLAN.config.download:
+        # Where it has not run: it first, then this anew.
+        checkpoints.download.get(layout=data.layout)
     files = [Path(root) / name for name in data.annotations]
     return [str(file) for file in files if file.is_file()]
 
@@ -131,6 +135,10 @@ def table_code(wildcards):
     return code_of("analysis", *(["detectors", "detectors/heads"] if counts else []))
 
 
+def data_root(wildcards):
+    return PLAN.config.data_root and os.path.realpath(PLAN.config.data_root)
+
+
 def root_of(wildcards):
     """Digit scenes do not depend on data_root."""
     folder = PLAN.data[wildcards.data].data.source == "folder" and PLAN.config.data_root
@@ -140,6 +148,7 @@ def root_of(wildcards):
 wildcard_constraints:
     run="|".join(PLAN.runs),
     data="|".join(PLAN.data),
+    layout="|".join(LAYOUTS),
     pretrained="|".join(PLAN.pretrained) or "none",
     exhibit="|".join(EXHIBITS),
     figure="|".join(FIGURE_NAMES) or "none",

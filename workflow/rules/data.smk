@@ -1,3 +1,17 @@
+checkpoint download:
+    # Only where it is asked for: --config download=true. A checkpoint, since what it brings is input of the next rule.
+    output:
+        touch("results/data/{layout}.downloaded"),
+    log:
+        "logs/data/download-{layout}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        root=data_root,
+    shell:
+        "triplehead data download {wildcards.layout} > {log:q} 2>&1"
+
+
 rule data:
     input:
         annotations_of,
@@ -5,6 +19,7 @@ rule data:
         "results/data/{data}/manifest.json",
     log:
         "logs/data/{data}.log",
+    priority: 1  # before any training: what is missing is known early
     conda:
         "../../environment.yml"
     params:

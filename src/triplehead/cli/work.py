@@ -13,25 +13,10 @@ from triplehead.cli.app import ConfigOption, app, plan_from
 from triplehead.errors import InputError
 from triplehead.locking import exclusive
 
-data_app = typer.Typer(help="The data sets.", no_args_is_help=True)
 track_app = typer.Typer(help="MLflow: a view of the files under results/.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
 app.add_typer(track_app, name="track")
 
 RunId = Annotated[str, typer.Argument(help="A run's id; `triplehead plan` lists them.")]
-
-
-@data_app.command("prepare")
-def data_prepare(data_id: str, config: ConfigOption = None) -> None:
-    """Write the embedded data set, or check the user's, and state what is there in a manifest."""
-    from triplehead.data.prepare import prepare
-
-    plan = plan_from(config)
-    if data_id not in plan.data:
-        raise InputError(data_id, f"no such data at scale {plan.config.scale}; allowed: {', '.join(plan.data)}")
-    root = Path(plan.config.data_root) if plan.config.data_root else None
-    with exclusive(data_id):
-        prepare(plan.data[data_id].data, root, paths.DATA / data_id)
 
 
 @app.command()

@@ -1,17 +1,20 @@
 """Makes or checks a data set and says in a manifest what it is."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from triplehead.data import layouts, scenes
 from triplehead.data.coco import CocoDataset
+from triplehead.data.counts import demand_official
 from triplehead.data.dataset import DetectionDataset
 from triplehead.data.render import Split
 from triplehead.data.visdrone import VisDroneDataset
 from triplehead.data.voc import VocDataset
 from triplehead.errors import InputError
 from triplehead.paths import atomic
+from triplehead.plan.datasets import DatasetFile
 from triplehead.plan.documents import Layer, validate
 from triplehead.plan.options import (
     CocoFolder,
@@ -29,18 +32,18 @@ ROOT = "root"
 SPLITS: tuple[Split, ...] = ("train", "val")
 
 
-def prepare(data: Data, data_root: Path | None, folder: Path) -> dict[str, Any]:
+def prepare(data: Data, data_root: Path | None, folder: Path, official: DatasetFile | None = None) -> dict[str, Any]:
     """Write (scenes) or check (the user's folder) a data set; return the manifest at `folder`/manifest.json.
 
     The manifest holds `source`, `options` and per split the paths of images and annotations below `folder`, the
     counts, the categories and a digest. It is the same bytes each time, and wherever the user's images lie:
     `folder`/root is a link to them. Scenes appear together
     with their manifest or not at all, and are kept where they already are what is asked for. Raises
-    InputError where data are missing or wrong.
+    InputError where data are missing or wrong; with `official`, also where the user's are not all of that data set.
     """
     folder = Path(folder)
     if isinstance(data, Folder):
-        manifest = _manifest(data, _user_root(data, data_root), ROOT)
+        manifest = _manifest(data, _user_root(data, data_root), ROOT, official)
         with atomic(folder / ROOT) as link:
             link.symlink_to(Path(data_root).resolve())
         with atomic(folder / MANIFEST) as temporary:
@@ -100,14 +103,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _manifest(data: Data, base: Path, name: str = ".") -> dict[str, Any]:
+def _manifest(data: Data, base: Path, name: str = ".", official: DatasetFile | None = None) -> dict[str, Any]:
     """Read every split; paths are relative to `base`, which is called `name` below the manifest's folder."""
     opened = {split: _open(data, base, split) for split in SPLITS}
     splits = {}
     for split, dataset in opened.items():
-        dataset.check_files()
-        if not dataset.num_boxes:
-            raise InputError(dataset.annotations, f"holds no boxes for the {split} split")
+        check_split(data, split, dataset)
+        if official is not None:
+            demand_official(dataset, data, split, official)
         splits[split] = {
             "images": (Path(name) / dataset.images.relative_to(base)).as_posix(),
             "annotations": (Path(name) / dataset.annotations.relative_to(base)).as_posix(),
@@ -123,6 +126,16 @@ def _manifest(data: Data, base: Path, name: str = ".") -> dict[str, Any]:
     return {"source": data.source, "options": data.model_dump(mode="json"), "splits": splits}
 
 
+def check_split(data: Data, split: Split, dataset: DetectionDataset) -> None:
+    """Raise InputError where an image's file is missing, no object is left to train on, or classes are not those of
+    the options."""
+    dataset.check_files()
+    if not dataset.num_boxes:
+        raise InputError(dataset.annotations, f"holds no boxes for the {split} split")
+    if (found := len(dataset.categories)) != data.num_classes:
+        raise InputError(dataset.annotations, f"has {found} categories, expected {data.num_classes}")
+
+
 def _complete_scenes(data: Scenes, folder: Path) -> dict[str, Any] | None:
     """The manifest of scenes that are already there, whole and as asked for."""
     try:
@@ -133,13 +146,20 @@ def _complete_scenes(data: Scenes, folder: Path) -> dict[str, Any] | None:
     return manifest if found else None
 
 
-def _user_root(data: Folder, data_root: Path | None) -> Path:
+def open_user_split(data: Folder, data_root: Path | None, split: Split) -> DetectionDataset:
+    """A split of the user's folder, read and checked. Raises InputError where it is missing or wrong."""
+    dataset = _open(data, _user_root(data, data_root, (split,)), split)
+    check_split(data, split, dataset)
+    return dataset
+
+
+def _user_root(data: Folder, data_root: Path | None, splits: Sequence[Split] = SPLITS) -> Path:
     if data_root is None:
         raise InputError("data_root", "is not set, expected the folder that holds the images of this scale")
     root = Path(data_root)
     if not root.is_dir():
         raise InputError(root, "no such folder, expected data_root with the images of this scale")
-    for split in SPLITS if isinstance(data, CocoFolder) else ():
+    for split in splits if isinstance(data, CocoFolder) else ():
         images, annotations = root / getattr(data, f"{split}_images"), root / getattr(data, f"{split}_annotations")
         if not images.is_dir():
             raise InputError(images, f"no such folder, expected the images of the {split} split")

@@ -19,7 +19,7 @@ def build_optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.Optimiz
         {"params": biases, "factor": schedule.bias_lr_factor, "weight_decay": schedule.bias_weight_decay},
     ]
     if schedule.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=schedule.lr)
+        return torch.optim.AdamW(groups, lr=schedule.lr, fused=True)
     return torch.optim.SGD(groups, lr=schedule.lr, momentum=schedule.momentum)
 
 

@@ -60,6 +60,12 @@ class Plan:
             raise InputError(run_id, f"no such run at scale {self.config.scale}; see `triplehead plan`")
         return self.runs[run_id].spec
 
+    @property
+    def data_complete(self) -> bool:
+        """Whether the user's data sets must hold what is official."""
+        asked = self.config.data_complete
+        return self.scale.data_complete if asked is None else asked
+
     @cached_property
     def data(self) -> dict[str, RunSpec]:
         """data id -> a spec that uses it."""

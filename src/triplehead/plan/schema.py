@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
+from triplehead.plan.datasets import Url
 from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Schedule
 from triplehead.plan.speed import REFERENCE, SPEED_METRICS, Speed
 
@@ -20,12 +21,23 @@ SCORES = {  # what tables may print, by the protocol that measures it
 AVERAGES = {"coco": (), "voc": ("11point",), "visdrone": ("classmean",)}  # scores.json holds AP_<average> beside AP
 
 
+def _word(value: Any) -> Any:
+    """Snakemake's --config knows True, but hands down true as a text."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+Switch = Annotated[bool, BeforeValidator(_word)]
+
+
 class Config(Options):
     """experiments/config.yaml, overridden by `--config key=value`."""
 
     scale: str = "proxy"
     seeds: PositiveInt | None = None  # none: as many as the scale says
     data_root: str | None = None
+    data_complete: Switch | None = None  # whether data sets must hold what is official; none: as the scale says
+    download: Switch = False  # whether a data set that is not below data_root is fetched
+    data_mirror: Url | None = None  # archives are fetched from here, by their file names; none: official addresses
     tracking_uri: str | None = None  # none: SQLite below results/
 
 
@@ -65,6 +77,7 @@ class Scale(Options):
     num_workers: Annotated[int, Field(ge=0)] = 0
     accelerator: Literal["cpu", "auto"] = "cpu"
     datasets: dict[DatasetName, Data]
+    data_complete: bool = False  # whether the user's data sets must hold what is official
     dataset_settings: dict[DatasetName, DatasetSettings] = {}
     input: Input
     backbones: dict[BackboneName, Backbone]

@@ -1,5 +1,7 @@
 """Taps of a deformable convolution that no gradient moves: on a CPU a sparse matrix, made once, read many times."""
 
+from itertools import product
+
 import numpy as np
 import torch
 from scipy.sparse import csr_array
@@ -17,12 +19,14 @@ class FixedTaps:
     def __init__(self, taps: Tensor):
         batch, _, _, height, width = self.shape = taps.shape
         place = taps.detach().float().permute(2, 0, 3, 4, 1)  # [2, B, H, W, 9]
-        y = place[0] + torch.arange(height).view(1, height, 1, 1)
-        x = place[1] + torch.arange(width).view(1, 1, width, 1)
-        (row, row_share), (column, column_share) = _neighbours(y, height), _neighbours(x, width)
-        image = torch.arange(batch, dtype=torch.int32).view(batch, 1, 1, 1, 1, 1) * (height * width)
-        cell = image + row[..., :, None] * width + column[..., None, :]  # [B, H, W, 9, 2, 2]
-        share = row_share[..., :, None] * column_share[..., None, :]
+        rows = _neighbours(place[0] + torch.arange(height).view(1, height, 1, 1), height)
+        columns = _neighbours(place[1] + torch.arange(width).view(1, 1, width, 1), width)
+        image = torch.arange(batch, dtype=torch.int32).view(batch, 1, 1, 1) * (height * width)
+        cell = torch.empty(*place.shape[1:], CORNERS, dtype=torch.int32)
+        share = torch.empty_like(cell, dtype=torch.float32)
+        for corner, ((row, row_share), (column, column_share)) in enumerate(product(rows, columns)):
+            torch.add(image + row * width, column, out=cell[..., corner])
+            torch.mul(row_share, column_share, out=share[..., corner])
         ends = np.arange(0, cell.numel() + 1, CORNERS, dtype=np.int32)
         self.matrix = csr_array(
             (share.flatten().numpy(), cell.flatten().numpy(), ends), shape=(len(ends) - 1, batch * height * width)
@@ -37,13 +41,14 @@ class FixedTaps:
         return out.view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
-def _neighbours(place: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """The two cells around a place on an axis, [..., 2] int32, and their shares; outside the map cell 0 with none."""
+def _neighbours(place: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
+    """Of places on an axis the two cells around each, int32, and their shares; outside the map cell 0 with none."""
     low = place.floor()
-    cell = torch.stack([low, low + 1], dim=-1)
-    share = 1 - (place[..., None] - cell).abs()
-    inside = (cell >= 0) & (cell < size)  # never true of NaN, so that what follows are always cells
-    return torch.where(inside, cell, 0).int(), torch.where(inside, share, 0)
+    neighbours = []
+    for cell, share in ((low, 1 - (place - low)), (low + 1, place - low)):
+        inside = (cell >= 0) & (cell < size)  # never true of NaN, so that what follows are always cells
+        neighbours.append((torch.where(inside, cell, 0).int(), torch.where(inside, share, 0)))
+    return neighbours
 
 
 class _Read(torch.autograd.Function):

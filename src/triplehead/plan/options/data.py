@@ -1,5 +1,6 @@
 """Data sets, and the size of images."""
 
+from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -76,7 +77,8 @@ LAYOUTS = {"coco": "COCO", "voc": "VOC", "visdrone": "VisDrone"}  # as their aut
 class Folder(Options):
     """Images that the user has, in a data set's official layout below `data_root`.
 
-    `annotations`: files and folders below it whose change makes other data.
+    `annotations`: files and folders below it whose change makes other data. `parts(split)`: the official lists of
+    images that a split is, by their names in experiments/datasets/.
     """
 
     source: Literal["folder"]
@@ -95,6 +97,9 @@ class CocoFolder(Folder):
     @property
     def annotations(self) -> tuple[str, ...]:
         return self.train_annotations, self.val_annotations
+
+    def parts(self, split: str) -> tuple[str, ...]:
+        return (PurePosixPath(getattr(self, f"{split}_annotations")).stem,)
 
 
 class VocFolder(Folder):
@@ -117,6 +122,9 @@ class VocFolder(Folder):
         parts += dict.fromkeys(f"{year}/Annotations" for year, _ in sets)
         return tuple(f"{self.devkit}/{part}" for part in parts)
 
+    def parts(self, split: str) -> tuple[str, ...]:
+        return getattr(self, split)
+
 
 class VisDroneFolder(Folder):
     """VisDrone2019-DET. The paper does not say on which split it tested; val is the one that everybody has."""
@@ -132,6 +140,9 @@ class VisDroneFolder(Folder):
     @property
     def annotations(self) -> tuple[str, ...]:
         return f"{self.train}/annotations", f"{self.val}/annotations"
+
+    def parts(self, split: str) -> tuple[str, ...]:
+        return (PurePosixPath(getattr(self, split)).name,)
 
 
 Data = Annotated[

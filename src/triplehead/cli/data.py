@@ -1,0 +1,205 @@
+"""Commands about data sets: what is there, what is missing, how to get it, and what a run reads of it."""
+
+import json
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from triplehead import paths
+from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.cli.inspect import JsonOption
+from triplehead.errors import InputError
+from triplehead.locking import exclusive
+from triplehead.plan.datasets import Archive, DatasetFile, read_dataset
+from triplehead.plan.options import LAYOUTS, Folder
+from triplehead.plan.plan import Plan
+
+data_app = typer.Typer(help="The data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+@data_app.command("prepare")
+def data_prepare(data_id: str, config: ConfigOption = None) -> None:
+    """Write the embedded data set, or check the user's, and state what is there in a manifest."""
+    from triplehead.data.archives import absent
+    from triplehead.data.prepare import prepare
+
+    plan = plan_from(config)
+    if data_id not in plan.data:
+        raise InputError(data_id, f"no such data at scale {plan.config.scale}; allowed: {', '.join(plan.data)}")
+    data = plan.data[data_id].data
+    root = Path(plan.config.data_root) if plan.config.data_root else None
+    declared = read_dataset(data.layout) if isinstance(data, Folder) else None
+    with exclusive(data_id):
+        try:
+            prepare(data, root, paths.DATA / data_id, declared if plan.data_complete else None)
+        except InputError as error:
+            if declared is None or (root and not absent(declared, root)):
+                raise
+            raise InputError(error.args[0], f"{error.args[1]}; {_hint(declared, data.layout, root)}") from None
+
+
+@data_app.command("check")
+def data_check(
+    datasets: Annotated[
+        list[str] | None, typer.Argument(help="coco, voc, visdrone; those of the scale if none.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is there below data_root and what is missing: images, objects, and the official counts."""
+    plan = plan_from(config)
+    folders = {name: data for name, data in plan.scale.datasets.items() if isinstance(data, Folder)}
+    if unknown := next((name for name in datasets or () if name not in folders), None):
+        known = ", ".join(folders) or "none, it draws its own"
+        raise InputError(unknown, f"no such data set at scale {plan.config.scale}; allowed: {known}")
+    root = _data_root(plan) if folders else Path()
+    found = {name: _state(plan, name, folders[name], root) for name in datasets or folders}
+    if as_json:
+        print(json.dumps({"scale": plan.config.scale, "data_root": str(root), "datasets": found}, indent=1))
+    elif found:
+        _print(found)
+    else:
+        print(f"scale {plan.config.scale} draws its own data: nothing to look for")
+    faults = [
+        f"{name}: {split['problem']}"
+        for name, each in found.items()
+        for split in each["splits"].values()
+        if split["fault"]
+    ]
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise InputError("data", f"{faults[0]}{more}")
+
+
+@data_app.command("download")
+def data_download(
+    dataset: str,
+    config: ConfigOption = None,
+    archive: Annotated[
+        list[str] | None, typer.Option(help="Only this archive, by its file name; also one that is optional.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Unpack also what seems to be there.")] = False,
+) -> None:
+    """Fetch a data set from its authors, check and unpack it; goes on where it was stopped. -c data_mirror=URL
+    takes the archives from another address."""
+    from triplehead.data import archives
+
+    plan = plan_from(config)
+    if dataset not in LAYOUTS:
+        raise InputError(dataset, f"no such data set; allowed: {', '.join(LAYOUTS)}")
+    declared, root = read_dataset(dataset), _data_root(plan, exists=False)
+    wanted = _wanted(declared, archive)
+    mirror = plan.config.data_mirror
+    with exclusive(f".{dataset}.lock", root / archives.FOLDER):
+        states = {each.file: archives.find(declared, each, root).state for each in wanted}
+        lost = [each.file for each in wanted if states[each.file] in ("missing", "part") and not (each.url or mirror)]
+        if lost:
+            print(archives.instructions(declared, root), flush=True)
+            raise InputError(
+                root / archives.FOLDER / lost[0], "no such file; it must be fetched by hand, as said above"
+            )
+        for each in wanted:
+            with _progress(each) as progress:
+                archives.get(declared, each, root, mirror, again, say=_say, progress=progress)
+
+
+def _wanted(declared: DatasetFile, names: list[str] | None) -> list[Archive]:
+    by_name = {archive.file: archive for archive in declared.archives}
+    if unknown := next((name for name in names or () if name not in by_name), None):
+        raise InputError(unknown, f"no such archive of {declared.title}; allowed: {', '.join(by_name)}")
+    return [by_name[name] for name in names] if names else [each for each in declared.archives if not each.optional]
+
+
+def _state(plan: Plan, name: str, data: Folder, root: Path) -> dict[str, Any]:
+    """What is there of a data set: its archives and its splits; a split's `fault` is one at this scale."""
+    from triplehead.data import archives
+    from triplehead.data.counts import count, differences
+    from triplehead.data.prepare import SPLITS, open_user_split
+
+    declared = read_dataset(name)
+    found = [archives.find(declared, archive, root) for archive in declared.archives]
+    splits = {}
+    for split in SPLITS:
+        official = declared.official(data.parts(split))
+        state = {
+            "parts": data.parts(split), "state": "missing", "problem": None, "fault": True, "found": None,
+            "official": official and official.model_dump(),
+        }  # fmt: skip
+        try:
+            counts = count(open_user_split(data, root, split))
+        except InputError as error:
+            state["problem"] = str(error)
+            if archives.absent(declared, root):
+                state["problem"] += f"; {_hint(declared, name, root)}"
+            else:
+                state["state"] = "wrong"
+        else:
+            wrong = differences(counts, official)
+            state |= {"found": counts._asdict(), "fault": bool(wrong) and plan.data_complete}
+            state["state"] = "not official" if official is None else "other counts" if wrong else "complete"
+            state["problem"] = f"the {split} split has {'; '.join(wrong)}" if wrong else None
+        splits[split] = state
+    listed = [asdict(each) | {"archive": each.archive.file, "optional": each.archive.optional} for each in found]
+    return {"title": declared.title, "splits": splits, "archives": listed}
+
+
+def _print(found: dict[str, Any]) -> None:
+    table = Table("data set", "split", "images", "objects", "that count", "state")
+    for column in table.columns[2:5]:
+        column.justify = "right"
+    for each in found.values():
+        for name, split in each["splits"].items():
+            counts, official = split["found"] or {}, split["official"] or {}
+            cells = [_of(counts.get(key), official.get(key)) for key in ("images", "objects", "counted")]
+            table.add_row(each["title"], f"{name} ({', '.join(split['parts'])})", *cells, split["state"])
+    Console().print(table)
+    for each in found.values():
+        for split in each["splits"].values():
+            if split["problem"]:
+                print(f"{each['title']}: {split['problem']}")
+        for archive in each["archives"]:
+            if archive["state"] in ("ready", "part"):
+                size = f" ({archive['bytes']:,} bytes)" if archive["bytes"] else ""
+                print(f"{archive['archive']}: {archive['state']}{size}, not unpacked: {archive['lacking']}")
+
+
+def _of(number: int | None, official: int | None) -> str:
+    if number is None:
+        return "-" if official is None else f"- of {official:,}"
+    return f"{number:,}" if official in (None, number) else f"{number:,} of {official:,}"
+
+
+def _hint(declared: DatasetFile, name: str, root: Path | None) -> str:
+    does = "says how to get it" if declared.by_hand else "gets it"
+    return f"`triplehead data download {name} -c data_root={root or 'DIR'}` {does}"
+
+
+def _data_root(plan: Plan, exists: bool = True) -> Path:
+    if plan.config.data_root is None:
+        raise InputError("data_root", "is not set, expected the folder of the data sets: -c data_root=DIR")
+    root = Path(plan.config.data_root)
+    if exists and not root.is_dir():
+        raise InputError(root, "no such folder, expected data_root, the folder of the data sets")
+    return root
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _progress(archive: Archive):
+    """A bar where somebody looks."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(archive.file, total=archive.bytes, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)

@@ -1,0 +1,184 @@
+"""A file from an HTTP server: resumed where it was cut, checked, whole or not there."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from triplehead.errors import InputError
+from triplehead.paths import atomic
+
+Progress = Callable[[int, int | None], None]  # bytes that are there, bytes in all if known
+
+CHUNK = 1 << 16  # bytes; what a cut connection loses at most
+ATTEMPTS = 5  # in a row that bring nothing new
+TIMEOUT = 60.0  # seconds without a byte
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+
+
+class _Interrupted(Exception):
+    """Worth another try."""
+
+
+def fetch(
+    url: str,
+    target: Path,
+    size: int | None = None,
+    md5: str | None = None,
+    progress: Progress = lambda done, total: None,
+    pause: float = 1.0,
+) -> None:
+    """Bring `url` to `target` and check its size (bytes) and MD5, as far as given.
+
+    What has come lies in `<target>.part` until it is whole and right, so a later call goes on from there: with
+    If-Range, by the server's ETag or date, hence never with the end of another file; from the start where the server
+    knows no ranges. A cut connection is tried again after `pause` seconds, then twice as many and so on. Raises
+    InputError where the server refuses, another size is offered, the sum is wrong (the part is removed) or the disk is
+    full (the part stays).
+    """
+    part, state = _beside(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    failures = 0
+    while True:
+        before = _length(part)
+        try:
+            _get(url, part, state, size, progress)
+            break
+        except _Interrupted as error:
+            failures = 0 if _length(part) > before else failures + 1
+            if failures == ATTEMPTS:
+                kept = f"{_length(part):,} bytes are kept in {part}, the same command goes on from there"
+                raise InputError(url, f"{error}; {kept}") from None
+            time.sleep(pause * 2 ** max(failures - 1, 0))
+    try:
+        check(part, size, md5)
+    except InputError as error:
+        part.unlink()
+        state.unlink(missing_ok=True)
+        raise InputError(url, f"{error.args[1]}; removed") from None
+    os.replace(part, target)
+    state.unlink(missing_ok=True)
+
+
+def partial(target: Path) -> int:
+    """Bytes of `target` that an interrupted `fetch` left."""
+    return _length(_beside(target)[0])
+
+
+def check(path: Path, size: int | None, md5: str | None) -> None:
+    """Raise InputError unless a file has that size (bytes) and MD5 (hex), as far as given."""
+    try:
+        if size is not None and (found := path.stat().st_size) != size:
+            raise InputError(path, f"has {found:,} bytes, expected {size:,}")
+        if md5 is None:
+            return
+        with open(path, "rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror or error})") from error
+    if found != md5:
+        raise InputError(path, f"has MD5 {found}, expected {md5}")
+
+
+def _get(url: str, part: Path, state: Path, size: int | None, progress: Progress) -> None:
+    """One request, for what is missing of the part. Raises _Interrupted where another may go on."""
+    known = _read_state(state)
+    start = _length(part) if known.get("url") == url and known.get("validator") else 0
+    if start and start == known.get("total"):
+        return
+    headers = {"Accept-Encoding": "identity"}
+    if start:
+        headers |= {"Range": f"bytes={start}-", "If-Range": known["validator"]}
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            start, total = _offer(url, response, start, state)
+            if size is not None and total is not None and total != size:
+                raise InputError(url, f"the server has {total:,} bytes, expected {size:,}")
+            validator = _validator(response)
+            with atomic(state) as file:
+                file.write_text(json.dumps({"url": url, "validator": validator, "total": total}), encoding="utf-8")
+            _write(response, part, start, total, progress)
+    except (requests.exceptions.SSLError, requests.exceptions.TooManyRedirects) as error:
+        raise InputError(url, f"cannot be fetched ({_reason(error)})") from None
+    except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+        raise _Interrupted(f"the connection failed ({_reason(error)})") from None
+    except requests.RequestException as error:
+        raise InputError(url, f"cannot be fetched ({_reason(error)})") from None
+    if total is not None and _length(part) < total:
+        raise _Interrupted(f"the connection was cut after {_length(part):,} of {total:,} bytes")
+
+
+def _offer(url: str, response: requests.Response, start: int, state: Path) -> tuple[int, int | None]:
+    """(first byte of what the server is about to send, bytes of the whole file)."""
+    status = response.status_code
+    if status == 200:
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdecimal() else None
+    if status == 206 and start:
+        found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if found and int(found[1]) == start:
+            return start, int(found[2])
+    problem = f"the server answers {status} {response.reason}"
+    if start and status in (206, 416):  # another part than asked for, or none: from the start
+        state.unlink()
+        raise _Interrupted(problem)
+    if status >= 500 or status == 429:
+        raise _Interrupted(problem)
+    raise InputError(url, problem)
+
+
+def _write(response: requests.Response, part: Path, start: int, total: int | None, progress: Progress) -> None:
+    try:
+        with open(part, "r+b" if start else "wb") as file:
+            file.seek(start)
+            file.truncate()
+            room = shutil.disk_usage(part.parent).free
+            if total is not None and total - start > room:
+                raise InputError(part, f"needs {total - start:,} bytes more, the disk has {room:,}; make room")
+            progress(start, total)
+            for chunk in response.iter_content(CHUNK):
+                file.write(chunk)
+                file.flush()
+                progress(file.tell(), total)
+            os.fsync(file.fileno())
+    except requests.RequestException:  # an OSError, too
+        raise
+    except OSError as error:
+        kept = f"{_length(part):,} bytes are kept, the same command goes on from there"
+        raise InputError(part, f"cannot be written ({error.strerror or error}); {kept}") from error
+
+
+def _validator(response: requests.Response) -> str | None:
+    """What If-Range may say of this file: a strong ETag, else its date."""
+    tag = response.headers.get("ETag")
+    return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
+
+
+def _read_state(state: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(state.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _beside(target: Path) -> tuple[Path, Path]:
+    return target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _reason(error: Exception) -> str:
+    """The innermost reason, in one line."""
+    while isinstance(inner := getattr(error, "reason", None) or (error.args[0] if error.args else None), Exception):
+        error = inner
+    return " ".join(str(error.args[-1] if error.args else error).split()) or type(error).__name__
