@@ -12,6 +12,7 @@ from triplehead.analysis.tables import (
     COUNTED_AT,
     mean_and_std,
     read_csv,
+    read_table,
     table_frame,
     write_csv,
 )
@@ -210,6 +211,32 @@ def test_reading_what_is_no_table(tmp_path):
         path.write_text(content)
         with pytest.raises(InputError, match=r"table1\.csv: "):
             read_csv(path)
+
+
+@pytest.mark.parametrize(
+    ("kept", "problem"),
+    [
+        (-1, "is cut short"),
+        (-30, "is cut short"),  # within the last cell, where every column but text is there
+        (0.5, "is cut short"),
+        ("line", r"holds 20 cells, expected the 21 of experiments/table5\.yaml"),
+        ("row", "holds 18 cells, expected the 21"),
+        ("label", "holds 21 cells, expected the 21"),
+        (0, "is no table"),
+    ],
+)
+def test_a_table_that_is_not_whole_is_refused(plan, tmp_path, kept, problem):
+    write_scores(plan, tmp_path)
+    write_csv(table_frame(plan, "table5", tmp_path), tmp_path / "table5.csv")
+    text = (tmp_path / "table5.csv").read_text()
+    assert len(read_table(plan, "table5", tmp_path)) == 21
+    lines = text.splitlines(keepends=True)
+    cut = {"line": lines[:-1], "row": lines[:-3], "label": [line.replace("Baseline", "baseline") for line in lines]}
+    end = int(len(text) * kept) if kept == 0.5 else kept
+    (tmp_path / "table5.csv").write_text("".join(cut[kept]) if kept in cut else text[:end])
+    with pytest.raises(InputError, match=rf"table5\.csv: {problem}") as caught:
+        read_table(plan, "table5", tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_unknown_exhibit(plan, tmp_path):
