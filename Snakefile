@@ -9,6 +9,7 @@ include: "workflow/rules/speed.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/places.smk"
 
 
 rule reproduce_all:

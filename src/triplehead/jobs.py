@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
 import sys
+from collections.abc import Iterable
+from itertools import product
 from typing import Any
 
 _VARIABLE = "TRIPLEHEAD_CONFIG"
@@ -19,3 +22,15 @@ def hand_down(config: dict[str, Any]) -> None:
 
 def handed_down() -> dict[str, Any]:
     return json.loads(os.environ.get(_VARIABLE, "{}"))
+
+
+def declared(rules: Iterable[Any]) -> list[str]:
+    """Every file that Snakemake's rules write, logs included, for all values of their wildcards.
+
+    The values are those of the constraints, which are lists here: results/{exhibit,table1|table2}.csv.
+    """
+    files: list[str] = []
+    for pattern in (str(file) for rule in rules for file in (*rule.output, *rule.log)):
+        parts = re.split(r"\{\w+,([^}]*)\}", pattern)  # text, values, text, ...
+        files += map("".join, product(*(part.split("|") if at % 2 else [part] for at, part in enumerate(parts))))
+    return files
