@@ -64,7 +64,7 @@ def test_places_that_can_be_written_pass(tmp_path):
 
 def test_a_link_to_nowhere_is_no_folder(tmp_path):
     (tmp_path / "results").symlink_to(tmp_path / "unplugged")
-    with pytest.raises(InputError, match="results: is no folder, but .*results/runs/ is to be written"):
+    with pytest.raises(InputError, match=r"results: is no folder, but .*results/runs/ is to be written"):
         check_places([tmp_path / "results/runs/a.json"])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.accelerators import CUDAAccelerator
+from lightning_fabric.plugins.environments import LightningEnvironment
 
 from triplehead.data.dataset import DetectionDataset
 from triplehead.data.prepare import open_split
@@ -24,7 +25,9 @@ def start(spec: RunSpec, accelerator: str, precision: str = "32-true") -> Fabric
     torch.set_num_threads(spec.threads)
     torch.use_deterministic_algorithms(not use_gpu)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a tenth of a step, for memory that nobody reads
-    fabric = Fabric(accelerator="cuda" if use_gpu else "cpu", devices=1, precision=precision)
+    # Named, because Fabric would look for Slurm, and warn of an srun that is not used.
+    here = LightningEnvironment()
+    fabric = Fabric(accelerator="cuda" if use_gpu else "cpu", devices=1, precision=precision, plugins=here)
     fabric.launch()
     return fabric
 
