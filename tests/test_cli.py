@@ -52,6 +52,8 @@ def test_params_are_table_4():
         (("plan", "-c", "scale=huge"), "config.yaml: scale: no scale 'huge'"),
         (("plan", "-c", "scale"), "--config: expected KEY=VALUE, found 'scale'"),
         (("train", "nothing"), "nothing: no such run at scale proxy"),
+        (("resample", "nothing"), "nothing: no such run at scale proxy"),
+        (("verify", "table99"), "table99: no such exhibit; allowed: table1"),
         (("speed", "table5"), "table5: no such exhibit of kind speed; allowed: table3"),
         (("table", "table99"), "table99: no such table; allowed: table1"),
         (("testdev", "pack", "nothing", "--out", "there"), "nothing: no such run at scale proxy"),
@@ -83,3 +85,21 @@ def test_a_table_that_is_cut_short_is_not_logged(tmp_path, experiments, command)
         result.stderr.startswith("error: results/table1.csv: expected the columns") and "Traceback" not in result.stderr
     )
     assert [file.name for file in results.iterdir()] == ["table1.csv"]
+
+
+def test_power_says_what_is_not_measured():
+    result = triplehead("plan", "--power", "--json", "-c", "scale=smoke")
+    found = json.loads(result.stdout)["differences"]
+    claimed = {(each["a"][1], each["b"][1]): each["claimed"] for each in found if each["a"][0] == "table5"}
+    assert claimed["JLA", "Baseline"] == pytest.approx(4.5)
+    assert "not measured" in triplehead("plan", "--power", "-c", "scale=smoke").stdout
+
+
+def test_verify_passes_on_the_parameters_and_fails_on_another_count(experiments, tmp_path, monkeypatch):
+    assert triplehead("verify", "table4").returncode == 0
+    file = experiments / "table4.yaml"
+    file.write_text(file.read_text().replace("34614307}, accept", "34614308}, accept"))
+    monkeypatch.chdir(tmp_path)
+    result = triplehead("verify", "table4")
+    assert result.returncode == 1 and "2 within, 1 outside" in result.stdout
+    assert "nothing to verify" in triplehead("verify", "table5").stdout

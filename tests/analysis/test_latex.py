@@ -9,11 +9,14 @@ from triplehead.analysis.tables import COLUMNS
 from triplehead.plan.plan import load_plan
 
 
-def frame_of(plan, exhibit, mean=40.0, std=0.5, n=3):
-    """A table whose measured numbers are `mean` plus the row's index."""
+def frame_of(plan, exhibit, mean=40.0, std=0.5, n=3, half=None, **more):
+    """A table whose measured numbers are `mean` plus the row's index, with an interval of `half` either way."""
     table = plan.exhibits[exhibit]
     records = [
-        [exhibit, index, row.label, metric, mean + index, std, n, row.published.get(metric), 0.0, "here", "val", "", ""]
+        {"exhibit": exhibit, "row": index, "label": row.label, "metric": metric, "mean": mean + index, "std": std}
+        | {"n": n, "published": row.published.get(metric), "difference": 0.0, "scale": "here", "split": "val"}
+        | {"low": half and mean + index - half, "high": half and mean + index + half, "seed_se": half, "status": ""}
+        | more
         for index, row in enumerate(table.rows)
         for metric in table.metrics
     ]
@@ -66,6 +69,30 @@ def test_table_4_is_transposed_as_in_the_paper():
         "Parameters & paper & 32,244,250 & 41,704,036 & 34,614,307",
         " & measured & 32,244,250 & 41,704,036 & 34,614,307",
     ]
+
+
+def test_intervals_stand_below_the_measured_numbers():
+    plan = load_plan({"scale": "proxy"})
+    frame = frame_of(plan, "table5", half=1.24, image_se=0.3)
+    tex = table_tex(plan, "table5", frame)
+    columns, lines = body_rows(tex)
+    assert len(lines) == 2 + 2 * len(plan.exhibits["table5"].rows)
+    assert lines[3].count(r"\multicolumn{2}{r}{\scriptsize [38.8, 41.2]}") == 3
+    assert {width(line) for line in lines} == {columns}
+    assert r"In brackets: the mean's 95\% interval over other seeds and other validation images." in tex
+    alone = " ".join(table_layout(plan, "table5", frame_of(plan, "table5", half=1.0)).caption)
+    assert "over other seeds, the validation images being given" in alone
+    single = frame_of(plan, "table5", half=1.0, std=None, n=1, image_se=1.0).assign(seed_se=None)
+    assert "other seeds are not in it" in " ".join(table_layout(plan, "table5", single).caption)
+
+
+def test_a_band_is_shown_with_its_verdict():
+    plan = load_plan({"scale": "proxy"})
+    frame = frame_of(plan, "table5", half=1.24)
+    cell = (frame["label"] == "All") & (frame["metric"] == "AP")
+    frame.loc[cell, ["reference", "tolerance", "status"]] = [44.0, 1.5, "outside"]
+    tex = table_tex(plan, "table5", frame)
+    assert tex.count("[44.8, 47.2] outside") == 1 and r"44.00 $\pm$ 1.5 (All, AP)" in tex
 
 
 def test_k_in_force_is_shown_only_where_it_is_not_the_papers():

@@ -7,15 +7,9 @@ from dataclasses import replace
 import pytest
 
 from triplehead.analysis.layout import table_layout
-from triplehead.analysis.tables import (
-    COLUMNS,
-    COUNTED_AT,
-    mean_and_std,
-    read_csv,
-    read_table,
-    table_frame,
-    write_csv,
-)
+from triplehead.analysis.statistics.estimate import mean_and_std
+from triplehead.analysis.statistics.samples import COUNTED_AT
+from triplehead.analysis.tables import COLUMNS, read_csv, read_table, table_frame, write_csv
 from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan
 
@@ -185,7 +179,7 @@ def test_table_4_is_counted_exactly_and_stays_whole(plan, tmp_path):
     assert set(frame["scale"]) == {COUNTED_AT}
     write_csv(frame, tmp_path / "table4.csv")
     line = (tmp_path / "table4.csv").read_text().splitlines()[1]
-    assert line == "table4,0,FCOS,parameters,32244250,,1,32244250,0,paper architecture,,,"
+    assert line == "table4,0,FCOS,parameters,32244250,,1,,,,,32244250,0,32244250,0.0000,within,paper architecture,,,"
     assert read_csv(tmp_path / "table4.csv").equals(frame)
 
 
@@ -195,8 +189,8 @@ def test_csv_has_four_decimals_and_nothing_for_no_number(plan, tmp_path):
     write_csv(frame, tmp_path / "table5.csv")
     lines = (tmp_path / "table5.csv").read_text().splitlines()
     ids = ";".join(plan.run_ids("table5", "FCOS"))
-    assert lines[1] == f"table5,0,FCOS,AP,31.0000,1.0000,3,37.0000,-6.0000,smoke,val,{ids},"
-    assert lines[2] == f"table5,0,FCOS,AP50,52.0000,2.0000,3,,,smoke,val,{ids},"
+    assert lines[1] == f"table5,0,FCOS,AP,31.0000,1.0000,3,28.5159,33.4841,0.5774,,37.0000,-6.0000,,,,smoke,val,{ids},"
+    assert lines[2] == f"table5,0,FCOS,AP50,52.0000,2.0000,3,47.0317,56.9683,1.1547,,,,,,,smoke,val,{ids},"
     again = read_csv(tmp_path / "table5.csv")
     assert again.dtypes.equals(frame.dtypes)
     write_csv(again, tmp_path / "again.csv")
@@ -207,7 +201,7 @@ def test_reading_what_is_no_table(tmp_path):
     path = tmp_path / "table1.csv"
     with pytest.raises(InputError, match="no such table"):
         read_csv(path)
-    for content in ("", "a,b\n1,2\n", ",".join(COLUMNS) + "\nt,0,l,AP,high,,1,,,s,r\n"):
+    for content in ("", "a,b\n1,2\n", ",".join(COLUMNS) + "\nt,0,l,AP,high,,1,,,,,,,,,,s,r,,\n"):
         path.write_text(content)
         with pytest.raises(InputError, match=r"table1\.csv: "):
             read_csv(path)

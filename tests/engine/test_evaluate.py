@@ -22,7 +22,7 @@ from triplehead.plan.options import Evaluation
 
 def test_scores_and_detections_are_written_and_repeat(small_spec, small_data, trained):
     evaluate(small_spec, small_data, trained)
-    first = {name: (trained / name).read_bytes() for name in ("scores.json", "detections.json.gz")}
+    first = {name: (trained / name).read_bytes() for name in ("scores.json", "detections.json.gz", "matches.npz")}
     scores = json.loads(first["scores.json"])
     assert scores["images"] == small_spec.data.val
     assert scores["detections"] == len(json.loads(gzip.decompress(first["detections.json.gz"])))
@@ -56,7 +56,7 @@ def test_scores_do_not_depend_on_the_batch_size(small_spec, small_data, trained,
 def test_a_run_is_scored_by_the_protocol_of_its_data_set(small_spec, dataset, protocol):
     truth, results = random_scene(1)
     data = SimpleNamespace(truth=lambda: truth, categories=CATEGORIES)
-    scores = protocol_scores(changed(small_spec, dataset=dataset), data, results)
+    scores, _ = protocol_scores(changed(small_spec, dataset=dataset), data, results)
     assert scores == protocol(truth, results, CATEGORIES)
     assert {"AP", "AP50", "AP75"} <= scores.keys() and 0 < scores["AP"] < scores["AP50"] < 100
 

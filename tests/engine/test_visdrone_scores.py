@@ -9,7 +9,8 @@ from tests.engine.protocol_references import visdrone
 from tests.engine.protocol_scenes import CATEGORIES, random_scene, result, truth_of
 
 from triplehead.data.overlaps import overlaps
-from triplehead.engine.visdrone_scores import FALSE, TRUE, match, visdrone_scores
+from triplehead.engine.matches import FALSE, TRUE
+from triplehead.engine.visdrone_scores import match, visdrone_scores
 
 ONE = CATEGORIES[:1]
 BOX, OTHER = (10, 10, 30, 30), (50, 50, 70, 70)

@@ -40,6 +40,7 @@ RUN_FILES = (
     "assignments.json.gz",
     "scores.json",
     "detections.json.gz",
+    "matches.npz",
 )
 
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
@@ -94,7 +95,9 @@ def scores_of(wildcards):
     if PLAN.exhibits[wildcards.exhibit].kind == "speed":
         return f"results/speed/{wildcards.exhibit}.json"
     return [
-        f"results/runs/{run}/scores.json" for run in PLAN.run_ids(wildcards.exhibit)
+        f"results/runs/{run}/{name}"
+        for run in PLAN.run_ids(wildcards.exhibit)
+        for name in ("scores.json", paths.REPLICATES)
     ]
 
 

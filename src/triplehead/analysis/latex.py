@@ -75,6 +75,8 @@ def _upright(layout: TableLayout) -> list[str]:
             rows.append(rf"\multicolumn{{{left + 2 * pairs}}}{{l}}{{\textit{{{escape(line.group)}}}}} \\")
         group = line.group
         rows.append(_row(_left(line) + [part for cell in line.cells for part in _pair(cell)]))
+        if line.has_below:
+            rows.append(_row([""] * left + [rf"\multicolumn{{2}}{{r}}{{{_below(cell)}}}" for cell in line.cells]))
     return [*rows, r"\bottomrule", r"\end{tabular}"]
 
 
@@ -90,6 +92,8 @@ def _transposed(layout: TableLayout) -> list[str]:
         for side, name in enumerate(("paper", "measured")):
             head = _metric(metric) if side == 0 else ""
             rows.append(_row([head, name, *(pair[side] for pair in pairs)]))
+        if any(line.cells[index].below for line in layout.lines):
+            rows.append(_row(["", "", *(_below(line.cells[index]) for line in layout.lines)]))
     return [*rows, r"\bottomrule", r"\end{tabular}"]
 
 
@@ -116,6 +120,10 @@ def _pair(cell: Cell) -> tuple[str, str]:
     if cell.std is not None:
         measured += rf" $\pm$ {number(cell.std, cell.digits)}"
     return (rf"\textbf{{{published}}}" if cell.best_published else published), measured
+
+
+def _below(cell: Cell) -> str:
+    return rf"\scriptsize {cell.below}" if cell.below else ""
 
 
 def _metric(metric: str) -> str:

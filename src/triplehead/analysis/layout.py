@@ -31,9 +31,18 @@ class Cell:
     mean: float | int | None
     std: float | None
     n: int
+    low: float | None = None
+    high: float | None = None
+    status: str = ""
     digits: int = 1
     best_published: bool = False
     best_measured: bool = False
+
+    @property
+    def below(self) -> str:
+        """What stands below the measured number: its 95% interval, and how it lies to the group's band."""
+        interval = "" if self.low is None else f"[{number(self.low, self.digits)}, {number(self.high, self.digits)}]"
+        return f"{interval} {self.status}".strip()
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,10 @@ class Line:
     left: tuple[Left, ...]
     cells: tuple[Cell, ...]
     note: str | None  # letter of its footnote
+
+    @property
+    def has_below(self) -> bool:
+        return any(cell.below for cell in self.cells)
 
     @property
     def marked(self) -> int:
@@ -101,6 +114,7 @@ def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, 
     if IN_FORCE in left:
         share = next(iter(_shares(plan, exhibit)))
         notes.append(("", f"{IN_FORCE}: the paper's K times {share:g}, the same share of an object's points."))
+    notes += [("", text) for text in _band_notes(frame)]
     return TableLayout(
         exhibit, table.title, table.kind, table.transposed, left, table.metrics, tuple(lines),
         caption(plan, exhibit, frame, how), tuple(notes),
@@ -130,6 +144,7 @@ def caption(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, ...] 
         first,
         f"Paper: as published, on {PUBLISHED_ON[table.protocol]}{' test-dev' if table.split == 'test-dev' else ''}.",
         f"Measured: {plan.config.scale} scale, on {data_phrase(plan, exhibit)}; {seeds_phrase(frame)}.",
+        *interval_sentences(frame),
     ]
     if table.kind == "scores":
         sentences.append("All scores in %.")
@@ -194,6 +209,29 @@ def seeds_phrase(frame: pd.DataFrame) -> str:
         return "one seed, hence no standard deviation"
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return f"mean ± sample standard deviation over {number} seeds"
+
+
+def interval_sentences(frame: pd.DataFrame) -> list[str]:
+    """What the brackets below the measured numbers are; nothing where there are none."""
+    several = "over other seeds" if frame["seed_se"].notna().any() else None
+    images = "other validation images" if frame["image_se"].notna().any() else None
+    if several and images:
+        return [f"In brackets: the mean's 95% interval {several} and {images}."]
+    if several:
+        return [f"In brackets: the mean's 95% interval {several}, the validation images being given."]
+    return [f"In brackets: this one model's 95% interval over {images}; other seeds are not in it."] if images else []
+
+
+def _band_notes(frame: pd.DataFrame) -> list[str]:
+    """What status words refer to."""
+    held = frame[frame["status"] != ""]
+    if held.empty:
+        return []
+    middles = []
+    for row in held.itertuples():
+        middle = number(row.reference, 0 if row.metric == "parameters" else 2)
+        middles.append(f"{middle} ± {row.tolerance:,.10g} ({row.label}, {row.metric})")
+    return [f"Within, outside, too few seeds, missing: the mean against its band, {'; '.join(middles)}."]
 
 
 def data_phrase(plan: Plan, exhibit: str) -> str:
@@ -263,9 +301,10 @@ def _left_value(plan: Plan, exhibit: str, row: Row, column: str) -> Left:
 
 def _cell(frame: pd.DataFrame, index: int, metric: str, best: dict[tuple[str, str], str]) -> Cell:
     record = frame[(frame["row"] == index) & (frame["metric"] == metric)].iloc[0]
-    published, mean, std = (None if pd.isna(record[name]) else record[name] for name in ("published", "mean", "std"))
+    names = ("published", "mean", "std", "low", "high")
+    published, mean, std, low, high = (None if pd.isna(record[name]) else record[name] for name in names)
     return Cell(
-        published, mean, std, int(record["n"]), DIGITS.get(metric, 1),
+        published, mean, std, int(record["n"]), low, high, record["status"], DIGITS.get(metric, 1),
         best_published=published is not None and number(published) == best.get((metric, "published")),
         best_measured=mean is not None and number(mean) == best.get((metric, "mean")),
     )  # fmt: skip

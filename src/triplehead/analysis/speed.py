@@ -52,7 +52,8 @@ def how_measured(record: SpeedRecord) -> tuple[str, ...]:
         f"{record.device}, {threads}, {record.precision}, torch {record.environment['torch']}; batch 1, "
         f"{protocol.images} validation images of {sizes_phrase(record)} in memory; the models take turns, "
         f"each pass after {protocol.warmup} uncounted images.",
-        f"Mean ± sample standard deviation over {protocol.repeats} repeats.",
+        f"Mean ± sample standard deviation over {protocol.repeats} repeats; in brackets the mean's 95% interval over "
+        "other repeats of these models on this machine.",
         "FPS: the whole detector, NMS included. Model only: up to the class logits and boxes of all points (of Faster "
         "R-CNN up to its second stage's raw outputs, the proposals' NMS included). "
         f"Ratio: FPS over that of {REFERENCE} in the same repeat.",

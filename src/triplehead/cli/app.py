@@ -45,7 +45,7 @@ def plan_from(items: list[str] | None) -> Plan:
 
 def main() -> None:
     """Run a command; InputError exits with 2, as do mistakes in the command line."""
-    from triplehead.cli import data, inspect, testdev, work  # noqa: F401  registers the commands
+    from triplehead.cli import data, inspect, testdev, verify, work  # noqa: F401  registers the commands
 
     # As an exception, so that what is half done is put away and MLflow learns of it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

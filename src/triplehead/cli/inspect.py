@@ -8,16 +8,28 @@ from rich.console import Console
 from rich.table import Table
 
 from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.paths import RESULTS
 from triplehead.plan.cost import plan_seconds, run_seconds
 
 Cores = Annotated[int, typer.Option(min=1, help="Cores that the total is divided by.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
+PowerOption = Annotated[
+    bool, typer.Option("--power", help="Instead: the seeds that it takes to see each difference that the paper prints.")
+]
+
 
 @app.command()
-def plan(config: ConfigOption = None, as_json: JsonOption = False, cores: Cores = 4) -> None:
+def plan(
+    config: ConfigOption = None, as_json: JsonOption = False, cores: Cores = 4, power: PowerOption = False
+) -> None:
     """Show the runs, who uses each, and what they will cost."""
     plan = plan_from(config)
+    if power:
+        from triplehead.cli.power import show_power
+
+        show_power(plan, RESULTS, as_json)
+        return
     cost = plan.scale.cost
     if as_json:
         runs = [

@@ -56,6 +56,15 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
 
 
 @app.command()
+def resample(run_id: RunId, config: ConfigOption = None) -> None:
+    """Score one run under resamples of its validation images, which intervals are made from."""
+    from triplehead.engine.resample import resample
+
+    plan = plan_from(config)
+    resample(plan.run(run_id), paths.RUNS / run_id, plan.scale.resampling)
+
+
+@app.command()
 def speed(
     exhibit: str,
     config: ConfigOption = None,

@@ -1,12 +1,14 @@
-"""COCO's average precision, by pycocotools."""
+"""COCO's average precision, by pycocotools, and what it has matched."""
 
 import contextlib
 import io
 from pathlib import Path
 
+import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from triplehead.engine.matches import FALSE, NEITHER, TRUE, Matches, by_class
 from triplehead.plan.options import Evaluation
 
 NAMES = ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR1", "AR10", "AR100", "ARS", "ARM", "ARL")
@@ -17,6 +19,11 @@ def coco_scores(annotations: Path, results: list[dict], options: Evaluation) -> 
 
     results: COCO's results format. Object sizes are cut at `area_small` and `area_large` square pixels.
     """
+    return coco_numbers(coco_evaluation(annotations, results, options))
+
+
+def coco_evaluation(annotations: Path, results: list[dict], options: Evaluation) -> COCOeval:
+    """pycocotools' evaluator, done: evaluated, accumulated, summarised."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(annotations))
         if results:
@@ -31,4 +38,38 @@ def coco_scores(annotations: Path, results: list[dict], options: Evaluation) -> 
         evaluator.evaluate()
         evaluator.accumulate()
         evaluator.summarize()
+    return evaluator
+
+
+def coco_numbers(evaluator: COCOeval) -> dict[str, float | None]:
+    """`coco_scores` of an evaluation that is done."""
     return {name: None if value < 0 else 100 * float(value) for name, value in zip(NAMES, evaluator.stats, strict=True)}
+
+
+def coco_matches(evaluator: COCOeval) -> Matches:
+    """What pycocotools matched (`evalImgs`), in its own order: by image id, equal scores in that order. A detection is
+    NEITHER where it lies on a crowd or on an object of another size, or on none and is of another size itself."""
+    parameters = evaluator.params
+    images, classes, sizes = (len(each) for each in (parameters.imgIds, parameters.catIds, parameters.areaRng))
+    positives = np.zeros((sizes, images, classes), dtype=np.int32)
+    image, label, scores, outcomes = [], [], [], [[] for _ in range(sizes)]
+    found = iter(evaluator.evalImgs)  # class by class, size by size, image by image
+    for category in range(classes):
+        for size in range(sizes):
+            for index in range(images):
+                if (each := next(found)) is None:
+                    continue
+                positives[size, index, category] = np.count_nonzero(each["gtIgnore"] == 0)
+                true = each["dtMatches"] != 0
+                outcomes[size].append(np.where(each["dtIgnore"] != 0, NEITHER, np.where(true, TRUE, FALSE)))
+                if size == 0:  # the detections are the same for all
+                    count = len(each["dtScores"])
+                    image.append(np.full(count, index))
+                    label.append(np.full(count, category))
+                    scores.append(each["dtScores"])
+    none = [np.zeros(0, dtype=int)]  # so that there is something to join
+    order = np.argsort(-np.concatenate([*none, *scores]), kind="stable")
+    thresholds = len(parameters.iouThrs)
+    outcome = np.stack([np.concatenate([np.zeros((thresholds, 0)), *each], axis=1) for each in outcomes])
+    image, label = np.concatenate([*none, *image]), np.concatenate([*none, *label])
+    return by_class("coco", image[order], label[order], outcome[..., order], positives)

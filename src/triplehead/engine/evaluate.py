@@ -13,35 +13,43 @@ from triplehead.data.loader import eval_loader
 from triplehead.data.transforms import EvalTransform
 from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint, runtime
-from triplehead.engine.coco_scores import coco_scores
-from triplehead.engine.visdrone_scores import visdrone_scores
-from triplehead.engine.voc_scores import voc_scores
-from triplehead.paths import atomic
+from triplehead.engine.coco_scores import coco_evaluation, coco_matches, coco_numbers
+from triplehead.engine.matches import Matches, write_matches
+from triplehead.engine.visdrone_scores import visdrone_matches, visdrone_scores
+from triplehead.engine.voc_scores import voc_matches, voc_scores
+from triplehead.paths import MATCHES, atomic
 from triplehead.plan.runs import RunSpec
 
 
 def evaluate(
     spec: RunSpec, data: Path, run: Path, split: str = "val", accelerator: str = "cpu", num_workers: int = 0
 ) -> dict[str, float | None]:
-    """Write detections.json.gz (COCO's results format) and scores.json into the run's folder; return the scores."""
+    """Write detections.json.gz (COCO's results format), matches.npz and scores.json into the run's folder; return the
+    scores."""
     fabric = runtime.start(spec, accelerator)
     dataset = runtime.open_data(spec, data, split)
     results = predict(trained_model(spec, run, fabric), dataset, spec, fabric, num_workers)
-    scores = protocol_scores(spec, dataset, results)
+    scores, matches = protocol_scores(spec, dataset, results)
     with atomic(run / "detections.json.gz") as file:
         text = json.dumps(results, separators=(",", ":"))
         file.write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
+    write_matches(run / MATCHES, matches)
     with atomic(run / "scores.json") as file:
         file.write_text(json.dumps(scores | {"images": len(dataset), "detections": len(results)}, indent=1) + "\n")
     return scores
 
 
-def protocol_scores(spec: RunSpec, dataset: DetectionDataset, results: list[dict]) -> dict[str, float | None]:
-    """Percent, AP, AP50 and AP75 among them: COCO's, VOC's or VisDrone's, as the run's data set has it."""
+def protocol_scores(
+    spec: RunSpec, dataset: DetectionDataset, results: list[dict]
+) -> tuple[dict[str, float | None], Matches]:
+    """Percent, AP, AP50 and AP75 among them: COCO's, VOC's or VisDrone's, as the run's data set has it; and the
+    matches that they were counted from."""
     if spec.dataset == "coco":
-        return coco_scores(dataset.annotations, results, spec.evaluation)
-    protocol = {"voc": voc_scores, "visdrone": visdrone_scores}[spec.dataset]
-    return protocol(dataset.truth(), results, dataset.categories)
+        evaluation = coco_evaluation(dataset.annotations, results, spec.evaluation)
+        return coco_numbers(evaluation), coco_matches(evaluation)
+    scores, matches = {"voc": (voc_scores, voc_matches), "visdrone": (visdrone_scores, visdrone_matches)}[spec.dataset]
+    given = dataset.truth(), results, dataset.categories
+    return scores(*given), matches(*given)
 
 
 def trained_model(spec: RunSpec, run: Path, fabric: Fabric) -> nn.Module:

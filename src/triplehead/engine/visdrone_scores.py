@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from triplehead.data.overlaps import covered, overlaps
-from triplehead.data.results import detections, true_boxes
+from triplehead.data.results import Detections, detections, true_boxes
 from triplehead.data.truth import ImageTruth
 from triplehead.engine.average_precision import THRESHOLDS, area
+from triplehead.engine.matches import NEITHER, TRUE, Matches, by_class
 
 MAX_DETECTIONS = (1, 10, 100, 500)  # an image, over all classes; the last is that of AP
 COVERED = 0.5  # share of a box in ignored regions from which on it is removed
-TRUE, FALSE, NEITHER = 1, 0, -1
 
 
 def visdrone_scores(
@@ -32,6 +32,40 @@ def visdrone_scores(
       but the released files hold no such box of the ten classes.
     - A category that is not evaluated ("others", 11) is not in `truth`: a detection on one is false.
     """
+    outcome, found, rank, wanted = _matched(truth, results, categories)
+    precision = np.full((len(THRESHOLDS), len(categories)), np.nan)
+    recall = np.full((len(MAX_DETECTIONS), len(THRESHOLDS), len(categories)), np.nan)
+    weight = np.zeros(len(categories))
+    for label in range(len(categories)):
+        own = found.label == label
+        weight[label], positives = np.count_nonzero(wanted[:, label]), int(wanted[:, label].sum())
+        if not positives:
+            continue
+        for index, row in enumerate(outcome[:, own]):
+            precision[index, label] = area(row[row != NEITHER] == TRUE, positives)
+            for place, most in enumerate(MAX_DETECTIONS):
+                recall[place, index, label] = np.sum((row == TRUE) & (rank[own] < most)) / positives
+
+    parts = {"AP": precision, "AP50": precision[:1], "AP75": precision[5:6]}
+    recalls = {f"AR{most}": recall[place] for place, most in enumerate(MAX_DETECTIONS)}
+    scores = {name: _mean(values, weight) for name, values in (parts | recalls).items()}
+    scores |= {f"{name}_classmean": _mean(values, (weight > 0).astype(float)) for name, values in parts.items()}
+    return scores | {f"AP50/{name}": _mean(precision[:1, [i]], weight[[i]]) for i, (_, name) in enumerate(categories)}
+
+
+def visdrone_matches(
+    truth: Sequence[ImageTruth], results: list[dict], categories: Sequence[tuple[int, str]]
+) -> Matches:
+    """What `visdrone_scores` counts, image by image."""
+    outcome, found, _, wanted = _matched(truth, results, categories)
+    return by_class("visdrone", found.image, found.label, outcome[None], wanted[None])
+
+
+def _matched(
+    truth: Sequence[ImageTruth], results: list[dict], categories: Sequence[tuple[int, str]]
+) -> tuple[np.ndarray, Detections, np.ndarray, np.ndarray]:
+    """Outcomes int8 [T, D], the detections that count best first, their ranks in their images int64 [D], and the
+    boxes to find: int64 [N, C]."""
     real, ignore = true_boxes(truth)
     found = detections(results, truth, categories)
     found = found.select(np.argsort(found.image, kind="stable")).best_first()  # equal scores: image by image
@@ -49,24 +83,9 @@ def visdrone_scores(
             outcome[:, group] = match(overlaps(found.boxes[group], boxes, neither), neither, THRESHOLDS)
 
     counted = ~ignore & ~dropped_real
-    precision = np.full((len(THRESHOLDS), len(categories)), np.nan)
-    recall = np.full((len(MAX_DETECTIONS), len(THRESHOLDS), len(categories)), np.nan)
-    weight = np.zeros(len(categories))
-    for label in range(len(categories)):
-        wanted, own = counted & (real.label == label), found.label == label
-        weight[label], positives = len(np.unique(real.image[wanted])), int(wanted.sum())
-        if not positives:
-            continue
-        for index, row in enumerate(outcome[:, own]):
-            precision[index, label] = area(row[row != NEITHER] == TRUE, positives)
-            for place, most in enumerate(MAX_DETECTIONS):
-                recall[place, index, label] = np.sum((row == TRUE) & (rank[own] < most)) / positives
-
-    parts = {"AP": precision, "AP50": precision[:1], "AP75": precision[5:6]}
-    recalls = {f"AR{most}": recall[place] for place, most in enumerate(MAX_DETECTIONS)}
-    scores = {name: _mean(values, weight) for name, values in (parts | recalls).items()}
-    scores |= {f"{name}_classmean": _mean(values, (weight > 0).astype(float)) for name, values in parts.items()}
-    return scores | {f"AP50/{name}": _mean(precision[:1, [i]], weight[[i]]) for i, (_, name) in enumerate(categories)}
+    wanted = np.zeros((len(truth), len(categories)), dtype=np.int64)
+    np.add.at(wanted, (real.image[counted], real.label[counted]), 1)
+    return outcome, found, rank, wanted
 
 
 def match(shared: np.ndarray, ignore: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

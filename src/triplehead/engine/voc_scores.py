@@ -8,6 +8,7 @@ from triplehead.data.overlaps import overlaps
 from triplehead.data.results import Detections, detections, true_boxes
 from triplehead.data.truth import ImageTruth
 from triplehead.engine.average_precision import THRESHOLDS, area, eleven_points
+from triplehead.engine.matches import FALSE, NEITHER, TRUE, Matches, by_class
 
 
 def voc_scores(
@@ -37,6 +38,28 @@ def average_precisions(
     is one that reaches none. On a difficult box it is neither, however many there are; difficult boxes need not be
     found. Unlike detectron2, scores and boxes are not rounded (there to 3 decimals and 0.1 pixels).
     """
+    outcome, found, positives = _matched(truth, found, num_classes, thresholds)
+    by_area, by_points = np.full((2, len(thresholds), num_classes), np.nan)
+    for label in range(num_classes):
+        if not (wanted := int(positives[:, label].sum())):
+            continue
+        for index, row in enumerate(outcome[:, found.label == label]):
+            hits = row[row != NEITHER] == TRUE
+            by_area[index, label], by_points[index, label] = area(hits, wanted), eleven_points(hits, wanted)
+    return by_area, by_points
+
+
+def voc_matches(truth: Sequence[ImageTruth], results: list[dict], categories: Sequence[tuple[int, str]]) -> Matches:
+    """What `average_precisions` counts, image by image."""
+    found = detections(results, truth, categories)
+    outcome, found, positives = _matched(truth, found, len(categories), THRESHOLDS)
+    return by_class("voc", found.image, found.label, outcome[None], positives[None])
+
+
+def _matched(
+    truth: Sequence[ImageTruth], found: Detections, num_classes: int, thresholds: Sequence[float]
+) -> tuple[np.ndarray, Detections, np.ndarray]:
+    """Outcomes int8 [T, D], the detections best first, and the boxes to find: int64 [N, C]."""
     found = found.best_first()
     real, difficult = true_boxes(truth)
     members = real.groups()
@@ -45,28 +68,20 @@ def average_precisions(
         if key in members:
             shared = overlaps(found.boxes[group], real.boxes[members[key]])
             best_iou[group], best[group] = shared.max(axis=1), members[key][shared.argmax(axis=1)]
-
-    by_area, by_points = np.full((2, len(thresholds), num_classes), np.nan)
-    for label in range(num_classes):
-        positives = int(np.sum((real.label == label) & ~difficult))
-        if not positives:
-            continue
-        own = found.label == label
-        for index, threshold in enumerate(thresholds):
-            hits = _hits(best_iou[own] >= threshold, best[own], difficult)
-            by_area[index, label], by_points[index, label] = area(hits, positives), eleven_points(hits, positives)
-    return by_area, by_points
+    outcome = np.stack([_outcome(best_iou >= threshold, best, difficult) for threshold in thresholds])
+    positives = np.zeros((len(truth), num_classes), dtype=np.int64)
+    np.add.at(positives, (real.image[~difficult], real.label[~difficult]), 1)
+    return outcome, found, positives
 
 
-def _hits(reached: np.ndarray, best: np.ndarray, difficult: np.ndarray) -> np.ndarray:
-    """True or false positive, for the detections [D] that count."""
-    hits = np.zeros(len(reached), dtype=bool)
+def _outcome(reached: np.ndarray, best: np.ndarray, difficult: np.ndarray) -> np.ndarray:
+    """TRUE, FALSE or NEITHER: int8 [D]. A box is of one class, so all classes go together."""
+    outcome = np.full(len(reached), FALSE, dtype=np.int8)
     on_box = np.flatnonzero(reached)
     _, first = np.unique(best[on_box], return_index=True)
-    hits[on_box[first]] = True
-    neither = np.zeros(len(reached), dtype=bool)
-    neither[on_box] = difficult[best[on_box]]
-    return hits[~neither]
+    outcome[on_box[first]] = TRUE
+    outcome[on_box[difficult[best[on_box]]]] = NEITHER
+    return outcome
 
 
 def _summary(values: np.ndarray, suffix: str) -> dict[str, float | None]:

@@ -88,6 +88,7 @@ class Experiments:
         self.exhibits |= {
             name: self._with_rows(name, exhibit) for name, exhibit in self.exhibits.items() if exhibit.rows_of
         }
+        self._check_bands()
         self.detectors = {
             path.stem: validate(DetectorFile, self._layer(path))
             for path in sorted((folder / "detectors").glob("*.yaml"))
@@ -104,6 +105,15 @@ class Experiments:
             raise InputError(self.folder / f"{name}.yaml", problem)
         rows = [Row(label=row.label, spec=row.spec) for row in sources[exhibit.rows_of]]
         return exhibit.model_copy(update={"rows": tuple(rows), "rows_of": None})
+
+    def _check_bands(self) -> None:
+        """A band of a scale that does not exist would never be looked at."""
+        known = sorted(path.stem for path in (self.folder / "scales").glob("*.yaml"))
+        for name, exhibit in self.exhibits.items():
+            for index, row in enumerate(exhibit.rows):
+                if unknown := row.accept.keys() - set(known):
+                    problem = f"rows.{index}.accept: no scale {sorted(unknown)[0]!r}; allowed: {', '.join(known)}"
+                    raise InputError(self.folder / f"{name}.yaml", problem)
 
     @staticmethod
     def _layer(path: Path) -> Layer:

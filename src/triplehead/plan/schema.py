@@ -59,6 +59,13 @@ class Cost(Options):
     run: PositiveFloat  # start, evaluation and book-keeping of a run
 
 
+class Resampling(Options):
+    """Resamples of the validation images, for intervals; no part of a run, whose id must not depend on it."""
+
+    replicates: Annotated[int, Field(ge=100)] = 1000
+    seed: Annotated[int, Field(ge=0)] = 0  # the same seed, the same intervals
+
+
 class DatasetSettings(Options):
     """What one data set changes in a scale's blocks of the same names."""
 
@@ -90,6 +97,7 @@ class Scale(Options):
     schedules: dict[str, Schedule]
     evaluation: Evaluation = Evaluation()
     speed: Speed = Speed()
+    resampling: Resampling = Resampling()
     cost: Cost | None = None
 
     @model_validator(mode="after")
@@ -120,6 +128,20 @@ class Spec(Options):
     postprocess: Settings = {}
 
 
+class Band(Options):
+    """What a group expects of a cell at one scale: `triplehead verify` holds its own reproduction against it.
+
+    value: none, the number that the paper prints, which only the paper scale can be held against. tolerance: in the
+    metric's unit; at most so far may the mean lie from it. seeds: from how many on it is judged (speed: repeats; a
+    count is always). split: whose scores it is about; none, the split that the table prints.
+    """
+
+    value: float | None = None
+    tolerance: Annotated[float, Field(ge=0)]
+    seeds: PositiveInt = 3
+    split: Literal["val", "test-dev"] | None = None
+
+
 class Row(Options):
     """One line of a table, or one curve of a figure."""
 
@@ -129,6 +151,7 @@ class Row(Options):
     published: dict[str, float | int] = {}
     group: str | None = None  # sub-heading above the row
     note: str | None = None
+    accept: dict[str, dict[str, Band]] = {}  # scale -> metric -> band; a count is the paper scale's at every scale
 
 
 class Exhibit(Options):
@@ -185,6 +208,27 @@ class Exhibit(Options):
                     raise ValueError(f"rows.{index}.published.{metric}: expected more than 0, found {value:g}")
             if unknown := set(row.ticks) - set(self.columns):
                 raise ValueError(f"rows.{index}.ticks: {sorted(unknown)[0]} is not among columns")
+        return self
+
+    @model_validator(mode="after")
+    def _bands_fit(self) -> Self:
+        for index, row in enumerate(self.rows):
+            for scale, bands in row.accept.items():
+                at = f"rows.{index}.accept.{scale}"
+                if row.spec is None:
+                    raise ValueError(f"{at}: nothing is run for this row, so nothing can be accepted")
+                if self.kind == "parameters" and scale != "paper":
+                    raise ValueError(f"{at}: parameters are counted at the paper scale alone")
+                for metric, band in bands.items():
+                    if metric not in self.metrics:
+                        raise ValueError(f"{at}: {metric} is not among metrics")
+                    if band.value is None and scale != "paper":
+                        problem = "required, since what the paper prints is of the paper scale"
+                        raise ValueError(f"{at}.{metric}.value: {problem}")
+                    if band.value is None and metric not in row.published:
+                        raise ValueError(f"{at}.{metric}.value: required, since the paper prints none")
+                    if band.split not in (None, self.split) and self.split != "test-dev":
+                        raise ValueError(f"{at}.{metric}.split: the table prints {self.split} alone")
         return self
 
     @model_validator(mode="after")

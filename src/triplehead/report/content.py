@@ -101,6 +101,7 @@ def printed_table(layout: TableLayout) -> dict[str, Any]:
                         "published": number(cell.published, cell.digits),
                         "mean": number(cell.mean, cell.digits),
                         "std": number(cell.std, cell.digits),
+                        "below": cell.below,
                         "best_published": cell.best_published,
                         "best_measured": cell.best_measured,
                     }

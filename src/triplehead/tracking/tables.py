@@ -19,7 +19,7 @@ EXHIBIT, INDEX = "triplehead.exhibit", "triplehead.row"
 def log_exhibit(uri: str, plan: Plan, exhibit: str, frame: "pandas.DataFrame", files: list[Path]) -> None:
     """Bring the rows of one table up to date; a failing store is a warning.
 
-    frame: tidy, with row, label, metric, mean, std, n, published, difference, scale, run_ids. `files` (CSV,
+    frame: tidy, with row, label, metric, mean, std, n, low, high, published, difference, scale, run_ids. `files` (CSV,
     LaTeX) become artifacts of every row. A second call with the same frame changes nothing.
     """
     attempt(uri, lambda: write_exhibit(open_store(uri), plan, exhibit, frame, files))
@@ -60,12 +60,12 @@ def write_exhibit(store: Store, plan: Plan, exhibit: str, frame: "pandas.DataFra
 
 
 def row_metrics(cells: "pandas.DataFrame") -> dict[str, float]:
-    """{"AP": mean, "AP_std", "AP_published", "AP_difference", "n": seeds}, without empty cells."""
+    """{"AP": mean, "AP_std", "AP_low", "AP_high", "AP_published", "AP_difference", "n": seeds}, without empty cells."""
     metrics: dict[str, float] = {}
     for cell in cells.to_dict("records"):
         name = cell["metric"]
-        parts = {"": "mean", "_std": "std", "_published": "published", "_difference": "difference"}
-        metrics |= {name + suffix: float(cell[part]) for suffix, part in parts.items() if not _empty(cell[part])}
+        parts = {"": "mean"} | {f"_{part}": part for part in ("std", "low", "high", "published", "difference")}
+        metrics |= {name + suffix: float(cell[part]) for suffix, part in parts.items() if not _empty(cell.get(part))}
         if not _empty(cell["n"]):
             metrics["n"] = max(metrics.get("n", 0.0), float(cell["n"]))
     return metrics

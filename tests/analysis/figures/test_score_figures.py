@@ -1,9 +1,11 @@
 """The figures drawn from scores and histories: what stands where."""
 
 import json
+import math
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from triplehead.analysis.figures import ap_by_size, comparison, heads_by_assigners, learning_curves
 from triplehead.analysis.tables import read_csv
@@ -19,14 +21,15 @@ def write_scores(plan, exhibit, results, score):
             (folder / "scores.json").write_text(json.dumps(score(label, spec)))
 
 
-def test_ap_by_size_is_mean_and_sample_deviation_on_axes_of_one_length(tmp_path):
+def test_ap_by_size_is_mean_and_interval_on_axes_of_one_length(tmp_path):
     plan = load_plan({"scale": "smoke", "seeds": 3})
     write_scores(plan, "fig_ap_by_size", tmp_path, lambda _, spec: {"APS": 10.0 + spec.seed, "APM": 50.0, "APL": None})
     figure = ap_by_size.draw(plan, "fig_ap_by_size", tmp_path)
     small, _, large = figure.axes
     assert small.containers[0].lines[0].get_xdata().tolist() == [11.0]
     (bar,) = small.containers[0].lines[2][0].get_segments()
-    assert bar[:, 0].tolist() == [10.0, 12.0]
+    half = stats.t.ppf(0.975, 2) / math.sqrt(3)
+    assert bar[:, 0].tolist() == pytest.approx([11 - half, 11 + half])
     assert len({round(axis.get_xlim()[1] - axis.get_xlim()[0], 9) for axis in figure.axes}) == 1
     assert {text.get_text() for text in large.texts} == {"no such objects"}
     labels = [tick.get_text() for tick in small.get_yticklabels()]

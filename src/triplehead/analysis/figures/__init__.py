@@ -27,7 +27,7 @@ FIGURES = {
     "fig5": Source("iou_shares", ("detections.json.gz",), data=True),
     "fig6": Source("detections", ("detections.json.gz",), data=True),
     "fig_learning_curves": Source("learning_curves", ("history.csv",)),
-    "fig_ap_by_size": Source("ap_by_size", ("scores.json",)),
+    "fig_ap_by_size": Source("ap_by_size", ("scores.json", "replicates.npz")),
     "fig_heads_by_assigners": Source("heads_by_assigners", ("scores.json",)),
 }
 

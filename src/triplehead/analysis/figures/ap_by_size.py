@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from triplehead.analysis.figures.style import PAPER, WIDTH, plain, series
-from triplehead.analysis.tables import mean_and_std, read_scores
+from triplehead.analysis.statistics.cells import of_sample
+from triplehead.analysis.statistics.samples import sample
 from triplehead.plan.plan import Plan
 
 SIZES = {"APS": "Small", "APM": "Medium", "APL": "Large"}
@@ -16,7 +17,8 @@ SIZES = {"APS": "Small", "APM": "Medium", "APL": "Large"}
 
 def caption(plan: Plan, exhibit: str) -> list[str]:
     several = max(len(specs) for (name, _), specs in plan.specs.items() if name == exhibit) > 1
-    spread = "dot: mean over seeds, bar: one sample standard deviation" if several else "one seed, hence no bars"
+    over = "seeds and validation images" if several else "validation images alone, of one seed"
+    spread = f"dot: mean over seeds, bar: its 95% interval over {over}"
     small, large = (sqrt(getattr(plan.scale.evaluation, f"area_{size}")) for size in ("small", "large"))
     return [
         f"AP of Table 5's rows on small (area below {small:g}² pixels), medium and large (above {large:g}²) objects "
@@ -26,24 +28,22 @@ def caption(plan: Plan, exhibit: str) -> list[str]:
 
 
 def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
-    """Reads `results`/runs/<id>/scores.json. Raises InputError where it lacks a score."""
+    """Reads `results`/runs/<id>/scores.json and replicates.npz. Raises InputError where a score is missing."""
     labels = [row.label for row in plan.exhibits[exhibit].rows if (exhibit, row.label) in plan.specs]
-    scores = {
-        label: [read_scores(results / "runs" / spec.id / "scores.json", tuple(SIZES)) for spec in specs]
-        for label in labels
-        for specs in [plan.specs[exhibit, label]]
-    }
     figure = Figure(figsize=(WIDTH, 0.9 + 0.2 * len(labels)), layout="constrained")
     axes = figure.subplots(1, len(SIZES), sharey=True)
     for axis, (metric, size) in zip(axes, SIZES.items(), strict=True):
         for place, label in enumerate(labels):
-            mean, std = mean_and_std([run[metric] for run in scores[label] if run[metric] is not None])
-            if mean is None:
+            found = of_sample(sample(plan, results / "runs", exhibit, label, metric, complete=True))
+            if found.value is None:
                 axis.text(0.5, place, "no such objects", transform=axis.get_yaxis_transform(), ha="center", va="center",
                           color=PAPER)  # fmt: skip
                 continue
             look = {key: value for key, value in series(place).items() if key != "linestyle"}
-            axis.errorbar(mean, place, xerr=std, linestyle="none", markersize=4.5, elinewidth=1, capsize=2, **look)
+            bar = None if found.low is None else (found.high - found.low) / 2
+            axis.errorbar(
+                found.value, place, xerr=bar, linestyle="none", markersize=4.5, elinewidth=1, capsize=2, **look
+            )
         axis.set_title(size, loc="left")
         axis.set_xlabel(f"{metric} (%)")
         axis.tick_params(axis="y", length=0)

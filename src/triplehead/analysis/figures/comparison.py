@@ -15,7 +15,7 @@ NARROW = 0.4  # percentage points: the least that an axis of scores spans
 def caption(plan: Plan, frames: dict[str, pd.DataFrame]) -> str:
     scores = [frame for name, frame in frames.items() if plan.exhibits[name].kind == "scores"]
     several = any(frame["std"].notna().any() for frame in scores)
-    spread = "bars are one sample standard deviation" if several else "one seed each, hence no bars"
+    spread = "bars are 95% intervals, as in the tables" + ("" if several else "; one seed each")
     nothing = "" if plan.scale.meaningful else " At this scale the measured scores mean nothing."
     return (
         f"Order of the rows in AP: published by the paper (left), measured at the {plan.config.scale} scale (right; "
@@ -42,8 +42,9 @@ def draw(plan: Plan, frames: dict[str, pd.DataFrame], metric: str = "AP") -> Fig
     for (name, frame), (left, right) in zip(frames.items(), grid, strict=True):
         places = range(len(frame))
         left.plot(frame["published"], places, "o", color=PAPER, markersize=4.5)
+        half = ((frame["high"] - frame["low"]) / 2).fillna(0)
         right.errorbar(
-            frame["mean"], places, xerr=frame["std"].fillna(0), fmt="o", color=MEASURED, markersize=4.5,
+            frame["mean"], places, xerr=half, fmt="o", color=MEASURED, markersize=4.5,
             elinewidth=1, capsize=2,
         )  # fmt: skip
         left.set_yticks(places, [plain(label) for label in frame["label"]])

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from triplehead.analysis.figures.style import WIDTH, plain
-from triplehead.analysis.tables import mean_and_std, read_scores
+from triplehead.analysis.statistics.estimate import mean_and_std
+from triplehead.analysis.statistics.samples import read_scores
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
 

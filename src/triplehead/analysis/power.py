@@ -1,0 +1,89 @@
+"""How many seeds it would take to see the differences that the paper prints, from the noise measured here."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from scipy.special import nctdtr, stdtrit
+
+from triplehead.analysis.statistics.cells import Row, difference
+from triplehead.analysis.statistics.estimate import Estimate
+from triplehead.plan.plan import Plan
+
+POWER, LEVEL = 0.80, 0.05
+FAR = 5.0  # standard errors
+MOST = 1000  # seeds, beyond which the number is of no use
+
+
+@dataclass(frozen=True)
+class Needed:
+    """One claimed difference, `a` minus `b` in percentage points. seeds: of each row, so that the difference is seen
+    with a power of 80%; None where its noise has not been measured, and where no number of seeds suffices (`hopeless`).
+    """
+
+    a: Row
+    b: Row
+    metric: str
+    claimed: float
+    measured: Estimate
+    seeds: int | None
+    hopeless: bool
+
+
+def claimed_differences(plan: Plan, metric: str = "AP") -> list[tuple[Row, Row, float]]:
+    """Each pair of rows of a table of scores whose published numbers differ, the higher first: what a reader takes
+    the table to say. Rows that are only cited cannot be measured, and rows that share their runs cannot differ."""
+    pairs = []
+    for name, exhibit in plan.exhibits.items():
+        if exhibit.kind != "scores" or metric not in exhibit.metrics:
+            continue
+        rows = [row for row in exhibit.rows if row.spec is not None and metric in row.published]
+        for one, other in combinations(rows, 2):
+            high, low = sorted((one, other), key=lambda row: row.published[metric], reverse=True)
+            claimed = high.published[metric] - low.published[metric]
+            if claimed > 0 and plan.run_ids(name, high.label) != plan.run_ids(name, low.label):
+                pairs.append(((name, high.label), (name, low.label), claimed))
+    return pairs
+
+
+def needed(plan: Plan, results: Path, pairs: list[tuple[Row, Row, float]], metric: str = "AP") -> Iterator[Needed]:
+    """For each (a, b, claimed difference). The noise is that of the paired difference of the runs in `results`."""
+    for a, b, claimed in pairs:
+        found = difference(plan, results, a, b, metric)
+        if found.std is None:
+            yield Needed(a, b, metric, claimed, found, None, False)
+        else:
+            seeds = seeds_needed(claimed, found.std, found.image_se or 0.0)
+            yield Needed(a, b, metric, claimed, found, seeds, seeds is None)
+
+
+def seeds_needed(claimed: float, std: float, image_se: float = 0.0, power: float = POWER) -> int | None:
+    """The fewest seeds (two or more) with which the difference `claimed` is seen at the two-sided 5% level with
+    probability `power`; None if 1,000 are too few.
+
+    std: of the difference between two seeds of the same number, whose mean's variance is std^2 / n. image_se: what the
+    choice of images adds to it, whatever n. The test is the paired t test with n - 1 degrees of freedom; with image
+    noise they are Satterthwaite's, of which the images' own are many.
+    """
+    if power_of(claimed, std, image_se, MOST) < power:
+        return None
+    low, high = 1, MOST  # power at high is enough, at low (one seed: no test) is not
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power_of(claimed, std, image_se, middle) >= power else (middle, high)
+    return high
+
+
+def power_of(claimed: float, std: float, image_se: float, seeds: int) -> float:
+    """Probability that `seeds` (two or more) pairs show the difference `claimed`, by the noncentral t distribution."""
+    seed, image = std**2 / seeds, image_se**2
+    if not seed + image:
+        return 1.0
+    freedom = (seeds - 1) * ((seed + image) / seed) ** 2 if seed else math.inf
+    freedom = min(freedom, 1e6)
+    threshold = stdtrit(freedom, 1 - LEVEL / 2)
+    shift = abs(claimed) / math.sqrt(seed + image)
+    wrong_side = nctdtr(freedom, shift, -threshold) if shift < FAR else 0.0  # farther out SciPy gives NaN
+    return float(1 - nctdtr(freedom, shift, threshold) + wrong_side)

@@ -1,0 +1,49 @@
+"""What `triplehead plan --power` prints."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from triplehead.analysis.power import MOST, Needed, claimed_differences, needed
+from triplehead.plan.plan import Plan
+
+
+def show_power(plan: Plan, results: Path, as_json: bool) -> None:
+    """The seeds that each claimed difference would take, as a table or as JSON."""
+    found = list(needed(plan, results, claimed_differences(plan)))
+    if as_json:
+        print(
+            json.dumps({"scale": plan.config.scale, "power": 0.8, "differences": [asdict(e) for e in found]}, indent=1)
+        )
+        return
+    table = Table(
+        title=f"Seeds to see a difference in AP of the size that the paper prints (scale {plan.config.scale})"
+    )
+    table.add_column("difference")
+    for name in ("paper", "measured", "std (n)", "seeds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in found:
+        table.add_row(f"{each.a[0]}: {each.a[1]} - {each.b[1]}", f"{each.claimed:.1f}", *_measured(each), _seeds(each))
+    console = Console()
+    console.print(table)
+    console.print(
+        "Power 80%, two-sided 5%, paired by seed and image; the noise is measured at this scale, the difference is the "
+        "paper's. std: of the paired difference, itself uncertain where n is small. "
+        f"none: with {MOST:,} seeds the validation images' own noise would still hide it."
+    )
+
+
+def _measured(each: Needed) -> tuple[str, str]:
+    found = each.measured
+    if found.value is None:
+        return "", ""
+    return f"{found.value:.1f}", "" if found.std is None else f"{found.std:.2f} ({found.n})"
+
+
+def _seeds(each: Needed) -> str:
+    if each.seeds is not None:
+        return str(each.seeds)
+    return "none" if each.hopeless else "not measured"

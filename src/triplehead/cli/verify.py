@@ -1,0 +1,56 @@
+"""The command that holds what was measured against what is expected of it."""
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from triplehead import paths
+from triplehead.analysis.layout import number
+from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.errors import InputError
+
+FAILS = ("outside", "missing")
+
+
+@app.command()
+def verify(
+    exhibits: Annotated[list[str] | None, typer.Argument(help="Tables to look at; all if none is named.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Hold the rows that carry a band (`accept`) against it; status 1 if one lies outside, or was not measured.
+
+    A row with fewer seeds than its band asks for is reported, and decides nothing.
+    """
+    from triplehead.analysis.acceptance import judged
+
+    plan = plan_from(config)
+    for name in exhibits or ():
+        if name not in plan.exhibits:
+            raise InputError(name, f"no such exhibit; allowed: {', '.join(plan.exhibits)}")
+    cells = list(judged(plan, paths.RESULTS, tuple(exhibits or ())))
+    console = Console()
+    if not cells:
+        console.print(f"No row carries a band at scale {plan.config.scale}: nothing to verify.")
+        return
+    table = Table(title=f"Acceptance at scale {plan.config.scale}")
+    table.add_column("cell")
+    for name in ("expected", "measured", "95% interval", "n"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    for each in cells:
+        found, digits = each.measured, 0 if each.metric == "parameters" else 2
+        table.add_row(
+            f"{each.exhibit}: {each.label}, {each.metric}",
+            f"{each.reference:,.{digits}f} ± {each.tolerance:,.{digits}f}",
+            number(found.value, digits),
+            "" if found.low is None else f"\\[{found.low:.2f}, {found.high:.2f}]",
+            str(found.n), each.status,
+        )  # fmt: skip
+    console.print(table)
+    counts = Counter(each.status for each in cells)
+    console.print(", ".join(f"{count} {status}" for status, count in counts.items()))
+    if any(counts[status] for status in FAILS):
+        raise typer.Exit(1)

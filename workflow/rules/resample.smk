@@ -1,0 +1,16 @@
+# Intervals: a run's scores under the same resamples of the validation images as all other runs on its data.
+
+
+rule resample:
+    input:
+        "results/runs/{run}/matches.npz",
+    output:
+        "results/runs/{run}/replicates.npz",
+    log:
+        "logs/resample/{run}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        resampling=PLAN.scale.resampling.model_dump_json(),
+    shell:
+        "triplehead resample {wildcards.run} 2> {log:q}"
