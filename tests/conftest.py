@@ -10,7 +10,9 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.pop("TRIPLEHEAD_CONFIG", None)
 
 ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / "shared" / "data"
+STARTED = Path.cwd()
+SIBLING = ROOT.parent / "shared" / "data"
+REAL_DATA = "TRIPLEHEAD_REAL_DATA"  # the folder of the samples, where they do not lie there
 
 
 @pytest.fixture
@@ -21,10 +23,14 @@ def experiments(tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Real COCO, VOC and VisDrone samples beside the repository."""
-    if not SHARED.is_dir():
-        pytest.skip(f"no real sample data in {SHARED}")
-    return SHARED
+    """Real COCO, VOC and VisDrone samples: named by the environment, or beside the repository."""
+    named = os.environ.get(REAL_DATA)
+    folder = (STARTED / named) if named else SIBLING
+    if not folder.is_dir():
+        if named:
+            pytest.fail(f"{REAL_DATA}: no such folder: {folder}")
+        pytest.skip(f"no real sample data in {SIBLING}, and {REAL_DATA} names no other folder")
+    return folder.resolve()
 
 
 @pytest.fixture(autouse=True)

@@ -4,16 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from triplehead.plan.plan import load_plan
 
 
-def triplehead(*arguments: str) -> subprocess.CompletedProcess:
+def triplehead(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "triplehead", *arguments]
     wide = os.environ | {"COLUMNS": "300"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=wide)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=wide, cwd=cwd)
 
 
 def test_plan_as_json_holds_every_run_with_its_users_and_cost():
@@ -85,6 +86,22 @@ def test_a_mistake_is_one_line_and_status_2(arguments, message):
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     assert message in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["tables", "rebuild"])
+def test_a_table_that_is_cut_short_is_not_logged(tmp_path, experiments, command):
+    results = tmp_path / "results"
+    results.mkdir()
+    if command == "tables":
+        result = triplehead("track", "tables", cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (2, "error: results/table1.csv: no such table; make it first\n")
+    (results / "table1.csv").write_text("exhibit,row,label,metric,mean,std\ntable1,0,K = 25,AP,3")
+    result = triplehead("track", command, cwd=tmp_path)
+    assert result.returncode == 2
+    assert (
+        result.stderr.startswith("error: results/table1.csv: expected the columns") and "Traceback" not in result.stderr
+    )
+    assert [file.name for file in results.iterdir()] == ["table1.csv"]
 
 
 def test_power_says_what_is_not_measured():

@@ -2,15 +2,14 @@
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).parents[1]
-# conda-forge only: detectron2 is on no package index. torch comes with either.
-CONDA_ONLY = {"detectron2", "python", "pip"}
-WITH_TORCHVISION = {"torch"}
-USERS = ("slurm", "postgres")  # extras that the conda environment has as well
+CONDA_ONLY = {"detectron2", "python", "pip"}  # detectron2 is on no package index
+CONDA_NAMES = {"pytorch": "torch", "psycopg2": "psycopg2-binary"}  # the wheel with its own libpq is PyPI's alone
 
 
 def name_of(requirement: str) -> str:
@@ -18,17 +17,17 @@ def name_of(requirement: str) -> str:
 
 
 def required() -> set[str]:
+    """What the package and its extras (the dev tools) need, of pip's names."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = (requirement for extra in USERS for requirement in project["optional-dependencies"][extra])
-    return {name_of(requirement) for requirement in (*project["dependencies"], *extras)}
+    return {name_of(each) for each in chain(project["dependencies"], *project["optional-dependencies"].values())}
 
 
 def test_conda_and_pip_ask_for_the_same():
     entries = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     by_pip = next(entry["pip"] for entry in entries if isinstance(entry, dict))
-    conda = {name_of(entry) for entry in [*by_pip, *(e for e in entries if isinstance(e, str))]}
-    # The wheel with its own libpq is PyPI's alone.
-    assert conda - CONDA_ONLY == {name.removesuffix("-binary") for name in required()} - WITH_TORCHVISION
+    conda = [*by_pip, *(CONDA_NAMES.get(entry, entry) for entry in entries if isinstance(entry, str))]
+    assert len(conda) == len(set(conda))
+    assert {name_of(entry) for entry in conda} - CONDA_ONLY == required()
 
 
 def test_every_requirement_is_pinned_without_addresses():

@@ -3,7 +3,7 @@
 import pytest
 
 from triplehead.errors import InputError
-from triplehead.paths import atomic
+from triplehead.paths import atomic, check_places
 
 
 def test_what_is_written_appears_with_its_folders(tmp_path):
@@ -53,3 +53,22 @@ def test_a_folder_replaces_a_folder(tmp_path):
         folder.mkdir()
         (folder / "new").write_text("")
     assert [path.name for path in (tmp_path / "d").iterdir()] == ["new"]
+
+
+def test_places_that_can_be_written_pass(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "old.csv").write_text("x")
+    check_places([tmp_path / "there/old.csv", tmp_path / "not/yet/new.csv"], [tmp_path / "other"])
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]  # nothing is made
+
+
+def test_a_link_to_nowhere_is_no_folder(tmp_path):
+    (tmp_path / "results").symlink_to(tmp_path / "unplugged")
+    with pytest.raises(InputError, match=r"results: is no folder, but .*results/runs/ is to be written"):
+        check_places([tmp_path / "results/runs/a.json"])
+
+
+def test_a_folder_without_permission_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)  # whoever runs the tests
+    with pytest.raises(InputError, match=f"^{tmp_path}: cannot be written to, but {tmp_path}/results/ is to be"):
+        check_places([tmp_path / "results/a.csv"])

@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from itertools import product
 from typing import Any
 
 from triplehead.errors import InputError
@@ -38,3 +41,15 @@ def require(executor: str) -> None:
     if asked.returncode or not asked.stdout.strip():
         reason = (asked.stderr.strip().splitlines() or ["no partition to submit to"])[-1]
         raise InputError("slurm", f"does not answer ({reason})")
+
+
+def declared(rules: Iterable[Any]) -> list[str]:
+    """Every file that Snakemake's rules write, logs included, for all values of their wildcards.
+
+    The values are those of the constraints, which are lists here: results/{exhibit,table1|table2}.csv.
+    """
+    files: list[str] = []
+    for pattern in (str(file) for rule in rules for file in (*rule.output, *rule.log)):
+        parts = re.split(r"\{\w+,([^}]*)\}", pattern)  # text, values, text, ...
+        files += map("".join, product(*(part.split("|") if at % 2 else [part] for at, part in enumerate(parts))))
+    return files

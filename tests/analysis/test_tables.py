@@ -9,7 +9,7 @@ import pytest
 from triplehead.analysis.layout import table_layout
 from triplehead.analysis.statistics.estimate import mean_and_std
 from triplehead.analysis.statistics.samples import COUNTED_AT
-from triplehead.analysis.tables import COLUMNS, read_csv, table_frame, write_csv
+from triplehead.analysis.tables import COLUMNS, read_csv, read_table, table_frame, write_csv
 from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan
 
@@ -133,6 +133,19 @@ def test_the_servers_scores_come_before_those_of_val(tmp_path):
     (tmp_path / second / "model.pt").write_bytes(b"trained again")
     with pytest.raises(InputError, match=r"testdev\.json: is of other weights than model\.pt"):
         table_frame(plan, "table9", tmp_path)
+    (tmp_path / second / "model.pt").unlink()
+    with pytest.raises(InputError, match=rf"{second}/model\.pt: cannot be read \(No such file"):
+        table_frame(plan, "table9", tmp_path)
+
+
+def test_digit_scenes_have_no_scores_of_test_dev(plan, tmp_path):
+    write_table_9(plan, tmp_path)
+    server = {"weights": hashlib.sha256(b"weights").hexdigest()} | dict.fromkeys(plan.exhibits["table9"].metrics, 41.0)
+    for run in plan.run_ids("table9"):
+        (tmp_path / run / "model.pt").write_bytes(b"weights")
+        (tmp_path / run / "testdev.json").write_text(json.dumps(server))
+    with pytest.raises(InputError, match=r"testdev\.json: the run was not trained on COCO"):
+        table_frame(plan, "table9", tmp_path)
 
 
 def test_table_9_says_what_is_cited_and_what_is_the_same(plan, tmp_path):
@@ -192,6 +205,32 @@ def test_reading_what_is_no_table(tmp_path):
         path.write_text(content)
         with pytest.raises(InputError, match=r"table1\.csv: "):
             read_csv(path)
+
+
+@pytest.mark.parametrize(
+    ("kept", "problem"),
+    [
+        (-1, "is cut short"),
+        (-30, "is cut short"),  # within the last cell, where every column but text is there
+        (0.5, "is cut short"),
+        ("line", r"holds 20 cells, expected the 21 of experiments/table5\.yaml"),
+        ("row", "holds 18 cells, expected the 21"),
+        ("label", "holds 21 cells, expected the 21"),
+        (0, "is no table"),
+    ],
+)
+def test_a_table_that_is_not_whole_is_refused(plan, tmp_path, kept, problem):
+    write_scores(plan, tmp_path)
+    write_csv(table_frame(plan, "table5", tmp_path), tmp_path / "table5.csv")
+    text = (tmp_path / "table5.csv").read_text()
+    assert len(read_table(plan, "table5", tmp_path)) == 21
+    lines = text.splitlines(keepends=True)
+    cut = {"line": lines[:-1], "row": lines[:-3], "label": [line.replace("Baseline", "baseline") for line in lines]}
+    end = int(len(text) * kept) if kept == 0.5 else kept
+    (tmp_path / "table5.csv").write_text("".join(cut[kept]) if kept in cut else text[:end])
+    with pytest.raises(InputError, match=rf"table5\.csv: {problem}") as caught:
+        read_table(plan, "table5", tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_unknown_exhibit(plan, tmp_path):

@@ -81,8 +81,5 @@ def train_scenes(scene_folder) -> CocoDataset:
 
 
 @pytest.fixture(scope="session")
-def real() -> Path:
-    folder = Path(__file__).resolve().parents[3] / "shared" / "data" / "coco"
-    if not folder.is_dir():
-        pytest.skip("no sample photographs beside the repository (shared/data/coco)")
-    return folder
+def real(real_data) -> Path:
+    return real_data / "coco"

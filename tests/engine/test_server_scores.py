@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from pycocotools.cocoeval import COCOeval
 
 from triplehead.engine.server_scores import KEYS, read, store
 from triplehead.errors import InputError
+from triplehead.plan.plan import load_plan
 
 SHARES = [0.409, 0.585, 0.443, 0.231, 0.441, 0.514, 0.33, 0.55, 0.59, 0.4, 0.63, 0.0]
 PERCENT = {"AP": 40.9, "AP50": 58.5, "AP75": 44.3, "APS": 23.1, "APM": 44.1, "APL": 51.4,
@@ -57,20 +59,76 @@ def test_json_is_read(tmp_path):
     assert read(written(tmp_path, json.dumps(dict(zip(KEYS, SHARES, strict=True))))) == PERCENT
 
 
-def test_scores_lie_in_the_run_marked_as_test_devs(tmp_path):
-    file, run = written(tmp_path, printed(SHARES)), tmp_path / "run"
+COCO_GAPS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # ids that COCO's 80 categories leave out
+COCO_IDS = [number for number in range(1, 91) if number not in COCO_GAPS]
+
+
+COCO_NAMES = (
+    """
+person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign, parking
+meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella, handbag, tie,
+suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, surfboard, tennis
+racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange, broccoli, carrot, hot dog,
+pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, mouse, remote, keyboard, cell
+phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear, hair drier, toothbrush
+""".replace("\n", " ")
+    .strip()
+    .split(", ")
+)
+
+
+def row(scale: str, exhibit: str, label: str):
+    return load_plan({"scale": scale}).specs[exhibit, label][0]
+
+
+def data_with(folder, categories) -> Path:
+    """A manifest with these categories."""
+    split = {"images": "i", "annotations": "a", "categories": categories}
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps({"options": {}, "splits": {"train": split, "val": split}}))
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.pt").write_bytes(b"weights")
+    return tmp_path / "run"
+
+
+def test_scores_lie_in_the_run_marked_as_test_devs(tmp_path, run):
+    file, spec = written(tmp_path, printed(SHARES)), row("mini", "table9", "Ours, ResNet50")
+    data = data_with(tmp_path / "data", list(zip(COCO_IDS, COCO_NAMES, strict=True)))
     with pytest.raises(InputError, match="holds no trained run"):
-        store(file, run)
-    run.mkdir()
-    (run / "model.pt").write_bytes(b"weights")
-    store(file, run)
+        store(file, spec, data, tmp_path / "other")
+    store(file, spec, data, run)
     first = (run / "testdev.json").read_bytes()
     content = json.loads(first)
     assert content.pop("split") == "test-dev2017" and "server" in content.pop("scored_by")
     assert content.pop("weights") == hashlib.sha256(b"weights").hexdigest()
     assert content == PERCENT
-    store(file, run)
+    store(file, spec, data, run)
     assert (run / "testdev.json").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("scale", "exhibit", "label"),
+    [("smoke", "table9", "Ours, ResNet50"), ("proxy", "table9", "Ours, ResNet101"), ("mini", "table6", "Ours")],
+)
+def test_runs_that_never_saw_coco_take_no_scores(tmp_path, run, scale, exhibit, label):
+    """Digit scenes in COCO's layout are not COCO, nor is the user's VOC."""
+    spec = row(scale, exhibit, label)
+    data = data_with(tmp_path / "data", list(zip(COCO_IDS, COCO_NAMES, strict=True)))
+    with pytest.raises(InputError, match=f"{spec.id}: was not trained on COCO below data_root"):
+        store(written(tmp_path, printed(SHARES)), spec, data, run)
+    assert not (run / "testdev.json").exists()
+
+
+def test_eighty_other_categories_are_not_cocos(tmp_path, run):
+    data = data_with(tmp_path / "data", [[number, f"thing {number}"] for number in COCO_IDS])
+    with pytest.raises(InputError, match="its categories are not COCO's 80"):
+        store(written(tmp_path, printed(SHARES)), row("mini", "table9", "Ours, ResNet50"), data, run)
+    assert not (run / "testdev.json").exists()
 
 
 @pytest.mark.parametrize(

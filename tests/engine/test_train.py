@@ -79,13 +79,45 @@ def test_state_of_another_spec_is_refused(small_spec, small_data, tmp_path):
         run(other, small_data, tmp_path)
 
 
-def test_truncated_state_is_refused(small_spec, small_data, tmp_path):
-    run(small_spec, small_data, tmp_path, stop_at=5)
+@pytest.fixture(scope="module")
+def state_bytes(small_spec, small_data, tmp_path_factory):
+    place = tmp_path_factory.mktemp("stopped")
+    run(small_spec, small_data, place, stop_at=5)
+    return (place / "scratch" / "state.pt").read_bytes()
+
+
+# torch has another error for each: an end without a text, bad seeks, no directory of the archive.
+@pytest.mark.parametrize("kept", [0, 1, 5_000, 20_000, 60_000, "half", -1])
+def test_truncated_state_is_refused(small_spec, small_data, tmp_path, state_bytes, kept):
     state = tmp_path / "scratch" / "state.pt"
-    state.write_bytes(state.read_bytes()[:-1000])
-    with pytest.raises(InputError, match=r"state\.pt: damaged or no checkpoint"):
+    state.parent.mkdir()
+    state.write_bytes(state_bytes[: len(state_bytes) // 2 if kept == "half" else kept])
+    with pytest.raises(InputError, match=r"state\.pt: damaged, or no checkpoint of this suite; delete it") as caught:
         run(small_spec, small_data, tmp_path)
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_called_damaged(tmp_path):
+    with pytest.raises(InputError, match=r"none\.pt: cannot be read \(No such file or directory\)"):
+        checkpoint.load(tmp_path / "none.pt", "x")
+    with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
+        checkpoint.load(tmp_path, "x")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ({}, r"\(Missing key"),
+        ({"weight": 1}, r"\(Missing key"),
+        (None, "dict-like"),
+        ({1: torch.zeros(1)}, "startswith"),
+    ],
+)
+def test_weights_that_do_not_fit_are_one_line(state, reason):
+    with pytest.raises(InputError, match=rf"model\.pt: weights do not fit the spec .*{reason}") as caught:
+        checkpoint.load_weights(torch.nn.Linear(2, 2), state, Path("model.pt"))
+    assert "\n" not in str(caught.value)
 
 
 def test_state_from_other_data_is_refused(small_spec, small_data, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -126,16 +127,28 @@ def change(file, *path, to):
         ("scales/proxy.yaml", ("heads", "tripel"), {"num_convs": 2}, "proxy.yaml: heads.tripel: input should be 'fcos',"),
         ("scales/proxy.yaml", ("heads", "triple", "nrom"), "batch", "proxy.yaml: heads.triple.nrom: unknown key; did you"),
         ("scales/proxy.yaml", ("assigners", "jla", "k_share"), 2, "proxy.yaml: assigners.jla.k_share: input should be"),
-        ("scales/proxy.yaml", ("assigners", "fcos", "boundaries"), [64], "assigner.boundaries: the tiny backbone has 3"),
+        ("scales/proxy.yaml", ("assigners", "fcos", "boundaries"), [64], "proxy.yaml: assigners.fcos.boundaries: the tiny backbone has 3"),
+        ("scales/proxy.yaml", ("assigners", "fcos", "boundaries"), [16, 32, 64], "proxy.yaml: assigners.fcos.boundaries: the tiny backbone has 3 levels, expected 2"),
+        ("detectors/fcos.yaml", ("assigner", "boundaries"), [16, 32, 64], "detectors/fcos.yaml: assigner.boundaries: the tiny backbone has 3 levels"),
+        ("table8.yaml", ("rows", 0, "spec", "assigner"), {"boundaries": [16]}, "table8.yaml: rows.0.spec.assigner.boundaries: the tiny backbone has 3 levels"),
+        ("detectors/atss.yaml", ("assigner", "anchor_scale"), 4.0, "detectors/atss.yaml: assigner.anchor_scale: head.box_coder 'delta' starts"),
+        ("table6.yaml", ("rows", 2, "spec", "head"), {"anchor_scale": 4.0}, "table6.yaml: rows.2.spec: assigner.anchor_scale: head.box_coder 'delta' starts from"),
+        ("detectors/atss.yaml", ("assigner",), {"name": "max_iou", "low_quality": "all", "anchor_scale": 8.0}, "detectors/atss.yaml: assigner.low_quality 'all' matches"),
+        ("detectors/fcos.yaml", ("assigner",), {}, "detectors/fcos.yaml: assigner: required, but missing"),
+        ("detectors/fcos.yaml", ("head",), {}, "detectors/fcos.yaml: head: required, but missing"),
+        ("detectors/retinanet.yaml", ("loss",), {"box": "giou"}, "detectors/retinanet.yaml: loss: unknown key of architecture retinanet; allowed: postprocess"),
+        ("detectors/retinanet.yaml", ("postprocess",), {"pre_nms": 0}, "detectors/retinanet.yaml: postprocess.pre_nms: input should be greater than 0"),
+        ("table3.yaml", ("rows", 1, "spec", "head"), {"name": "fcos"}, "table3.yaml: rows.1.spec.head: unknown key of architecture faster_rcnn; allowed: postprocess"),
+        ("scales/proxy.yaml", ("dataset_settings", "voc"), {"input": {"short": 900}}, "proxy.yaml: dataset_settings.voc.input: long must be at least short"),
         ("scales/proxy.yaml", ("cost", "image"), {}, "proxy.yaml: cost.image"),
         ("table5.yaml", ("rows", 2, "spec", "assigner"), {"name": ["jla"]}, "table5.yaml: rows.2.spec.assigner.name"),
         ("table5.yaml", ("rows", 2, "published", "AP"), float("nan"), "table5.yaml: rows.2.published.AP: input should"),
         ("scales/proxy.yaml", ("detectors",), {"retinanet": "retina"}, "proxy.yaml: detectors.retinanet: no detector 'retina'; allowed: atss, "),
         ("scales/proxy.yaml", ("detectors",), {"retina": "atss"}, "proxy.yaml: detectors.retina: no detector 'retina'; allowed: atss, "),
-        ("table5.yaml", ("rows", 2, "spec"), {"detector": "atss", "assigner": {"anchor_scale": 4}}, "assigner.anchor_scale: head.box_coder 'delta' starts from the anchors that were"),
+        ("table5.yaml", ("rows", 2, "spec"), {"detector": "atss", "assigner": {"anchor_scale": 4}}, "table5.yaml: rows.2.spec.assigner.anchor_scale: head.box_coder 'delta' starts from the anchors that were"),
         ("table5.yaml", ("rows", 2, "spec"), {"detector": "atss", "assigner": {"name": "max_iou", "low_quality": "all", "anchor_scale": 8}}, "which have no centerness"),
         ("table5.yaml", ("rows", 2, "spec"), {"detector": "jla", "assigner": {"name": "max_iou", "low_quality": "all"}}, "need head.box_coder 'delta'"),
-        ("detectors/triple_head.yaml", ("assigner",), {"name": "max_iou", "positive": 0.45}, "need head.box_coder 'delta'"),
+        ("detectors/triple_head.yaml", ("assigner",), {"name": "max_iou", "positive": 0.45}, "detectors/triple_head.yaml: assigner.low_quality 'all' and assigner.positive below 0.5 need head.box_coder 'delta'"),
         ("table5.yaml", ("rows", 2, "spec"), {"detector": "jla", "assigner": {"name": "max_iou", "negative": 0.6}}, "table5.yaml: rows.2.spec.assigner: negative must not exceed"),
         ("detectors/faster_rcnn.yaml", ("postprocess",), {"quality_exponent": 0.2}, "postprocess.quality_exponent: unknown key"),
         ("scales/proxy.yaml", ("speed", "repeats"), 2, "proxy.yaml: speed.repeats: input should be greater than or equal to 5"),
@@ -150,13 +163,24 @@ def change(file, *path, to):
         ("scales/proxy.yaml", ("devices",), 3, "devices: found 3, which does not divide the batch of 8 (schedule 1x)"),
         ("scales/proxy.yaml", ("schedules", "1x", "short_range"), [9, 8], "schedules.1x: short_range must be [smallest, largest]"),
         ("config.yaml", ("accelerator",), "tpu", "config.yaml: accelerator: input should be 'cpu', 'auto' or 'gpu'"),
+        ("config.yaml", ("scale",), "../../x", "config.yaml: scale: no scale '../../x'; allowed: mini, paper, proxy, smoke"),
+        ("config.yaml", ("scale",), "../scales/smoke", "config.yaml: scale: no scale '../scales/smoke'; allowed: mini, paper,"),
+        ("scales/proxy.yaml", ("evaluation",), {"area_small": 1600, "area_large": 256}, "proxy.yaml: evaluation: area_large must be at least area_small"),
+        ("scales/proxy.yaml", ("dataset_settings", "voc"), {"evaluation": {"area_small": 1601}}, "proxy.yaml: dataset_settings.voc.evaluation: area_large must be"),
+        ("scales/mini.yaml", ("schedules", "1x", "steps"), [9, 7, 7], "mini.yaml: schedules.1x: steps must increase"),
+        ("scales/mini.yaml", ("schedules", "1x", "steps"), [7, 7], "mini.yaml: schedules.1x: steps must increase"),
+        ("table5.yaml", ("rows", 2, "published", "AP"), -37.0, "table5.yaml: rows.2.published.AP: expected percent of 0..100, found -37"),
+        ("table5.yaml", ("rows", 2, "published", "AP"), 100.5, "table5.yaml: rows.2.published.AP: expected percent of 0..100, found 100.5"),
+        ("table3.yaml", ("rows", 2, "published", "FPS"), 0, "table3.yaml: rows.2.published.FPS: expected more than 0, found 0"),
+        ("table4.yaml", ("rows", 2, "published", "parameters"), -1, "table4.yaml: rows.2.published.parameters: expected more than 0"),
         ("config.yaml", ("seeds",), 0, "config.yaml: seeds: input should be greater than 0"),
     ],
 )  # fmt: skip
 def test_mistakes_name_file_path_and_what_is_allowed(experiments, file, path, value, message):
     change(experiments / file, *path, to=value)
+    scale = {"scale": Path(file).stem} if file == "scales/mini.yaml" else {}
     with pytest.raises(InputError) as caught:
-        load_plan({"scale": "paper"} if "paper" in file else None, folder=experiments)
+        load_plan({"scale": "paper"} if "scales/paper" in file else scale, experiments)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

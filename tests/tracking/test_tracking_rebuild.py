@@ -2,8 +2,9 @@ import json
 import shutil
 
 import pytest
-from tests.tracking.helpers import all_runs, histories, make_frame, make_records
+from tests.tracking.helpers import all_runs, histories, make_records, make_table
 
+from triplehead.analysis.tables import read_table
 from triplehead.engine.history import History
 from triplehead.errors import InputError
 from triplehead.tracking import store
@@ -28,7 +29,7 @@ def results(tmp_path, plan):
         (folder / "history.csv").write_text(history.csv())
         (folder / "scores.json").write_text(json.dumps(SCORES))
         (folder / "environment.json").write_text(json.dumps(ENVIRONMENT))
-    make_frame(plan).to_csv(results / "table5.csv", index=False)
+    make_table(plan, results)
     (results / "table5.tex").write_text("table")
     return results
 
@@ -49,7 +50,13 @@ def log_live(uri, plan, results):
         files = [folder / name for name in ("spec.json", "scores.json", "history.csv")]
         with Tracker(uri, run.spec, run.users, folder) as tracker:
             tracker.log_scores(SCORES, files)
-    log_exhibit(uri, plan, "table5", make_frame(plan), [results / "table5.csv", results / "table5.tex"])
+    log_exhibit(
+        uri, plan, "table5", read_table(plan, "table5", results), [results / "table5.csv", results / "table5.tex"]
+    )
+
+
+def tables_of(plan, results):
+    return {"table5": read_table(plan, "table5", results)}
 
 
 def view(uri):
@@ -73,19 +80,19 @@ def test_what_is_rebuilt_equals_what_was_logged(uri, plan, results):
     assert len(live) == 2 + len(plan.exhibits["table5"].rows)
     old = {run.info.run_id for run in all_runs(uri)}
 
-    rebuild(uri, plan, results)
+    rebuild(uri, plan, results, tables_of(plan, results))
     assert view(uri) == live
     new = {run.info.run_id for run in all_runs(uri)}
     assert not old & new
     assert {folder.name for folder in results.glob("mlartifacts/*/*")} == new
 
-    rebuild(uri, plan, results)
+    rebuild(uri, plan, results, tables_of(plan, results))
     assert view(uri) == live
     assert not list(results.glob(".mlflow.db*"))
 
 
 def test_a_rebuilt_run_can_be_gone_on_with(uri, plan, results, migrated):
-    rebuild(uri, plan, results)
+    rebuild(uri, plan, results, tables_of(plan, results))
     run = next(iter(plan.runs.values()))
     with Tracker(uri, run.spec, run.users, results) as tracker:
         tracker.log_history(make_records(35))
@@ -97,7 +104,7 @@ def test_a_broken_store_is_replaced(uri, plan, results):
     file = store.sqlite_file(uri)
     file.write_bytes(b"broken")
     file.with_name(file.name + "-journal").write_bytes(b"of the old one")
-    rebuild(uri, plan, results)
+    rebuild(uri, plan, results, tables_of(plan, results))
     assert len(all_runs(uri)) == 2 + len(plan.exhibits["table5"].rows)
     assert not file.with_name(file.name + "-journal").exists()
 
@@ -115,7 +122,7 @@ def test_a_broken_file_is_named_and_the_store_stays(uri, plan, results, migrated
     before = store.sqlite_file(uri).read_bytes()
     next((results / "runs").iterdir()).joinpath(name).write_text(text)
     with pytest.raises(InputError, match=problem):
-        rebuild(uri, plan, results)
+        rebuild(uri, plan, results, tables_of(plan, results))
     assert store.sqlite_file(uri).read_bytes() == before
     assert not list(results.glob(".mlflow.db*"))
 

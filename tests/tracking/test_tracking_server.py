@@ -1,7 +1,7 @@
 """Against a real server: the same calls over HTTP."""
 
 import pytest
-from tests.tracking.helpers import all_runs, histories, make_frame, make_records, only_run, tracking_server
+from tests.tracking.helpers import all_runs, histories, make_records, make_table, only_run, tracking_server
 
 from triplehead.tracking import store
 from triplehead.tracking.rebuild import rebuild
@@ -34,9 +34,9 @@ def test_the_same_calls_over_http(server, plan, spec, users, tmp_path, capsys):
     assert logged["loss"] == [(record["iteration"], record["loss"]) for record in make_records(450)]
     assert [file.path for file in store.client(server).list_artifacts(run.info.run_id)] == ["spec.json"]
 
-    make_frame(plan).to_csv(tmp_path / "results" / "table5.csv", index=False)
+    table = make_table(plan, tmp_path / "results")
     for _ in range(2):
-        rebuild(server, plan, tmp_path / "results")
+        rebuild(server, plan, tmp_path / "results", {"table5": table})
         assert len(all_runs(server)) == 1 + len(plan.exhibits["table5"].rows)
         assert run.info.run_id not in {found.info.run_id for found in all_runs(server)}
     assert capsys.readouterr().err == ""

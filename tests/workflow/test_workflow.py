@@ -167,12 +167,34 @@ def test_only_what_changed_is_trained_again(clone):
     assert planned(clone).count("rule train:") == 1
 
 
-@pytest.mark.slow
-def test_a_data_root_that_is_not_there_is_named(clone):
-    result = snakemake(clone, "results/table5.csv", "--config", "scale=mini", "data_root=nowhere", "--cores", "2")
-    assert result.returncode != 0
-    assert "error: nowhere: no such folder" in result.stdout + result.stderr
-    assert not list(clone.glob("results/runs/*"))
+@pytest.mark.parametrize(
+    ("root", "message"),
+    [([], "data_root: is not set, expected the folder of scale"), (["data_root=nowhere"], "nowhere: no such folder,")],
+)
+def test_a_data_root_that_is_not_there_is_named_before_anything_runs(clone, root, message):
+    """But only where the target needs it."""
+    for dry in ([], ["-n"]):
+        result = snakemake(clone, "results/table5.csv", *dry, "--cores", "2", "--config", "scale=mini", *root)
+        assert result.returncode == 2
+        assert [line for line in result.stderr.splitlines() if "error" in line] == [result.stderr.splitlines()[-1]]
+        assert f"error: {message}" in result.stderr and "Traceback" not in result.stderr
+        assert not (clone / "results").exists() and not list(clone.glob(".snakemake/locks/*"))
+    counted = snakemake(clone, "results/table4.csv", "-n", "--config", "scale=paper", *root)
+    assert counted.returncode == 0, counted.stderr
+
+
+@pytest.mark.parametrize("place", ["results", "results/data", "results/table4.csv", "logs", "logs/tables", "reports"])
+def test_a_place_that_cannot_be_written_is_named_before_anything_runs(clone, place):
+    """A file where a folder is wanted, or the other way round: Snakemake's own words for it are a traceback."""
+    path = clone / place
+    shutil.rmtree(path, ignore_errors=True)
+    path.parent.mkdir(exist_ok=True)
+    path.mkdir() if path.suffix else path.touch()
+    result = snakemake(clone, "results/table4.csv", "--cores", "1")
+    assert result.returncode == 2
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(f"error: {place}: is ") and last.endswith("; move it away")
+    assert "Traceback" not in result.stderr
 
 
 def test_an_annotation_changed_in_place_is_other_data(clone, tmp_path):

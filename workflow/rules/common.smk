@@ -16,13 +16,19 @@ from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.tracking.store import uri as check_uri
 
+
+def stop(error):
+    """One line and status 2, as the command line's."""
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
 try:
     PLAN = load_plan(dict(config))
     check_uri(PLAN.config)
     FIGURE_NAMES = figures.figures(PLAN)
 except InputError as error:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(2)
+    stop(error)
 
 hand_down(dict(config))
 
@@ -64,10 +70,19 @@ def asked(job):
 
 
 def annotations_of(wildcards):
-    """The user's annotation files: changed ones are another data set. Missing ones are the command's to name."""
+    """The user's annotation files: changed ones are another data set. Missing ones are the command's to name, but a
+    target that needs data_root, and has none, ends before anything runs."""
     data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
-    if data.source != "folder" or root is None:
+    if data.source != "folder":
         return []
+    if root is None:
+        stop(
+            f"data_root: is not set, expected the folder of scale {PLAN.config.scale}'s data sets: data_root=DIR"
+        )
+    if not PLAN.config.download and not Path(root).is_dir():
+        stop(
+            f"{root}: no such folder, expected data_root, the folder of scale {PLAN.config.scale}'s data sets"
+        )
     if PLAN.config.download:
         # Where it has not run: it first, then this anew.
         checkpoints.download.get(layout=data.layout)

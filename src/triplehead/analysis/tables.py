@@ -89,17 +89,31 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 def read_csv(path: Path) -> pd.DataFrame:
     """A table written by `write_csv`. Raises InputError if the file is missing or is no such table."""
     try:
-        frame = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), dtype=dict.fromkeys(TEXTS, str))
+        text = path.read_text(encoding="utf-8")
+        frame = pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(TEXTS, str))
     except FileNotFoundError:
         raise InputError(path, "no such table; make it first") from None
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise InputError(path, f"is no table ({error})") from None
     if tuple(frame.columns) != COLUMNS:
         raise InputError(path, f"expected the columns {','.join(COLUMNS)}")
+    if not text.endswith("\n"):
+        raise InputError(path, "is cut short; delete it and it is made anew")
     try:
         return _typed(frame.fillna(dict.fromkeys(TEXTS, "")))
     except (ValueError, TypeError) as error:
         raise InputError(path, f"a number is expected ({error})") from None
+
+
+def read_table(plan: Plan, exhibit: str, results: Path) -> pd.DataFrame:
+    """`results`/<exhibit>.csv. Raises InputError as `read_csv` does, and where its cells are not those declared."""
+    path, table = results / f"{exhibit}.csv", plan.exhibits[exhibit]
+    frame = read_csv(path)
+    cells = [(index, row.label, metric) for index, row in enumerate(table.rows) for metric in table.metrics]
+    if list(zip(frame["row"], frame["label"].astype(str), frame["metric"], strict=True)) != cells:
+        problem = f"holds {len(frame)} cells, expected the {len(cells)} of experiments/{exhibit}.yaml; make it anew"
+        raise InputError(path, problem)
+    return frame
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

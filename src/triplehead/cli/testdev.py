@@ -46,5 +46,5 @@ def testdev_scores(run_id: RunId, file: Path, config: ConfigOption = None) -> No
     from triplehead.engine.server_scores import store
 
     plan = plan_from(config)
-    plan.run(run_id)
-    store(file, paths.RUNS / run_id)
+    spec = plan.run(run_id)
+    store(file, spec, paths.DATA / spec.data_id, paths.RUNS / run_id)

@@ -161,29 +161,34 @@ def track_init(config: ConfigOption = None) -> None:
 @track_app.command("tables")
 def track_tables(config: ConfigOption = None) -> None:
     """Log every table, a run per row, and the ledger, a run per claim; close runs whose process is gone."""
-    import pandas as pd
-
+    from triplehead.analysis.claims.ledger import read_csv as read_ledger
+    from triplehead.analysis.tables import TABLES, read_table
     from triplehead.tracking.claims import log_claims
     from triplehead.tracking.rebuild import sweep
     from triplehead.tracking.store import uri
     from triplehead.tracking.tables import log_exhibit
 
     plan = plan_from(config)
+    names = [name for name, declared in plan.exhibits.items() if declared.kind in TABLES]
+    tables = {name: read_table(plan, name, paths.RESULTS) for name in names}  # all, before any is logged
+    ledger = paths.RESULTS / "claims.csv"
+    claims = read_ledger(ledger) if plan.claims.claims else None
     sweep(uri(plan.config))
-    for exhibit, declared in plan.exhibits.items():
-        if declared.kind != "figure":
-            files = [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in ("csv", "tex")]
-            log_exhibit(uri(plan.config), plan, exhibit, pd.read_csv(files[0]), files)
-    if plan.claims.claims:
-        ledger = paths.RESULTS / "claims.csv"
-        log_claims(uri(plan.config), plan, pd.read_csv(ledger), ledger)
+    for name, frame in tables.items():
+        files = [paths.RESULTS / f"{name}.{suffix}" for suffix in ("csv", "tex")]
+        log_exhibit(uri(plan.config), plan, name, frame, files)
+    if claims is not None:
+        log_claims(uri(plan.config), plan, claims, ledger)
 
 
 @track_app.command("rebuild")
 def track_rebuild(config: ConfigOption = None) -> None:
     """Make the MLflow store anew from the files under results/."""
+    from triplehead.analysis.tables import read_table
     from triplehead.tracking.rebuild import rebuild
     from triplehead.tracking.store import uri
 
     plan = plan_from(config)
-    rebuild(uri(plan.config), plan, paths.RESULTS)
+    names = [name for name in plan.exhibits if (paths.RESULTS / f"{name}.csv").exists()]
+    tables = {name: read_table(plan, name, paths.RESULTS) for name in names}
+    rebuild(uri(plan.config), plan, paths.RESULTS, tables)

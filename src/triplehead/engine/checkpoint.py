@@ -1,7 +1,6 @@
 """Training state and final weights on disk: written whole or not at all, read without executing anything."""
 
-import pickle
-import zipfile
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,20 @@ def save(path: Path, spec_id: str, **state: Any) -> None:
         try:
             torch.save({"spec": spec_id} | state, temporary)
         except RuntimeError as error:  # what torch makes of a full or read-only disk
-            raise InputError(path, f"cannot be written ({str(error).splitlines()[0][:160]})") from None
+            raise InputError(path, f"cannot be written ({_line(error, 0)})") from None
 
 
 def load(path: Path, spec_id: str, data: str | None = None) -> dict[str, Any]:
     """The state saved for `spec_id` (and data of that digest). InputError if it is another's or damaged."""
+    damaged = InputError(path, "damaged, or no checkpoint of this suite; delete it and it is made anew")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise InputError(path, f"damaged or no checkpoint ({str(error).splitlines()[0][:120]}); delete it") from None
     except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})") from None
+        if error.errno == errno.EINVAL:  # torch seeks to before the start of a file that was cut short
+            raise damaged from error
+        raise InputError(path, f"cannot be read ({error.strerror or error})") from None
+    except Exception as error:  # broken bytes: of a dozen types
+        raise damaged from error
     if not isinstance(state, dict) or "spec" not in state:
         raise InputError(path, "no checkpoint of this suite: expected a mapping with 'spec'")
     if state["spec"] != spec_id:
@@ -40,5 +42,11 @@ def load_weights(model: torch.nn.Module, state: dict[str, torch.Tensor], path: P
     """Strict: every key and shape must fit."""
     try:
         model.load_state_dict(state)
-    except RuntimeError as error:
-        raise InputError(path, f"weights do not fit the spec ({str(error).splitlines()[1].strip()[:160]})") from None
+    except (RuntimeError, TypeError, AttributeError) as error:  # the latter two: no mapping of names at all
+        raise InputError(path, f"weights do not fit the spec ({_line(error, 1)})") from None
+
+
+def _line(error: Exception, index: int) -> str:
+    """One line of what torch says, the last where it says less, its type where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[min(index, len(lines) - 1)][:160]

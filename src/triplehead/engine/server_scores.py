@@ -9,9 +9,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
+
+from triplehead.data.prepare import read_manifest
 from triplehead.engine.coco_scores import NAMES
 from triplehead.errors import InputError
 from triplehead.paths import TESTDEV, atomic
+from triplehead.plan.runs import RunSpec
 
 # What pycocotools prints (Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.409): the
 # server's stdout.txt.
@@ -44,19 +48,31 @@ KEYS = dict(
 )  # fmt: skip
 
 
-def store(file: Path, run: Path) -> dict[str, float]:
+def store(file: Path, spec: RunSpec, data: Path, run: Path) -> dict[str, float]:
     """Read the server's scores from `file` and write them, in percent and marked as test-dev's, to `run`/testdev.json.
 
-    Raises InputError where the run has not been trained, and as `read` does.
+    data: the folder of the data that `spec` was trained on. Raises InputError for a run that the server cannot have
+    scored (digit scenes, another data set, categories that are not COCO's), where it has not been trained, and as
+    `read` does.
     """
+    if not spec.on_test_dev:
+        raise InputError(spec.id, "was not trained on COCO below data_root, so that its server cannot have scored it")
     if not (run / "model.pt").is_file():
         raise InputError(run, "holds no trained run")
+    if sorted(read_manifest(data)["splits"]["val"]["categories"]) != _categories():
+        raise InputError(data, "its categories are not COCO's 80, which alone its server scores")
     scores = read(file)
     with atomic(run / TESTDEV) as temporary:
         weights = sha256((run / "model.pt").read_bytes()).hexdigest()
         content = {"split": "test-dev2017", "scored_by": "COCO's evaluation server", "weights": weights} | scores
         temporary.write_text(json.dumps(content, indent=1) + "\n")
     return scores
+
+
+def _categories() -> list[list]:
+    """[id, name] of COCO's 80 in the order of ids, which have gaps."""
+    names = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]
+    return [[number, name] for number, name in enumerate(names) if name not in ("__background__", "N/A")]
 
 
 def read(file: Path) -> dict[str, float]:

@@ -132,9 +132,42 @@ def _explain(model: Any, layers: list[Layer], error: ValidationError) -> InputEr
         message = message[0].lower() + message[1:]
         if not isinstance(details["input"], dict | list):
             message += f", found {details['input']!r}"
-    layer = next((layer for layer in reversed(layers) if _holds(layer.values, path)), layers[-1])
+    if kind == "value_error":
+        layer, path, message = _of_a_whole(layers, path, message)
+    else:
+        layer = _last_with(layers, path)
     where = layer.place(path)
     return InputError(layer.file, f"{where}: {message}" if where else message)
+
+
+def _of_a_whole(layers: list[Layer], path: list, message: str) -> tuple[Layer, list, str]:
+    """To blame for what the validator of a whole model at `path` says: the last layer with a setting that it names.
+
+    Its message begins with the place of one setting below `path` ("assigner.boundaries: the ..."), which becomes the
+    path where that layer holds it, or speaks of some ("long must be at least short").
+    """
+
+    def below(name: str) -> list:
+        return [*path, *(int(part) if part.isdigit() else part for part in name.split("."))]
+
+    named = [below(name) for name in re.findall(r"[a-z]\w*(?:\.\w+)*", message)]
+    layer = next(
+        (layer for layer in reversed(layers) if any(_holds(layer.values, name) for name in named)),
+        _last_with(layers, path),
+    )
+    place, colon, rest = message.partition(": ")
+    if colon and re.fullmatch(r"\w+(\.\w+)*", place) and _holds(layer.values, below(place)):
+        return layer, below(place), rest
+    return layer, path, message
+
+
+def _last_with(layers: list[Layer], path: list) -> Layer:
+    """The last layer that holds `path`, or as much of it as any does."""
+    for end in range(len(path), 0, -1):
+        for layer in reversed(layers):
+            if _holds(layer.values, path[:end]):
+                return layer
+    return layers[-1]
 
 
 def _document_path(loc: tuple, values: Any) -> list:

@@ -13,6 +13,7 @@ from triplehead.plan.claims import Claims, Place, check_claims
 from triplehead.plan.documents import Layer, Model, read_yaml, validate
 from triplehead.plan.options import (
     ASSIGNERS,
+    DETECTORS,
     HEADS,
     POSTPROCESS,
     Detector,
@@ -25,9 +26,10 @@ from triplehead.plan.options import (
 )
 from triplehead.plan.overrides import check_batches, overridden
 from triplehead.plan.runs import RunSpec
-from triplehead.plan.schema import Config, DatasetName, DetectorFile, Exhibit, Row, Scale
+from triplehead.plan.schema import Config, DatasetName, DetectorFile, Exhibit, Row, Scale, Spec
 from triplehead.plan.silence import SILENCE, Silence, Variant, check_silence, text, varied
 
+PARTS = ("head", "assigner", "loss", "postprocess")  # what a detector's file and a row may say, as far as there is one
 SETTINGS = {"input": Input, "postprocess": Postprocess, "evaluation": Evaluation}  # what a data set may change
 
 
@@ -167,10 +169,11 @@ class Experiments:
         return validate(Config, layers)
 
     def scale(self, name: str) -> Scale:
+        known = sorted(path.stem for path in (self.folder / "scales").glob("*.yaml"))
+        if name not in known:  # a word, not a path
+            problem = f"scale: no scale {name!r}; allowed: {', '.join(known)}"
+            raise InputError(self.folder / "config.yaml", problem)
         path = self.folder / "scales" / f"{name}.yaml"
-        if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
-            raise InputError(self.folder / "config.yaml", f"scale: no scale {name!r}; allowed: {known}")
         scale = validate(Scale, self._layer(path))
         for part, options in (("heads", HEADS), ("assigners", ASSIGNERS)):
             for key, settings in getattr(scale, part).items():  # each block whole, whether or not a row needs it
@@ -208,6 +211,7 @@ class Experiments:
                 raise InputError(
                     file, f"{at}.{key}: no {getattr(spec, key)!r} at scale {scale_name}; allowed: {', '.join(known)}"
                 )
+        stem = scale.detectors.get(spec.detector, spec.detector)
         data, backbone = scale.datasets[spec.dataset], scale.backbones[spec.backbone]
         inputs = self._block(scale, scale_file, spec.dataset, "input")
         if isinstance(backbone, ResNet):
@@ -218,7 +222,7 @@ class Experiments:
             data=data,
             num_classes=data.num_classes,
             input=validate(Input, inputs),
-            detector=self._detector(row, file, at, scale, scale_file),
+            detector=self._detector(stem, spec, Layer(file, at, self._parts(spec)), scale, scale_file),
             schedule=scale.schedules[spec.schedule],
             evaluation=validate(Evaluation, self._block(scale, scale_file, spec.dataset, "evaluation")),
             threads=scale.threads,
@@ -252,34 +256,49 @@ class Experiments:
                     found.append(Variant(switch.name, text(value), (exhibit, label), variant))
         return tuple(found)
 
-    def _detector(self, row: Row, file: Path, at: str, scale: Scale, scale_file: Path) -> Detector:
-        stem = scale.detectors.get(row.spec.detector, row.spec.detector)
+    def check_detectors(self, scale_name: str, scale: Scale) -> None:
+        """Raise InputError for a mistake in a detector's file, whether or not a row of this scale comes to it.
+
+        One that the scale replaces need not fit it: it is read as the paper scale would.
+        """
+        for stem in self.detectors:
+            name, at = (scale_name, scale) if stem not in scale.detectors else ("paper", self.scale("paper"))
+            spec = Spec(detector=stem, dataset=next(iter(at.datasets)), backbone=next(iter(at.backbones)))
+            self._detector(stem, spec, None, at, self.folder / "scales" / f"{name}.yaml")
+
+    @staticmethod
+    def _parts(source: DetectorFile | Spec) -> dict[str, Any]:
+        return {part: getattr(source, part) for part in PARTS if getattr(source, part)}
+
+    def _detector(self, stem: str, spec: Spec, row: Layer | None, scale: Scale, scale_file: Path) -> Detector:
+        """The detector of a file under a scale, a dataset and a backbone, and what a row changes in it."""
         detector = self.detectors[stem]
-        detector_file = self.folder / "detectors" / f"{stem}.yaml"
-        backbone = scale.backbones[row.spec.backbone].model_dump(mode="json")
+        rows = [Layer(self.folder / "detectors" / f"{stem}.yaml", "", self._parts(detector)), *([row] if row else [])]
+        takes = [part for part in PARTS if part in DETECTORS[detector.architecture].model_fields]
+        for layer in rows:
+            if unknown := next((part for part in layer.values if part not in takes), None):
+                problem = f"unknown key of architecture {detector.architecture}; allowed: {', '.join(takes)}"
+                raise InputError(layer.file, f"{layer.place([unknown])}: {problem}")
+        backbone = scale.backbones[spec.backbone].model_dump(mode="json")
         base: dict[str, Any] = {"architecture": detector.architecture, "backbone": backbone}
         # The scale's post-processing is for all detectors, as far as they have the setting.
         known = POSTPROCESS[detector.architecture].model_fields
         layers = [Layer(scale_file, "", base)]
         for prefix, settings in (
             ("", scale.postprocess),
-            (f"dataset_settings.{row.spec.dataset}", scale.settings_of(row.spec.dataset).postprocess),
+            (f"dataset_settings.{spec.dataset}", scale.settings_of(spec.dataset).postprocess),
         ):
             shared = {key: value for key, value in settings.items() if key in known}
             layers.append(Layer(scale_file, prefix, {"postprocess": shared}))
         if detector.architecture == "dense":
             layers.append(Layer(scale_file, "", {"loss": scale.loss}))
             for part, by_name in (("head", scale.heads), ("assigner", scale.assigners)):
-                name = (getattr(detector, part) | getattr(row.spec, part)).get("name")
+                name = (getattr(detector, part) | getattr(spec, part)).get("name")
                 if isinstance(name, str) and name in by_name:
                     layers.append(Layer(scale_file, "", {part: by_name[name]}, {part: f"{part}s.{name}"}))
         if detector.architecture == "faster_rcnn":
             layers.append(Layer(scale_file, "", {"second_stage": scale.second_stage}))
-        parts = ("head", "assigner", "loss", "postprocess")
-        for source, source_file, prefix in ((detector, detector_file, ""), (row.spec, file, at)):
-            values = {part: getattr(source, part) for part in parts if getattr(source, part)}
-            layers.append(Layer(source_file, prefix, values))
-        return validate(Detector, layers)
+        return validate(Detector, [*layers, *rows])
 
 
 def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENTS) -> Plan:
@@ -288,6 +307,7 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
     config = experiments.config(overrides)
     scale = overridden(experiments.scale(config.scale), config)
     check_batches(scale)
+    experiments.check_detectors(config.scale, scale)
     plan = Plan(config, scale, experiments.exhibits, {}, {}, experiments.claims, experiments.silence)
     for name, exhibit in experiments.exhibits.items():
         if exhibit.kind == "parameters":

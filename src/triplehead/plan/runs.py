@@ -54,6 +54,11 @@ class RunSpec(Options):
         return f"{self.scale}-{self.dataset}-{digest(content)}"
 
     @property
+    def on_test_dev(self) -> bool:
+        """Whether COCO's server can have scored it: trained on the user's COCO with all of its categories."""
+        return self.data.source == "folder" and self.data.layout == "coco" and self.num_classes == 80
+
+    @property
     def pretrained_id(self) -> str | None:
         """The backbone that training starts from: ImageNet's, or one that classified object crops of the same data."""
         backbone = self.detector.backbone

@@ -229,6 +229,11 @@ class Exhibit(Options):
                 raise ValueError(f"rows.{index}.spec.dataset: {row.spec.dataset}, but the protocol is {self.protocol}")
             if unknown := set(row.published) - set(self.metrics):
                 raise ValueError(f"rows.{index}.published: {sorted(unknown)[0]} is not among metrics")
+            for metric, value in row.published.items():
+                if self.kind == "scores" and not 0 <= value <= 100:
+                    raise ValueError(f"rows.{index}.published.{metric}: expected percent of 0..100, found {value:g}")
+                if self.kind != "scores" and value <= 0:
+                    raise ValueError(f"rows.{index}.published.{metric}: expected more than 0, found {value:g}")
             if unknown := set(row.ticks) - set(self.columns):
                 raise ValueError(f"rows.{index}.ticks: {sorted(unknown)[0]} is not among columns")
         return self

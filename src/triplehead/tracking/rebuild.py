@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -21,11 +21,14 @@ from triplehead.tracking.runlog import RunLog
 from triplehead.tracking.store import Store
 from triplehead.tracking.tables import write_exhibit
 
+if TYPE_CHECKING:
+    import pandas
+
 ARTIFACTS = ("spec.json", "scores.json", "history.csv")
 
 
-def rebuild(uri: str, plan: Plan, results: Path) -> None:
-    """Make the store from results/runs/*/, results/table*.csv and claims.csv, when nothing else is logging.
+def rebuild(uri: str, plan: Plan, results: Path, tables: "dict[str, pandas.DataFrame]") -> None:
+    """Make the store from results/runs/*/, the tables that there are and claims.csv, when nothing else is logging.
 
     Only times are lost: the files hold none. A SQLite store is built beside and moved into place; on a server
     our runs, known by their tag, are deleted first. Raises InputError if the store or a file is unusable.
@@ -37,21 +40,21 @@ def rebuild(uri: str, plan: Plan, results: Path) -> None:
             for kind in (TRAINING, ROW, CLAIM):
                 for run in list(store.runs(f"tags.`{KIND}` = '{kind}'")):
                     store.client.delete_run(run.info.run_id)
-            _fill(store, plan, results)
+            _fill(store, plan, results, tables)
         else:
-            _rebuild_sqlite(file, plan, results)
+            _rebuild_sqlite(file, plan, results, tables)
     except InputError:
         raise
     except Exception as error:
         raise InputError(stores.mask(uri), f"cannot be rebuilt ({stores.reason(error)})") from error
 
 
-def _rebuild_sqlite(file: Path, plan: Plan, results: Path) -> None:
+def _rebuild_sqlite(file: Path, plan: Plan, results: Path, tables: "dict[str, pandas.DataFrame]") -> None:
     with atomic(file) as temporary:
         stores.initialise(temporary)
         store = Store(stores.client(stores.sqlite_uri(temporary)), file.parent / "mlartifacts")
         try:
-            _fill(store, plan, results)
+            _fill(store, plan, results, tables)
             kept = {run.info.run_id for run in store.runs("")}
         finally:
             store.disconnect()
@@ -63,27 +66,19 @@ def _rebuild_sqlite(file: Path, plan: Plan, results: Path) -> None:
             shutil.rmtree(folder)
 
 
-def _fill(store: Store, plan: Plan, results: Path) -> None:
-    import pandas
-
+def _fill(store: Store, plan: Plan, results: Path, tables: "dict[str, pandas.DataFrame]") -> None:
     for experiment in planned_experiments(plan):
         store.experiment(experiment)
     for folder in sorted((results / "runs").glob("*/")):
         if (folder / "spec.json").exists():
             _add_run(store, plan, folder)
-    for exhibit in plan.exhibits:
-        table = results / f"{exhibit}.csv"
-        if table.exists():
-            try:
-                # As text: float() below reads a number exactly, and a label may look like one.
-                frame = pandas.read_csv(table, dtype=str, keep_default_na=False)
-                frame["row"] = frame["row"].astype(int)
-            except (ValueError, KeyError, OSError) as error:
-                raise InputError(table, f"not a readable table ({stores.reason(error)})") from error
-            files = [path for path in (table, table.with_suffix(".tex")) if path.exists()]
-            write_exhibit(store, plan, exhibit, frame, files)
+    for exhibit, frame in tables.items():
+        files = [path for path in (results / f"{exhibit}.csv", results / f"{exhibit}.tex") if path.exists()]
+        write_exhibit(store, plan, exhibit, frame, files)
     ledger = results / "claims.csv"
     if ledger.exists():
+        import pandas
+
         try:
             frame = pandas.read_csv(ledger, dtype=str, keep_default_na=False)
             write_claims(store, plan, frame, ledger)

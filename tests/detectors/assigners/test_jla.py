@@ -161,6 +161,16 @@ def test_positives_lie_inside_their_box_and_number_at_most_k():
         assert matched_gt[b].clamp(min=-1).add(1).bincount()[1:].le(7).all()
 
 
+@pytest.mark.parametrize("boundary", ["cluster", "densest"])
+def test_k_beyond_the_points_of_an_image_changes_nothing_and_costs_nothing(boundary):
+    """That many columns would not fit any memory."""
+    predictions, points, targets = make_case(0)
+    everything, beyond = (
+        JLAAssigner(JLA(k=k, boundary=boundary))(predictions, points, targets, EARLY) for k in (len(points.xy), 10**30)
+    )
+    assert torch.equal(everything, beyond) and (beyond >= 0).any()
+
+
 @pytest.mark.parametrize("boxes_per_image", [(0,), (0, 0, 0), (5, 0), (0, 1)])
 @pytest.mark.parametrize("resolve", ["after", "before"])
 def test_images_without_boxes(boxes_per_image, resolve):

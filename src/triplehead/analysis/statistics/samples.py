@@ -96,9 +96,9 @@ def _scores(plan: Plan, specs: tuple[RunSpec, ...], table: Exhibit, runs: Path, 
         run = runs / spec.id
         if not complete and not (run / file).exists():
             continue
-        if on_server:
-            _check_weights(run)
         value = read_scores(run / file, (name,))[name]
+        if on_server:
+            _check_server(spec, run)
         if value is None:
             continue
         values[spec.seed] = value
@@ -113,10 +113,16 @@ def _scores(plan: Plan, specs: tuple[RunSpec, ...], table: Exhibit, runs: Path, 
     return Sample(values, replicates, num_images, "seeds", plan.config.scale, split, ids)
 
 
-def _check_weights(run: Path) -> None:
-    """Raises InputError where the server scored other weights than the run has now."""
+def _check_server(spec: RunSpec, run: Path) -> None:
+    """Raises InputError where the server cannot have scored the run, or scored other weights than it has now."""
     file = run / TESTDEV
-    if json.loads(file.read_text()).get("weights") != hashlib.sha256((run / "model.pt").read_bytes()).hexdigest():
+    if not spec.on_test_dev:
+        raise InputError(file, "the run was not trained on COCO below data_root, which the server scores; delete it")
+    try:
+        weights = hashlib.sha256((run / "model.pt").read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(run / "model.pt", f"cannot be read ({error.strerror}), whose scores {TESTDEV} holds") from None
+    if json.loads(file.read_text()).get("weights") != weights:
         raise InputError(file, "is of other weights than model.pt beside it; delete it, or have these scored")
 
 

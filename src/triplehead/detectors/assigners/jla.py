@@ -120,7 +120,7 @@ class JLAAssigner:
         """Keep each box's claims up to the boundary of its low-loss cluster; eqs. (3) and (4)."""
         # One row per box, its claims in the first columns.
         column = position_in_box(claims.gt, num_boxes)
-        width = self.options.k_in_force
+        width = int(column.max()) + 1 if len(column) else 0  # k at most, whatever k is
         losses = claims.loss.new_zeros(num_boxes, width)
         valid = torch.zeros_like(losses, dtype=torch.bool)
         losses[claims.gt, column] = claims.loss
@@ -146,5 +146,5 @@ def smallest_per_box(claims: Claims, num_boxes: int, k: int) -> Claims:
     by_box_and_loss = by_loss[claims.gt[by_loss].argsort(stable=True)]
     rank = position_in_box(claims.gt[by_box_and_loss], num_boxes)
     keep = torch.zeros_like(claims.gt, dtype=torch.bool)
-    keep[by_box_and_loss[rank < k]] = True
+    keep[by_box_and_loss[rank < min(k, len(rank))]] = True  # k has no bound, a tensor's integers have
     return claims[keep]

@@ -21,7 +21,15 @@ from triplehead.plan.options.data import (
     VocFolder,
     VocScenes,
 )
-from triplehead.plan.options.detectors import POSTPROCESS, Dense, Detector, FasterRCNN, RetinaNet, SecondStage
+from triplehead.plan.options.detectors import (
+    DETECTORS,
+    POSTPROCESS,
+    Dense,
+    Detector,
+    FasterRCNN,
+    RetinaNet,
+    SecondStage,
+)
 from triplehead.plan.options.heads import HEADS, BorderHead, DyHead, FCOSHead, Head, Init, Norm, TripleHead
 from triplehead.plan.options.training import (
     BoxPostprocess,
@@ -36,6 +44,7 @@ from triplehead.plan.options.training import (
 __all__ = [
     "ASSIGNERS",
     "ATSS",
+    "DETECTORS",
     "HEADS",
     "JLA",
     "LAYOUTS",

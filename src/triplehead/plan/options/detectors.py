@@ -79,4 +79,5 @@ class RetinaNet(Options):
 
 
 Detector = Annotated[Dense | FasterRCNN | RetinaNet, Field(discriminator="architecture")]
+DETECTORS = {"dense": Dense, "faster_rcnn": FasterRCNN, "retinanet": RetinaNet}
 POSTPROCESS = {"dense": Postprocess, "faster_rcnn": BoxPostprocess, "retinanet": RetinaNetPostprocess}

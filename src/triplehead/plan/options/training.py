@@ -64,6 +64,8 @@ class Schedule(Options):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if list(self.steps) != sorted(set(self.steps)):
+            raise ValueError("steps must increase")
         if any(step >= self.iterations for step in self.steps):
             raise ValueError(f"steps must lie below iterations ({self.iterations})")
         if self.warmup_iterations > self.iterations:
@@ -77,3 +79,9 @@ class Evaluation(Options):
     batch_size: PositiveInt = 8
     area_small: PositiveFloat = 32.0**2  # pixels of the original image
     area_large: PositiveFloat = 96.0**2
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.area_large < self.area_small:
+            raise ValueError("area_large must be at least area_small")
+        return self

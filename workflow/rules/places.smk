@@ -1,0 +1,8 @@
+# The last to be included: every place that a rule declares can be written to. Snakemake would trip over it itself,
+# before a job of ours could say what is wrong.
+from triplehead.jobs import declared
+
+try:
+    paths.check_places(declared(workflow.rules), (paths.SCRATCH, paths.LOCKS))
+except InputError as error:
+    stop(error)
