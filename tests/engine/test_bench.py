@@ -138,3 +138,5 @@ def test_what_does_not_fit_is_recorded_and_the_rest_goes_on(monkeypatch):
 def test_a_gpu_that_is_not_there_is_one_line():
     with pytest.raises(InputError, match=r"^bench: no GPU can be seen by torch"):
         bench({}, "gpu")
+    with pytest.raises(InputError, match=r"--calibrate: scale paper is for a GPU and torch sees none"):
+        calibrate(load_plan({"scale": "paper"}))

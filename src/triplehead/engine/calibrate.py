@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import torch
+from lightning_fabric.accelerators import CUDAAccelerator
 
 from triplehead.engine import runtime
 from triplehead.engine.probe import Probe
@@ -23,8 +24,12 @@ def calibrate(
     """Time `repeats` training steps and detections of each kind in the plan and add them to the file at `path`.
 
     `batch_size`: images of a step, where the schedule's do not fit here. Written after each kind, so that nothing
-    measured is lost; what was measured on other hardware is dropped. Raises InputError where a batch does not fit.
+    measured is lost; what was measured on other hardware is dropped. Raises InputError where a batch does not fit,
+    and where the scale's GPU is not there: the CPU's memory is not tried with whole batches for it.
     """
+    if plan.scale.accelerator != "cpu" and batch_size is None and not CUDAAccelerator.is_available():
+        problem = f"scale {plan.config.scale} is for a GPU and torch sees none; --batch-size 1 times it on the CPU"
+        raise InputError("--calibrate", problem)
     specs = {kind_of(run.spec): run.spec for run in reversed(plan.runs.values())}
     known = read_calibration(path)
     for number, (kind, spec) in enumerate(reversed(specs.items()), 1):
