@@ -147,3 +147,8 @@ def test_a_mistake_ends_the_plan_in_one_line(experiments, old, new, message):
     with pytest.raises(InputError) as caught:
         load_plan(folder=experiments)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_one_seed_has_no_interval(results):
+    single = load_plan({"scale": "proxy", "seeds": 1})
+    assert {(effect.n, effect.low, effect.high) for effect in effects(single, results)} == {(1, None, None)}

@@ -61,8 +61,9 @@ def effects(plan: Plan, results: Path) -> list[Effect]:
 def _effect(plan: Plan, results: Path, variant: Variant) -> Effect:
     metric = plan.silence.metric
     found = difference(plan, results, (SILENCE, variant.label), variant.base, metric)
+    low, high = (found.low, found.high) if found.n > 1 else (None, None)  # one seed's interval is of one model
     return Effect(
-        *_identity(plan, variant), found.value, found.low, found.high, found.n, plan.config.scale, *_runs(plan, variant)
+        *_identity(plan, variant), found.value, low, high, found.n, plan.config.scale, *_runs(plan, variant)
     )  # fmt: skip
 
 

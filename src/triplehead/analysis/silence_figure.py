@@ -38,6 +38,8 @@ def draw(plan: Plan, found: list[Effect]) -> Figure:
     lines = len(found) + len(beside) + 1.5
     figure = Figure(figsize=(WIDTH, 0.75 + 0.19 * lines), layout="constrained")
     axis = figure.subplots()
+    axis.use_sticky_edges = False  # bars start at nought, the axis before it
+    axis.margins(x=0.12)
     ticks: list[tuple[float, str]] = []
     previous, top = None, -0.5
     for place, effect in enumerate(found):

@@ -89,13 +89,14 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
         return replace(found, says=says(found, plan))
     verdict, deciding = judge(comparisons(plan, results, claim), blank.seeds)
     estimate = deciding.estimate
+    known = estimate.n > 1  # one seed's interval is of one model, not of the method
     ids = dict.fromkeys(run for place in places(claim.quantity) for run in plan.run_ids(*place))
     found = replace(
         blank,
         compared=deciding.name,
         value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
+        low=estimate.low if known else None,
+        high=estimate.high if known else None,
         n=estimate.n,
         verdict=verdict,
         run_ids=";".join(ids),
