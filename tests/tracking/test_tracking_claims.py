@@ -49,6 +49,6 @@ def test_a_second_call_changes_nothing_and_a_changed_verdict_one_run(uri, plan, 
 
 
 def test_rebuilt_from_the_file(uri, plan, file, tmp_path):
-    rebuild(uri, plan, tmp_path / "results")
+    rebuild(uri, plan, tmp_path / "results", {})
     claims = [run for run in all_runs(uri) if "triplehead.claim" in run.data.tags]
     assert len(claims) == len(plan.claims.claims)
