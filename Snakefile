@@ -9,6 +9,7 @@ include: "workflow/rules/resample.smk"
 include: "workflow/rules/speed.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/places.smk"
 
@@ -18,5 +19,6 @@ rule reproduce_all:
     input:
         TABLES,
         FIGURES,
+        LEDGER,
         "reports/report.pdf",
         "results/mlflow.tables",

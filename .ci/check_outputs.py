@@ -43,6 +43,11 @@ def main() -> None:
         assert list(frame.columns) == COLUMNS, (name, list(frame.columns))
         assert len(frame) == len(exhibit.rows) * len(exhibit.metrics), name
         assert (results / f"{name}.tex").read_text().count("\\toprule") == 1, name
+    ledger = pd.read_csv(results / "claims.csv").set_index("claim")
+    assert list(ledger.index) == [claim.id for claim in plan.claims.claims]
+    judged = ledger[ledger["kind"] != "parameters"]
+    assert set(judged["verdict"]) == {"not measured at this scale"}, "smoke judges no scores"
+    assert set(ledger.drop(judged.index)["verdict"]) == {"supported"}
     counts = pd.read_csv(results / "table4.csv")["mean"].tolist()
     assert counts == [32_244_250, 41_704_036, 34_614_307], counts
     for run in plan.runs:
@@ -52,7 +57,7 @@ def main() -> None:
 
     text = "".join(page.extract_text() for page in PdfReader("reports/report.pdf").pages)
     tables, pictures = (f"Table {n}" for n in range(1, 10)), (f"Figure {n}" for n in (4, 5, 6))
-    for expected in ("smoke", "34,614,307", *tables, *pictures):
+    for expected in ("smoke", "34,614,307", "What the paper claims", "the paper against itself", *tables, *pictures):
         assert expected in text, expected
 
     client = MlflowClient(uri(plan.config))

@@ -1,7 +1,10 @@
 """What several tests need."""
 
 import json
+import pickle
 from pathlib import Path
+
+import numpy as np
 
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
@@ -14,6 +17,14 @@ def changed(spec: RunSpec, **parts) -> RunSpec:
     for name, change in parts.items():
         values[name] = values[name] | change if isinstance(change, dict) else change
     return RunSpec.model_validate_json(json.dumps(values))
+
+
+def only_own_tables(experiments: Path, keep: tuple[str, ...] = ()) -> None:
+    """Remove the paper's tables and figures but for `keep`, and what refers to them."""
+    for pattern in ("table*", "fig*", "claims", "audit", "silence"):
+        for file in experiments.glob(f"{pattern}.yaml"):
+            if file.stem not in keep:
+                file.unlink()
 
 
 def write_speed_record(plan: Plan, exhibit: str, results: Path, full: dict[str, list[float]] | None = None) -> Path:
@@ -39,4 +50,43 @@ def write_speed_record(plan: Plan, exhibit: str, results: Path, full: dict[str, 
     path = results / "speed" / f"{exhibit}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(record.model_dump_json())
+    return path
+
+
+BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+
+
+def msra_blobs(depth: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Arrays under Detectron's names and in its shapes, with values under which activations keep their size."""
+    rng, blobs = np.random.default_rng(seed), {}
+
+    def convolution(name: str, norm: str, out: int, channels: int, side: int, scale: float = 1.0) -> None:
+        deviation = (2 / (channels * side * side)) ** 0.5
+        blobs[f"{name}_w"] = rng.normal(0, deviation, (out, channels, side, side)).astype(np.float32)
+        blobs[f"{norm}_s"] = np.full(out, scale, np.float32) * rng.uniform(0.9, 1.1, out).astype(np.float32)
+        blobs[f"{norm}_b"] = rng.normal(0, 0.01, out).astype(np.float32)
+
+    convolution("conv1", "res_conv1_bn", 64, 3, 7, 0.01)  # pixels of deviation 60
+    blobs["conv1_b"] = np.zeros(64, np.float32)
+    channels = 64
+    for stage, blocks in enumerate(BLOCKS[depth]):
+        width = 64 * 2**stage
+        for block in range(blocks):
+            name = f"res{stage + 2}_{block}_branch"
+            if block == 0:
+                convolution(f"{name}1", f"{name}1_bn", 4 * width, channels, 1, 0.7)
+            convolution(f"{name}2a", f"{name}2a_bn", width, channels, 1)
+            convolution(f"{name}2b", f"{name}2b_bn", width, width, 3)
+            convolution(f"{name}2c", f"{name}2c_bn", 4 * width, width, 1, 0.2)
+            channels = 4 * width
+    blobs["fc1000_w"] = np.zeros((1000, 2048), np.float32)
+    blobs["fc1000_b"] = np.zeros(1000, np.float32)
+    return blobs
+
+
+def write_msra(folder: Path, depth: int = 50) -> Path:
+    """R-50.pkl or R-101.pkl as Detectron's model zoo has it, with made-up values."""
+    path = folder / f"R-{depth}.pkl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(pickle.dumps(msra_blobs(depth), protocol=2))
     return path

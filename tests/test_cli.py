@@ -23,15 +23,28 @@ def test_plan_as_json_holds_every_run_with_its_users_and_cost():
     assert [run["id"] for run in plan["runs"]] == list(load_plan().runs)
     users = [{(user["exhibit"], user["row"]) for user in run["users"]} for run in plan["runs"]]
     assert sum({("table1", "K = 35"), ("table2", "θ = 0.6"), ("table5", "JLA")} <= each for each in users) == 3
-    assert plan["cpu_seconds"] == pytest.approx(sum(run["cpu_seconds"] for run in plan["runs"]))
+    cost = plan["cost"]
+    assert cost["seconds"] == pytest.approx(sum(run["seconds"] for run in plan["runs"]))
+    assert cost["device"] == "cpu" and cost["runs_at_once"] == 4 and cost["unknown_runs"] == []
+    assert (
+        cost["seconds"] / 4 < cost["wall_seconds"] < cost["seconds"] / 4 + max(run["seconds"] for run in plan["runs"])
+    )
+    assert cost["disk_bytes"] > sum(run["disk_bytes"] for run in plan["runs"]) > 0
 
 
 def test_plan_as_a_table():
     result = triplehead("plan", "-c", "scale=smoke")
     assert result.returncode == 0
     runs = len(load_plan({"scale": "smoke"}).runs)
-    assert f"{runs} runs of {runs} specs" in result.stdout
+    assert f"{runs} runs of {runs} specs, 4 at once, at most" in result.stdout
     assert "table5: FCOS" in result.stdout
+
+
+def test_a_plan_that_nobody_measured_says_so():
+    result = triplehead("plan", "--scale", "paper", "--gpus", "8")
+    assert "GPU-hours: not measured" in result.stdout and "8 at once" in result.stdout
+    cost = json.loads(triplehead("plan", "--scale", "paper", "--json").stdout)["cost"]
+    assert cost["seconds"] is None and cost["wall_seconds"] is None and cost["disk_bytes"] > 5e9
 
 
 def test_params_are_table_4():
@@ -50,6 +63,10 @@ def test_params_are_table_4():
     ("arguments", "message"),
     [
         (("plan", "-c", "scale=huge"), "config.yaml: scale: no scale 'huge'"),
+        (("plan", "--scale", "huge"), "config.yaml: scale: no scale 'huge'"),
+        (("plan", "--scale", "smoke", "-c", "scale=proxy"), "--scale: smoke, but --config says scale=proxy"),
+        (("plan", "--batch-size", "2"), "--batch-size: is for --calibrate alone"),
+        (("bench", "--scale", "huge"), "config.yaml: scale: no scale 'huge'"),
         (("plan", "-c", "scale"), "--config: expected KEY=VALUE, found 'scale'"),
         (("train", "nothing"), "nothing: no such run at scale proxy"),
         (("resample", "nothing"), "nothing: no such run at scale proxy"),
@@ -103,3 +120,28 @@ def test_verify_passes_on_the_parameters_and_fails_on_another_count(experiments,
     result = triplehead("verify", "table4")
     assert result.returncode == 1 and "2 within, 1 outside" in result.stdout
     assert "nothing to verify" in triplehead("verify", "table5").stdout
+
+
+def test_audit_as_json_and_one_entry():
+    entries = {entry["id"]: entry for entry in json.loads(triplehead("audit", "--json").stdout)}
+    assert (
+        entries["gain-over-fcos"]["outcome"] == "contradiction"
+        and "40.3 − 37.0 = 3.3" in entries["gain-over-fcos"]["result"]
+    )
+    one = triplehead("audit", "theta-rule")
+    assert one.returncode == 0 and "0.433 (n = 3)" in one.stdout
+    wrong = triplehead("audit", "theta")
+    assert wrong.returncode == 2 and wrong.stderr == "error: theta: no such entry in experiments/audit.yaml\n"
+
+
+def test_claims_of_a_study_that_has_not_run(tmp_path, monkeypatch):
+    (tmp_path / "experiments").symlink_to(os.path.abspath("experiments"))
+    monkeypatch.chdir(tmp_path)
+    result = triplehead("claims", "--write", "-c", "scale=proxy")
+    assert result.returncode == 0, result.stderr
+    assert "42 not measured at this scale" in result.stdout and "3 supported" in result.stdout
+    first = (tmp_path / "results" / "claims.csv").read_bytes()
+    triplehead("claims", "--write", "-c", "scale=proxy")
+    assert (tmp_path / "results" / "claims.csv").read_bytes() == first
+    missing = triplehead("silence", "-c", "scale=proxy")
+    assert missing.returncode == 2 and "run `snakemake silence` first" in missing.stderr

@@ -9,7 +9,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 CONDA_ONLY = {"detectron2", "python", "pip"}  # detectron2 is on no package index
-CONDA_NAMES = {"pytorch": "torch"}
+CONDA_NAMES = {"pytorch": "torch", "psycopg2": "psycopg2-binary"}  # the wheel with its own libpq is PyPI's alone
 
 
 def name_of(requirement: str) -> str:

@@ -3,10 +3,14 @@
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterable
 from itertools import product
 from typing import Any
+
+from triplehead.errors import InputError
 
 _VARIABLE = "TRIPLEHEAD_CONFIG"
 
@@ -22,6 +26,21 @@ def hand_down(config: dict[str, Any]) -> None:
 
 def handed_down() -> dict[str, Any]:
     return json.loads(os.environ.get(_VARIABLE, "{}"))
+
+
+def require(executor: str) -> None:
+    """Raise InputError unless jobs can be handed to Snakemake's `executor`: before the first is, not one by one."""
+    if executor != "slurm":
+        return
+    if shutil.which("sbatch") is None or shutil.which("sinfo") is None:
+        raise InputError("slurm", "no sbatch and sinfo on PATH; start it where jobs are submitted from")
+    try:
+        asked = subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, timeout=30)
+    except subprocess.TimeoutExpired:
+        raise InputError("slurm", "sinfo does not answer in 30 s; is the controller up?") from None
+    if asked.returncode or not asked.stdout.strip():
+        reason = (asked.stderr.strip().splitlines() or ["no partition to submit to"])[-1]
+        raise InputError("slurm", f"does not answer ({reason})")
 
 
 def declared(rules: Iterable[Any]) -> list[str]:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from triplehead.data.loader import eval_loader, order, sample_index, train_loader
+from triplehead.data.loader import _TrainBatches, eval_loader, order, sample_index, train_loader
 from triplehead.data.transforms import EvalTransform, TrainTransform
 from triplehead.errors import InputError
 from triplehead.plan.options import Input
@@ -97,3 +97,62 @@ def test_no_images(tiny):
     tiny.content |= {"images": [], "annotations": []}
     with pytest.raises(InputError, match="no images"):
         train_loader(tiny.open(), TRAIN, 2, 0, 0, 1)
+
+
+@pytest.fixture
+def mixed(tiny):
+    """Landscapes and portraits, five to two; sizes that differ."""
+    dataset = tiny.open()
+    dataset.sizes = [(48, 64), (64, 48), (40, 64), (64, 64), (30, 60), (80, 40), (50, 60)]
+    dataset.entries = tuple(dataset.entries[index % len(dataset.entries)] for index in range(7))
+    return dataset
+
+
+def grouped(dataset, size=3):
+    return _TrainBatches(dataset, TRAIN, size, 3, True, (0, 1))
+
+
+def test_grouped_batches_hold_one_orientation_each_in_its_share(mixed):
+    batches, portraits = grouped(mixed), {1, 5}
+    chosen = [[index for _, index in batches._indices(number)] for number in range(70)]
+    kinds = [{index in portraits for index in batch} for batch in chosen]
+    assert all(len(kind) == 1 for kind in kinds)
+    for count in range(1, 71):
+        assert abs(sum(kind == {True} for kind in kinds[:count]) - count * 2 / 7) <= 1
+    for portrait in (True, False):  # within a group every image comes equally often
+        seen = [index for batch in chosen for index in batch if (index in portraits) == portrait]
+        assert max(seen.count(index) for index in seen) - min(seen.count(index) for index in seen) <= 1
+
+
+def test_a_grouped_batch_depends_on_its_number_alone(mixed):
+    forwards = [grouped(mixed)._indices(number) for number in range(20)]
+    backwards = [grouped(mixed)._indices(number) for number in reversed(range(20))]
+    assert forwards == backwards[::-1]
+    assert [position for position, _ in forwards[4]] == [12, 13, 14]
+
+
+@pytest.mark.parametrize("sizes", [[(40, 60)] * 7, [(60, 40)] * 7])
+def test_one_orientation_alone_is_no_problem(mixed, sizes):
+    mixed.sizes = sizes
+    seen = [index for number in range(7) for _, index in grouped(mixed)._indices(number)]
+    assert sorted(seen) == sorted(list(range(7)) * 3)
+
+
+def test_parts_make_the_whole_batch_and_know_its_shape(train_scenes):
+    transform = TrainTransform(Input(short=64, long=96), short_range=(40, 64))
+    ((images, targets),) = train_loader(train_scenes, transform, 6, 3, 4, 5)
+    assert len({image.shape for image in images}) > 1
+    shape = tuple(max(image.shape[axis] for image in images) for axis in (1, 2))
+    assert {target["batch_shape"] for target in targets} == {shape}
+    parts = [next(train_loader(train_scenes, transform, 6, 3, 4, 5, part=(number, 3))) for number in range(3)]
+    assert_equal(
+        [(images, targets)], [([i for part in parts for i in part[0]], [t for part in parts for t in part[1]])]
+    )
+    assert {target["batch_shape"] for _, part in parts for target in part} == {shape}
+
+
+def test_multi_scale_draws_every_size_and_the_flip_does_not_follow_it(train_scenes):
+    transform = TrainTransform(Input(short=64, long=96), short_range=(60, 64))
+    sides = [image.shape[1] for images, _ in train_loader(train_scenes, transform, 8, 3, 0, 20) for image in images]
+    assert set(sides) == {60, 61, 62, 63, 64}
+    assert all(20 <= sides.count(side) <= 45 for side in set(sides))

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from tests.helpers import write_speed_record
 
+from triplehead.analysis.claims.ledger import ledger
+from triplehead.analysis.claims.ledger import write_csv as write_ledger
 from triplehead.analysis.figures import figures, write_figure
 from triplehead.analysis.tables import table_frame, write_csv
 from triplehead.data.examples import example_images
@@ -41,6 +43,7 @@ def write_results(plan: Plan, results: Path, data_root: Path | None = None, poin
             write_csv(table_frame(plan, name, results / "runs"), results / f"{name}.csv")
     for name in figures(plan):
         write_figure(plan, name, results)
+    write_ledger(ledger(plan, results), plan, results / "claims.csv")
 
 
 def _run(folder: Path, data: Path, spec, generator: np.random.Generator, points: int) -> None:

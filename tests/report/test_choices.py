@@ -1,6 +1,7 @@
 from functools import partial
 
 import pytest
+from tests.helpers import only_own_tables
 
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.report import choices
@@ -31,8 +32,7 @@ def test_paper_scale_departs_nowhere_and_proxy_does():
 
 
 def test_a_stand_in_is_named_and_not_taken_apart(experiments, monkeypatch):
-    for exhibit in [*experiments.glob("table*.yaml"), *experiments.glob("fig*.yaml")]:
-        exhibit.unlink()
+    only_own_tables(experiments)
     row = "{label: RetinaNet, spec: {detector: retinanet}}"
     (experiments / "table1.yaml").write_text(f"kind: scores\ntitle: x\nsection: x\nmetrics: [AP]\nrows: [{row}]\n")
     monkeypatch.setattr(choices, "paper_specs", partial(paper_specs, folder=experiments))

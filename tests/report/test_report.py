@@ -1,5 +1,6 @@
 import hashlib
 import io
+import json
 import re
 import shutil
 from pathlib import Path
@@ -8,8 +9,13 @@ import pytest
 from pypdf import PdfReader
 
 from triplehead.analysis.layout import data_phrase
+from triplehead.analysis.silence import effects
+from triplehead.analysis.silence import write_csv as write_effects
+from triplehead.analysis.silence_figure import write_figure
 from triplehead.analysis.tables import table_frame, write_csv
 from triplehead.errors import InputError
+from triplehead.plan.calibration import Calibration, Step, kind_of
+from triplehead.plan.cost import amount
 from triplehead.plan.plan import load_plan
 from triplehead.report.build import TEMPLATE, build_report
 
@@ -68,6 +74,23 @@ def test_says_scale_labels_sides_and_that_smoke_scores_mean_nothing(built):
     assert not re.search(r"standard deviation over \d+ seeds", text)  # one seed has none
 
 
+def test_what_it_all_costs_is_said_by_whose_measure(built, tmp_path):
+    plan, results, out = built
+    assert re.search(
+        r"By estimate, all runs together take [\d.]+ CPU-minutes \(by whole studies timed on", text_of(out)
+    )
+    calibrated = Path(shutil.copytree(results, tmp_path / "results"))
+    fcos = plan.specs["table5", "FCOS"][0]
+    steps = {kind_of(fcos): Step(batch_size=4, step=60.0, image=0.1, memory=None)}
+    made_up = Calibration(device="gpu", hardware="A GPU", threads=1, repeats=10, environment={}, kinds=steps)
+    (calibrated / "calibration.json").write_text(made_up.model_dump_json())
+    same = sum(kind_of(run.spec) == kind_of(fcos) for run in plan.runs.values())
+    total = amount(same * (30 * 60 + plan.scale.cost.run), "GPU-")
+    build_report(plan, calibrated, tmp_path / "report.pdf")
+    text = text_of(tmp_path / "report.pdf")
+    assert f"{same} of {len(plan.runs)} runs (the others were not measured) together take {total} (by" in text
+
+
 def test_speed_stands_beside_the_papers_with_machine_and_protocol(built):
     text = text_of(built[-1])
     for wanted in (
@@ -108,7 +131,7 @@ def test_proxy_states_seeds_and_forbids_comparing_sizes(fabricate, tmp_path):
 
 def test_tables_declared_later_appear_without_change(fabricate, tmp_path, monkeypatch):
     shutil.copytree(EXPERIMENTS, tmp_path / "experiments")
-    for name in ("table1", "table2"):
+    for name in ("table1", "table2", "claims", "audit", "silence"):
         (tmp_path / "experiments" / f"{name}.yaml").unlink()
     (tmp_path / "experiments" / "table9.yaml").write_text(WIDE_TABLE)
     template = TEMPLATE.resolve()
@@ -164,3 +187,55 @@ def test_broken_template_is_named(smoke, tmp_path):
 @pytest.mark.parametrize("scale", ["smoke", "proxy", "mini"])
 def test_data_never_pass_for_the_papers(scale):
     assert "not" in data_phrase(load_plan({"scale": scale}), "table5")
+
+
+def test_claims_stand_in_front_and_the_audit_behind(built):
+    plan, _, out = built
+    text = text_of(out)
+    for claim in plan.claims.claims:
+        assert claim.title in text
+    assert (
+        text.index("What the paper claims")
+        < text.index("What was run")
+        < text.index("Appendix: the paper against itself")
+    )
+    assert "only counts of parameters can be judged" in text
+    assert "40.3 − 37.0 = 3.3" in text and "the third convolution module was replaced" in text
+    assert "What the silence costs" not in text  # that study was not run
+
+
+def test_ledger_of_other_runs_is_refused(smoke, tmp_path):
+    plan, results = smoke
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    ledger = copy / "claims.csv"
+    text = ledger.read_text()
+    ledger.write_text(text.replace(",smoke,", ",proxy,"))
+    with pytest.raises(InputError, match=r"claims\.csv: is not of scale smoke and its runs"):
+        build_report(plan, copy, tmp_path / "report.pdf")
+    ledger.write_text("\n".join(text.splitlines()[:-1]) + "\n")
+    with pytest.raises(InputError, match=r"claims\.csv: holds other claims than experiments/claims\.yaml"):
+        build_report(plan, copy, tmp_path / "report.pdf")
+    ledger.unlink()
+    with pytest.raises(InputError, match=r"claims\.csv: no such ledger"):
+        build_report(plan, copy, tmp_path / "report.pdf")
+
+
+def test_the_open_choices_appear_where_they_were_run(smoke, tmp_path):
+    plan, results = smoke
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    for index, run in enumerate(plan.extra_runs.values()):
+        folder = copy / "runs" / run.id
+        folder.mkdir()
+        (folder / "scores.json").write_text(json.dumps({"AP": 30 + index / 10}))
+    found = effects(plan, copy)
+    write_effects(found, copy / "silence.csv")
+    write_figure(plan, found, copy)
+    build_report(plan, copy, tmp_path / "report.pdf")
+    text = text_of(tmp_path / "report.pdf")
+    assert "What the silence costs" in text and "Figure S." in text and "scores mean nothing" in text
+    file = copy / "silence.csv"
+    file.write_text(file.read_text().replace("smoke-coco-triple", "proxy-coco-triple"))  # of other runs: left out
+    build_report(plan, copy, tmp_path / "report.pdf")
+    assert "What the silence costs" not in text_of(tmp_path / "report.pdf")

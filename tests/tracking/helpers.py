@@ -1,9 +1,52 @@
 """What several tests of the tracking need."""
 
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pandas
 
 from triplehead.analysis.tables import COLUMNS, read_table, write_csv
 from triplehead.tracking.store import open_store
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def tracking_server(backend: str, folder: Path, workers: int = 1) -> Iterator[str]:
+    """The address of an MLflow server on this machine; artifacts go to `folder`/kept."""
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", str(workers), "--port", str(port)]
+    command += ["--backend-store-uri", backend, "--artifacts-destination", str(folder / "kept")]
+    environment = os.environ | {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    log = (folder / "server.log").open("w")
+    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "server.log").read_text()
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
 
 
 def make_records(count: int, first: int = 1) -> list[dict[str, float]]:

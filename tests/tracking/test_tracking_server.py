@@ -1,14 +1,7 @@
 """Against a real server: the same calls over HTTP."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-
 import pytest
-from tests.tracking.helpers import all_runs, histories, make_records, make_table, only_run
+from tests.tracking.helpers import all_runs, histories, make_records, make_table, only_run, tracking_server
 
 from triplehead.tracking import store
 from triplehead.tracking.rebuild import rebuild
@@ -19,30 +12,8 @@ from triplehead.tracking.run import Tracker
 def server(empty_store, tmp_path):
     file = tmp_path / "server.db"
     file.write_bytes(empty_store.read_bytes())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{file}", "--artifacts-destination", str(tmp_path / "kept")]
-    environment = os.environ | {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
-    log = (tmp_path / "server.log").open("w")
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=tmp_path)
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, (tmp_path / "server.log").read_text()
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
-        log.close()
+    with tracking_server(f"sqlite:///{file}", tmp_path) as address:
+        yield address
 
 
 @pytest.mark.slow

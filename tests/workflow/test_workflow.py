@@ -38,7 +38,7 @@ def test_reproduce_all_plans_every_table_figure_and_the_report(clone):
     counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
     plan = load_plan()
     figures = sum(exhibit.kind == "figure" for exhibit in plan.exhibits.values())
-    found = {rule: int(counts[rule]) for rule in ("train", "resample", "table", "figure", "speed", "report")}
+    found = {rule: int(counts[rule]) for rule in ("train", "resample", "table", "figure", "speed", "claims", "report")}
     tables = len(plan.exhibits) - figures
     resampled = {run for run, use in plan.runs.items() if any(is_scored(plan, name) for name, _ in use.users)}
     assert found == {
@@ -47,12 +47,32 @@ def test_reproduce_all_plans_every_table_figure_and_the_report(clone):
         "table": tables,
         "figure": figures,
         "speed": 1,
+        "claims": 1,
         "report": 1,
     }
 
 
 def is_scored(plan, exhibit: str) -> bool:
     return plan.exhibits[exhibit].kind == "scores" or exhibit == "fig_ap_by_size"
+
+
+def test_silence_plans_its_variants_and_their_defaults_only(clone):
+    result = snakemake(clone, "-n", "silence", "--config", "seeds=2")
+    assert result.returncode == 0, result.stderr
+    counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
+    plan = load_plan({"seeds": 2})
+    defaults = {spec.id for variant in plan.variants for spec in plan.specs[variant.base]}
+    assert int(counts["train"]) == len(plan.extra_runs) + len(defaults)
+    assert counts["silence_effects"] == "1" and "report" not in counts and "table" not in counts
+
+
+def test_a_wrong_claim_ends_before_anything_runs(clone):
+    file = clone / "experiments" / "claims.yaml"
+    file.write_text(file.read_text().replace("[table5, JLA]", "[table5, JAL]", 1))
+    result = snakemake(clone, "results/table5.csv")
+    assert result.returncode == 2
+    assert "claims.yaml: claims.0.quantity: no row 'JAL' in table5" in result.stderr
+    assert not (clone / "results").exists()
 
 
 def test_one_table_without_cores_plans_only_its_runs(clone):
@@ -75,6 +95,8 @@ def test_one_figure_plans_only_its_runs_and_their_data(clone):
 
 def test_a_figure_that_nothing_draws_ends_before_anything_runs(clone):
     (clone / "experiments" / "fig4.yaml").rename(clone / "experiments" / "fig7.yaml")
+    (clone / "experiments" / "claims.yaml").unlink()
+    (clone / "experiments" / "silence.yaml").unlink()
     result = snakemake(clone, "-n")
     assert result.returncode == 2
     assert "error: fig7: no such figure; allowed: fig4" in result.stderr and "Traceback" not in result.stderr

@@ -1,4 +1,5 @@
 # The plan, made while the DAG is built: a mistake below experiments/ ends here, in one line.
+import hashlib
 import math
 import os
 import sys
@@ -6,9 +7,11 @@ from pathlib import Path
 
 from triplehead import paths
 from triplehead.analysis import figures
+from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
-from triplehead.jobs import hand_down
+from triplehead.jobs import hand_down, require
+from triplehead.plan.calibration import CALIBRATION
 from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.tracking.store import uri as check_uri
@@ -29,8 +32,10 @@ except InputError as error:
 
 hand_down(dict(config))
 
+# Not workflow.cores, which raises on a cluster: there it is none.
+CORES = workflow.resource_settings.cores
 # No more jobs at once than the machine has cores, however many were asked for: they would only slow each other.
-THREADS = PLAN.scale.threads * math.ceil((workflow.cores or 1) / os.cpu_count())
+THREADS = PLAN.scale.threads * math.ceil((CORES or 1) / os.cpu_count())
 STORE = "results/mlflow.ready"
 RUN_FILES = (
     "spec.json",
@@ -45,9 +50,23 @@ RUN_FILES = (
 
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
 TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", "tex")]
+LEDGER = "results/claims.csv"
+AUDIT = [str(file) for file in [paths.EXPERIMENTS / "audit.yaml"] if file.is_file()]
+SILENCE = [f"results/silence.{suffix}" for suffix in ("csv", "pdf", "png")]
 FIGURES = [
     f"results/{name}.{suffix}" for name in FIGURE_NAMES for suffix in figures.SUFFIXES
 ]
+
+
+def asked(job):
+    """What a rule's jobs take: of this machine the GPUs are counted, a cluster grants (or refuses) all of it."""
+    resources = getattr(PLAN.scale.resources, job)
+    return {
+        "runtime": resources.runtime,
+        "mem_mb": resources.mem_mb,
+        "gpu": PLAN.scale.gpus_of(job),
+        "cpus_per_task": PLAN.scale.cpus_of(job),
+    }
 
 
 def annotations_of(wildcards):
@@ -86,7 +105,12 @@ def pretrained_of(wildcards):
     return f"results/pretrained/{backbone}.pt" if backbone else []
 
 
-def pretrained_data(wildcards):
+def pretrained_from(wildcards):
+    """ImageNet weights are made from the user's file, which the command names where it is missing; others from data."""
+    backbone = PLAN.pretrained[wildcards.pretrained].detector.backbone
+    if backbone.name == "resnet":
+        file = PLAN.weights_root and PLAN.weights_root / backbone.file
+        return [str(file)] if file and file.is_file() else []
     return f"results/data/{PLAN.pretrained[wildcards.pretrained].data_id}/manifest.json"
 
 
@@ -103,6 +127,35 @@ def scores_of(wildcards):
 
 def files_of(wildcards):
     return [f"results/{file}" for file in figures.inputs(PLAN, wildcards.figure)]
+
+
+def calibration_of(wildcards):
+    """What `triplehead plan --calibrate` left: the report prints the cost that follows from it."""
+    return [str(CALIBRATION)] if CALIBRATION.is_file() else []
+
+
+def declared_claims():
+    """What the ledger says beside its measurements."""
+    parts = (PLAN.claims, PLAN.scale)
+    return "".join(part.model_dump_json() for part in parts)
+
+
+def silence_of():
+    """The study of the open choices, where it was run: the report has a section on it, but never asks for it."""
+    files = [Path(file) for file in SILENCE[:2] if Path(file).is_file()]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+
+
+def silence_scores():
+    specs = [
+        spec
+        for variant in PLAN.variants
+        for spec in (*variant.specs, *PLAN.specs[variant.base])
+    ]
+    names = ("scores.json", paths.REPLICATES)
+    return sorted(
+        {f"results/runs/{spec.id}/{name}" for spec in specs for name in names}
+    )
 
 
 def testdev_of(wildcards):
@@ -163,8 +216,16 @@ def root_of(wildcards):
     return os.path.realpath(folder) if folder else None
 
 
+onstart:
+    try:
+        require(workflow.executor_plugin.name)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
 wildcard_constraints:
-    run="|".join(PLAN.runs),
+    run="|".join(PLAN.all_runs),
     data="|".join(PLAN.data),
     layout="|".join(LAYOUTS),
     pretrained="|".join(PLAN.pretrained) or "none",

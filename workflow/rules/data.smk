@@ -22,6 +22,8 @@ rule data:
     priority: 1  # before any training: what is missing is known early
     conda:
         "../../environment.yml"
+    resources:
+        **asked("data"),
     params:
         root=root_of,
         folders=annotation_folders_of,
@@ -31,7 +33,7 @@ rule data:
 
 rule pretrain:
     input:
-        pretrained_data,
+        pretrained_from,
     output:
         "results/pretrained/{pretrained}.pt",
     log:
@@ -39,5 +41,7 @@ rule pretrain:
     conda:
         "../../environment.yml"
     threads: THREADS
+    resources:
+        **asked("pretrain"),
     shell:
         "triplehead pretrain {wildcards.pretrained} > {log:q} 2>&1"

@@ -8,6 +8,8 @@ rule figure:
         "logs/figures/{figure}.log",
     conda:
         "../../environment.yml"
+    resources:
+        **asked("other"),
     params:
         declaration=declaration_of,
     shell:

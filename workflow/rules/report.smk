@@ -2,15 +2,29 @@ rule report:
     input:
         TABLES,
         FIGURES,
+        LEDGER,
         [f"results/runs/{run}/{name}" for run in PLAN.runs for name in RUN_FILES],
+        calibration=calibration_of,
         template="reports/report.typ",
-        code=code_of("analysis", "analysis/figures", "report"),
+        audit=AUDIT,
+        code=code_of(
+            "analysis",
+            "analysis/audit",
+            "analysis/claims",
+            "analysis/figures",
+            "analysis/statistics",
+            "report",
+        ),
     output:
         "reports/report.pdf",
     log:
         "logs/report.log",
     conda:
         "../../environment.yml"
+    resources:
+        **asked("other"),
+    params:
+        silence=silence_of(),
     shell:
         "triplehead report 2> {log:q}"
 
@@ -19,6 +33,7 @@ rule tracked:
     # MLflow's view of the tables; `triplehead track rebuild` makes all of it anew.
     input:
         TABLES,
+        LEDGER,
         "reports/report.pdf",
     output:
         touch("results/mlflow.tables"),
@@ -26,5 +41,7 @@ rule tracked:
         "logs/tracked.log",
     conda:
         "../../environment.yml"
+    resources:
+        **asked("other"),
     shell:
         "triplehead track tables 2> {log:q}"

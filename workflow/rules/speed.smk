@@ -11,9 +11,10 @@ rule speed:
         "logs/speed/{exhibit}.log",
     conda:
         "../../environment.yml"
-    threads: workflow.cores or 1
+    threads: CORES or PLAN.scale.cpus_of("speed")
     resources:
-        gpu=int(PLAN.scale.accelerator != "cpu"),
+        **asked("speed"),
+        slurm_extra="--exclusive",
     params:
         protocol=PLAN.scale.speed.model_dump_json(),
         rows=speed_rows,

@@ -9,6 +9,8 @@ rule table:
         "logs/tables/{exhibit}.log",
     conda:
         "../../environment.yml"
+    resources:
+        **asked("other"),
     params:
         declaration=declaration_of,
     shell:

@@ -9,6 +9,8 @@ rule tracking_store:
         "logs/tracking_store.log",
     conda:
         "../../environment.yml"
+    resources:
+        **asked("other"),
     params:
         uri=PLAN.config.tracking_uri,
     shell:
@@ -26,8 +28,8 @@ rule train:
         "logs/train/{run}.log",
     conda:
         "../../environment.yml"
-    threads: THREADS
+    threads: THREADS * PLAN.scale.devices
     resources:
-        gpu=int(PLAN.scale.accelerator != "cpu"),
+        **asked("train"),
     shell:
         "triplehead train {wildcards.run} 2> {log:q}"

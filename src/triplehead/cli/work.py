@@ -10,6 +10,8 @@ import typer
 
 from triplehead import paths
 from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.devices import own_gpus
+from triplehead.engine.launch import launched, rank
 from triplehead.errors import InputError
 from triplehead.locking import exclusive
 
@@ -21,8 +23,10 @@ RunId = Annotated[str, typer.Argument(help="A run's id; `triplehead plan` lists 
 
 @app.command()
 def pretrain(pretrained_id: str, config: ConfigOption = None) -> None:
-    """Train a backbone on object crops."""
+    """Make what backbones start from: ImageNet weights from the user's file, or a backbone trained on object crops."""
+    from triplehead.engine.imagenet import import_weights
     from triplehead.engine.pretrain import pretrain
+    from triplehead.plan.options import ResNet
 
     plan = plan_from(config)
     if pretrained_id not in plan.pretrained:
@@ -30,24 +34,36 @@ def pretrain(pretrained_id: str, config: ConfigOption = None) -> None:
     spec = plan.pretrained[pretrained_id]
     out = paths.PRETRAINED / f"{pretrained_id}.pt"
     with exclusive(pretrained_id):
-        pretrain(spec, paths.DATA / spec.data_id, out)
+        if isinstance(backbone := spec.detector.backbone, ResNet):
+            import_weights(backbone, plan.weights_root, out, pretrained_id, plan.config.download_weights)
+        else:
+            pretrain(spec, paths.DATA / spec.data_id, out)
 
 
 @app.command()
 def train(run_id: RunId, config: ConfigOption = None) -> None:
     """Train one run, from its last checkpoint if it was interrupted, and evaluate it."""
+    plan = plan_from(config)
+    spec = plan.run(run_id)
+    if rank() == 0:  # the others see what their first process owns
+        own_gpus(plan.scale.gpus_of("train"))  # before torch looks for one
+
     from triplehead.engine.evaluate import evaluate
     from triplehead.engine.train import train
     from triplehead.tracking.run import Tracker
     from triplehead.tracking.store import uri
 
-    plan = plan_from(config)
-    spec = plan.run(run_id)
     data, scratch, out = paths.DATA / spec.data_id, paths.SCRATCH / run_id, paths.RUNS / run_id
     pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
     machine = {"accelerator": plan.scale.accelerator, "num_workers": plan.scale.num_workers}
-    with exclusive(run_id), Tracker(uri(plan.config), spec, plan.runs[run_id].users, out) as tracker:
-        train(spec, data, out, scratch, tracker, pretrained, **machine)
+    shared = {"devices": plan.scale.devices, "micro_batch": plan.scale.micro_batch}
+    if rank() > 0:  # started by the process that holds the lock and tells MLflow
+        train(spec, data, out, scratch, Tracker(None, spec, [], out), pretrained, **machine, **shared)
+        return
+    command = [sys.executable, "-m", "triplehead", *sys.argv[1:]]
+    with exclusive(run_id), Tracker(uri(plan.config), spec, plan.all_runs[run_id].users, out) as tracker:
+        with launched(plan.scale.devices, command):
+            train(spec, data, out, scratch, tracker, pretrained, **machine, **shared)
         tracker.log_environment(json.loads((out / "environment.json").read_text()))
         # In the same process: starting one and importing torch takes as long as a small evaluation.
         scores = evaluate(spec, data, out, **machine)
@@ -71,13 +87,15 @@ def speed(
     cores: Annotated[int | None, typer.Option(min=1, help="How many this process may use; all if not given.")] = None,
 ) -> None:
     """Measure frames per second of an exhibit's detectors; alone on the machine, or the numbers mean little."""
-    from triplehead.engine.speed import measure_speed, write_speed
-
     plan = plan_from(config)
     specs = {label: specs[0] for (name, label), specs in plan.specs.items() if name == exhibit}
     if exhibit not in plan.exhibits or plan.exhibits[exhibit].kind != "speed":
         known = ", ".join(name for name, declared in plan.exhibits.items() if declared.kind == "speed")
         raise InputError(exhibit, f"no such exhibit of kind speed; allowed: {known}")
+    own_gpus(plan.scale.gpus_of("speed"))
+
+    from triplehead.engine.speed import measure_speed, write_speed
+
     data = paths.DATA / next(iter(specs.values())).data_id
     with exclusive(f"speed-{exhibit}"):
         record = measure_speed(specs, plan.scale.speed, data, paths.RUNS, cores, plan.scale.accelerator)
@@ -142,8 +160,10 @@ def track_init(config: ConfigOption = None) -> None:
 
 @track_app.command("tables")
 def track_tables(config: ConfigOption = None) -> None:
-    """Log every table, a run per row; close runs whose process is gone."""
+    """Log every table, a run per row, and the ledger, a run per claim; close runs whose process is gone."""
+    from triplehead.analysis.claims.ledger import read_csv as read_ledger
     from triplehead.analysis.tables import TABLES, read_table
+    from triplehead.tracking.claims import log_claims
     from triplehead.tracking.rebuild import sweep
     from triplehead.tracking.store import uri
     from triplehead.tracking.tables import log_exhibit
@@ -151,10 +171,14 @@ def track_tables(config: ConfigOption = None) -> None:
     plan = plan_from(config)
     names = [name for name, declared in plan.exhibits.items() if declared.kind in TABLES]
     tables = {name: read_table(plan, name, paths.RESULTS) for name in names}  # all, before any is logged
+    ledger = paths.RESULTS / "claims.csv"
+    claims = read_ledger(ledger) if plan.claims.claims else None
     sweep(uri(plan.config))
     for name, frame in tables.items():
         files = [paths.RESULTS / f"{name}.{suffix}" for suffix in ("csv", "tex")]
         log_exhibit(uri(plan.config), plan, name, frame, files)
+    if claims is not None:
+        log_claims(uri(plan.config), plan, claims, ledger)
 
 
 @track_app.command("rebuild")

@@ -40,16 +40,34 @@ class EvalTransform:
         self.options = options
 
     def __call__(self, image: torch.Tensor, target: Target) -> tuple[torch.Tensor, Target]:
-        image, boxes = resize(image, target["boxes"], self.options.short, self.options.long)
+        image, boxes = resize(image, target["boxes"], self.short(), self.options.long)
         image, boxes = self.augment(image, boxes)
         return F.to_dtype(image, torch.float32, scale=True), target | {"boxes": boxes}
+
+    def short(self) -> int:
+        """The side that the shorter one is scaled to."""
+        return self.options.short
 
     def augment(self, image: torch.Tensor, boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return image, boxes
 
 
 class TrainTransform(EvalTransform):
-    """The same with a random flip, drawn from torch's global generator (the loader seeds it per sample)."""
+    """The same with a random size and flip, drawn from torch's global generator (the loader seeds it per sample).
+
+    short_range: smallest and largest side that the shorter one is scaled to; none: always the evaluation's.
+    """
+
+    def __init__(self, options: Input, short_range: tuple[int, int] | None = None):
+        super().__init__(options)
+        self.short_range = short_range
+
+    def short(self) -> int:
+        """The first number that is drawn for a sample."""
+        if self.short_range is None:
+            return self.options.short
+        low, high = self.short_range
+        return int(torch.randint(low, high + 1, ()))
 
     def augment(self, image: torch.Tensor, boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return flip(image, boxes) if torch.rand(()) < self.options.flip else (image, boxes)

@@ -12,7 +12,7 @@ from triplehead.plan.options import Backbone, ResNet, Tiny
 
 
 class ResNetFPN(nn.Module):
-    """ResNet-50/101 with frozen BatchNorm and FPN.
+    """ResNet-50/101 with frozen BatchNorm and FPN; `body` is the ResNet.
 
     One-stage detectors use P3-P7 (strides 8-128) with P6 convolved from P5, as FCOS and ATSS, or from the body's
     last stage C5, as RetinaNet, and P7 from P6; two-stage ones P2-P5 and a pooled P6 (strides 4-64).
@@ -32,6 +32,13 @@ class ResNetFPN(nn.Module):
             returned_layers=[1, 2, 3, 4] if two_stage else [2, 3, 4],
             extra_blocks=LastLevelMaxPool() if two_stage else LastLevelP6P7(p6_channels, channels),
         )
+        if options.stride_in_1x1:
+            for stage in (self.body.layer2, self.body.layer3, self.body.layer4):
+                stage[0].conv1.stride, stage[0].conv2.stride = stage[0].conv2.stride, stage[0].conv1.stride
+
+    @property
+    def body(self) -> nn.Module:
+        return self.fpn.body
 
     def forward(self, images: Tensor) -> list[Tensor]:
         return list(self.fpn(images).values())

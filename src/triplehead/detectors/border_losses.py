@@ -6,7 +6,7 @@ from torchvision.ops import box_iou, sigmoid_focal_loss
 
 from triplehead.detectors.assigners.ambiguous import BACKGROUND
 from triplehead.detectors.boxes import Predictions, boxes_to_deltas
-from triplehead.detectors.losses import gather_gt
+from triplehead.detectors.losses import Share, alone, gather_gt
 from triplehead.plan.options import Loss
 
 
@@ -28,14 +28,19 @@ def _match(boxes: Tensor, gt_boxes: Tensor, positive_iou: float) -> Tensor:
 
 
 def border_losses(
-    predictions: Predictions, targets: list[dict[str, Tensor]], options: Loss, positive_iou: float
+    predictions: Predictions,
+    targets: list[dict[str, Tensor]],
+    options: Loss,
+    positive_iou: float,
+    share: Share = alone,
 ) -> dict[str, Tensor]:
-    """Focal loss of all border logits, L1 of the positives' deltas; both divided by the number of positives."""
+    """Focal loss of all border logits, L1 of the positives' deltas; both over the positives of the whole batch."""
     coarse = predictions.coarse_boxes.detach()
     matched_gt = border_targets(coarse, targets, positive_iou)
     image, sample = (matched_gt >= 0).nonzero(as_tuple=True)  # [P]
     gt_boxes, gt_labels = gather_gt(targets, matched_gt, image, sample)
-    num_positive = max(1, len(image))
+    counts = {"border_positives": coarse.new_tensor(float(len(image)))}
+    num_positive = share(counts)["border_positives"].clamp(min=1)
 
     one_hot = torch.zeros_like(predictions.border_logits)
     one_hot[image, sample, gt_labels] = 1

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from triplehead.detectors.border_losses import border_losses
 from triplehead.detectors.boxes import Points, Predictions, make_points
-from triplehead.detectors.losses import dense_losses
+from triplehead.detectors.losses import Share, alone, dense_losses
 from triplehead.detectors.postprocess import detect
 from triplehead.plan.options import Loss, Postprocess
 
@@ -15,7 +15,13 @@ Target = dict[str, Tensor]
 
 
 class Normalize(nn.Module):
-    """Images of any sizes [3, H, W] in 0..1 -> one batch [B, 3, H', W'], zero-padded to a multiple of `divisor`."""
+    """Images of any sizes [3, H, W] in 0..1 -> one batch [B, 3, H', W'], zero-padded to a multiple of `divisor`.
+
+    `at_least`: height and width that the batch has whatever these images need, for images that are part of a
+    larger batch: what GroupNorm makes of an image depends on its padding.
+    """
+
+    at_least: tuple[int, int] = (0, 0)
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], divisor: int = 32):
         super().__init__()
@@ -24,7 +30,7 @@ class Normalize(nn.Module):
         self.divisor = divisor
 
     def forward(self, images: list[Tensor]) -> Tensor:
-        height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
+        height, width = (max(self.at_least[axis], *(image.shape[1 + axis] for image in images)) for axis in (0, 1))
         height, width = (-(-side // self.divisor) * self.divisor for side in (height, width))
         batch = images[0].new_zeros(len(images), 3, height, width)
         for slot, image in zip(batch, images, strict=True):
@@ -36,11 +42,14 @@ class DenseDetector(nn.Module):
     """torchvision's detection contract: losses in training, detections in evaluation.
 
     images: list of [3, H, W] in 0..1. targets: list of {boxes [M, 4] xyxy pixels, labels [M] from 0}.
-    `progress` is the share of training done; assigners may depend on it, the trainer sets it and reads `positives`.
+    The trainer sets `progress`, the share of training done, on which assigners may depend, and `share` where the
+    images are part of a larger batch; it reads `positives` and `boxes`, of the last call in training.
     """
 
     progress: float = 0.0
-    positives: Tensor  # per box, in the last training batch
+    share: Share = staticmethod(alone)
+    positives: Tensor
+    boxes: int
 
     def __init__(
         self,
@@ -63,11 +72,13 @@ class DenseDetector(nn.Module):
             sizes = [tuple(image.shape[1:]) for image in images]
             return detect(predictions, points, sizes, self.postprocess)
         matched_gt = self.assign(predictions, points, targets)
-        self.positives = (matched_gt >= 0).sum() / max(1, sum(len(target["boxes"]) for target in targets))
+        self.positives, self.boxes = (matched_gt >= 0).sum(), sum(len(target["boxes"]) for target in targets)
         options, first = self.head.options, predictions.first_stage
-        losses = dense_losses(first, points, targets, matched_gt, self.loss, options.quality, self.head.refined)
+        losses = dense_losses(
+            first, points, targets, matched_gt, self.loss, options.quality, self.head.refined, self.share
+        )
         if predictions.border_logits is not None:
-            losses |= border_losses(predictions, targets, self.loss, options.positive_iou)
+            losses |= border_losses(predictions, targets, self.loss, options.positive_iou, self.share)
         return losses
 
     def assign(self, predictions: Predictions, points: Points, targets: list[Target]) -> Tensor:

@@ -1,5 +1,7 @@
 """Training losses of a one-stage detector."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -7,6 +9,15 @@ from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
 from triplehead.detectors.boxes import Points, Predictions, boxes_to_ltrb, centerness, paired_iou
 from triplehead.plan.options import Loss
+
+# From what the images at hand count, by name, to what the whole batch counts; a batch may be spread over devices
+# and steps of accumulation (engine/batch.py). Losses are divided by the latter, so that their parts add up.
+Share = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+
+
+def alone(counts: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The images at hand are the whole batch."""
+    return counts
 
 
 def iou_loss(boxes: Tensor, gt_boxes: Tensor) -> Tensor:
@@ -29,28 +40,33 @@ def dense_losses(
     options: Loss,
     quality: str,
     refined: bool,
+    share: Share = alone,
 ) -> dict[str, Tensor]:
     """Focal loss over all samples but the ignored, box and quality losses over the positives.
 
     matched_gt: [B, N] with -2 ignore, -1 background, else the index of the image's box. `quality` is what the
     quality branch learns (none, centerness, iou). Each loss is divided by the number of positives; the box loss
-    of a head with centerness is weighted by it and divided by its sum, as in FCOS.
+    of a head with centerness is weighted by it and divided by its sum, as in FCOS. Both are those of the whole
+    batch, which `share` knows.
     """
     positive = matched_gt >= 0
     image, sample = positive.nonzero(as_tuple=True)  # [P]
     gt_boxes, gt_labels = gather_gt(targets, matched_gt, image, sample)
-    num_positive = max(1, len(image))
+    weight = gt_boxes.new_ones(len(image))
+    target_centerness = None
+    counts = {"positives": weight.sum()}
+    if quality == "centerness":
+        target_centerness = weight = centerness(boxes_to_ltrb(points.xy[sample], gt_boxes))
+        counts["centerness"] = weight.sum()
+    totals = share(counts)
+    num_positive = totals["positives"].clamp(min=1)
+    total_weight = totals["centerness"].clamp(min=1e-6) if quality == "centerness" else num_positive
 
     one_hot = torch.zeros_like(predictions.logits)
     one_hot[image, sample, gt_labels] = 1
     focal = sigmoid_focal_loss(predictions.logits, one_hot, options.focal_alpha, options.focal_gamma)
     losses = {"classification": focal[matched_gt != -2].sum() / num_positive}
 
-    weight = gt_boxes.new_ones(len(image))
-    target_centerness = None
-    if quality == "centerness":
-        target_centerness = weight = centerness(boxes_to_ltrb(points.xy[sample], gt_boxes))
-    total_weight = weight.sum().clamp(min=1e-6) if quality == "centerness" else num_positive
     box_loss = BOX_LOSSES[options.box]
     final, coarse = predictions.boxes[image, sample], None
     one_box = predictions.coarse_boxes is None

@@ -76,7 +76,9 @@ def predict(
             found: list[dict] = [{}] * len(images)
             for shape in dict.fromkeys(image.shape for image in images):
                 same = [index for index, image in enumerate(images) if image.shape == shape]
-                for index, each in zip(same, model([images[index] for index in same]), strict=True):
+                with runtime.enough_memory(fabric.device, "evaluation.batch_size", len(same)):
+                    detections = model([images[index] for index in same])
+                for index, each in zip(same, detections, strict=True):
                     found[index] = each
             for each, target, image in zip(found, targets, images, strict=True):
                 results += coco_results(each, target, tuple(image.shape[1:]), dataset.label_to_category)

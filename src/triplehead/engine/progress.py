@@ -10,7 +10,7 @@ LINES = 10
 
 
 class TrainingProgress:
-    def __init__(self, start: int, iterations: int):
+    def __init__(self, start: int, iterations: int, silent: bool = False):
         self.start, self.iterations, self.began = start, iterations, time.monotonic()
         console = Console(file=sys.stderr)
         self.on_terminal = console.is_terminal
@@ -21,7 +21,7 @@ class TrainingProgress:
             TimeRemainingColumn(),
             text,
             console=console,
-            disable=not self.on_terminal,
+            disable=silent or not self.on_terminal,
         )
         self.task = self.bar.add_task("train", total=iterations, completed=start, text="")
 

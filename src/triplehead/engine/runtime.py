@@ -2,12 +2,16 @@
 
 import hashlib
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.accelerators import CUDAAccelerator
+from lightning_fabric.plugins import MixedPrecision
 from lightning_fabric.plugins.environments import LightningEnvironment
 
 from triplehead.data.dataset import DetectionDataset
@@ -19,17 +23,45 @@ from triplehead.tracking.process import code_tags
 REPORTED = ("torch", "torchvision", "lightning-fabric", "pycocotools", "numpy", "scikit-learn", "snakemake", "mlflow")
 
 
-def start(spec: RunSpec, accelerator: str, precision: str = "32-true") -> Fabric:
-    """One device; on the CPU the same bytes for the same spec on the same machine."""
-    use_gpu = accelerator != "cpu" and CUDAAccelerator.is_available()
+class AutocastOnly(MixedPrecision):
+    """Mixed precision that leaves inputs as they are: a box at 100 pixels has no quarters of one in bfloat16."""
+
+    def convert_input(self, data: Any) -> Any:
+        return data
+
+
+def start(spec: RunSpec, accelerator: str, precision: str = "32-true", devices: int = 1) -> Fabric:
+    """This process's device; on the CPU the same bytes for the same spec on the same machine.
+
+    Several devices have a process each (`launch.launched`). Raises InputError for devices that are not there.
+    """
+    gpus = 0 if accelerator == "cpu" else CUDAAccelerator.auto_device_count()
+    use_gpu = gpus > 0
+    if accelerator == "gpu" and not use_gpu:
+        raise InputError("accelerator", "gpu is asked for, but torch sees none here; cpu or auto go without")
+    if accelerator != "cpu" and devices > max(1, gpus):
+        raise InputError("devices", f"found {devices}, but torch sees {gpus} GPUs here; accelerator=cpu needs none")
     torch.set_num_threads(spec.threads)
     torch.use_deterministic_algorithms(not use_gpu)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a tenth of a step, for memory that nobody reads
-    # Named, because Fabric would look for Slurm, and warn of an srun that is not used.
-    here = LightningEnvironment()
-    fabric = Fabric(accelerator="cuda" if use_gpu else "cpu", devices=1, precision=precision, plugins=here)
+    kind = "cuda" if use_gpu else "cpu"
+    fabric = Fabric(
+        accelerator=kind,
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        precision=precision if precision == "32-true" else None,
+        # Named, because Fabric would take a job of Slurm's for one that has a task for each device.
+        plugins=[LightningEnvironment()] + ([] if precision == "32-true" else [AutocastOnly(precision, kind)]),
+    )
     fabric.launch()
     return fabric
+
+
+def part(fabric: Fabric) -> None:
+    """Let go of the other processes, all of which have come this far: what follows has no use for them."""
+    if fabric.world_size > 1:
+        fabric.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def open_data(spec: RunSpec, folder: Path, split: str, cache: bool = False) -> DetectionDataset:
@@ -40,9 +72,24 @@ def open_data(spec: RunSpec, folder: Path, split: str, cache: bool = False) -> D
     return dataset
 
 
-def seed_step(seed: int, step: int) -> None:
-    """What a model draws at an iteration (torchvision samples proposals) depends on (seed, iteration) alone."""
-    key = hashlib.sha256(f"{seed}/{step}".encode()).digest()
+@contextmanager
+def enough_memory(device: torch.device, setting: str, images: int) -> Iterator[None]:
+    """Say which number of images to try next where that many are too many for a device."""
+    try:
+        yield
+    except RuntimeError as error:
+        on_cpu = "DefaultCPUAllocator" in str(error)  # torch has no class for it
+        if not isinstance(error, torch.OutOfMemoryError) and not on_cpu:
+            raise
+        smaller = next((n for n in range(images - 1, 0, -1) if images % n == 0), None)
+        advice = f"{setting}={smaller} is the next to fit" if smaller else "no smaller number is left: lower short_side"
+        found = f"{images} images at once do" if images > 1 else "one image does"
+        raise InputError(setting, f"{found} not fit into the memory of {device}; {advice}") from None
+
+
+def seed_step(seed: int, step: int, part: int = 0) -> None:
+    """What a model draws (torchvision samples proposals) depends on (seed, iteration, part of the batch) alone."""
+    key = hashlib.sha256(f"{seed}/{step}/{part}".encode() if part else f"{seed}/{step}".encode()).digest()
     torch.manual_seed(int.from_bytes(key[:8], "big") >> 1)
 
 

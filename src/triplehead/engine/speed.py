@@ -5,7 +5,6 @@ import statistics
 import time
 from collections.abc import Callable, Hashable
 from functools import partial
-from itertools import cycle, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from triplehead.data.transforms import EvalTransform
 from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint, runtime
+from triplehead.engine.timing import environment, float32, hardware, synchronize_of, timed
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.runs import RunSpec
@@ -42,7 +42,6 @@ def measure_speed(
     first = next(iter(specs.values()))
     fabric = runtime.start(first, accelerator)
     torch.use_deterministic_algorithms(False)
-    on_gpu = fabric.device.type == "cuda"
     seen = len(os.sched_getaffinity(0))
     threads = min(options.threads or seen, cores or seen, seen)
     torch.set_num_threads(threads)
@@ -60,17 +59,16 @@ def measure_speed(
         checkpoint.load_weights(model, checkpoint.load(file, spec.id)["model"], file)
         model = model.to(fabric.device, memory_format=torch.channels_last).eval()
         calls |= {(label, "model"): partial(_call, model.predict), (label, "full"): partial(_call, model)}
-    synchronize = torch.cuda.synchronize if on_gpu else _nothing
     with torch.inference_mode():
-        seconds = interleaved(calls, images, options.repeats, options.warmup, time.perf_counter, synchronize)
+        seconds = interleaved(calls, images, options.repeats, options.warmup, time.perf_counter, synchronize_of(fabric))
 
     summaries = {name: tuple(map(_summary, repeats)) for name, repeats in seconds.items()}
     return SpeedRecord(
         scale=first.scale,
-        device=torch.cuda.get_device_name() if on_gpu else runtime.environment()["processor"],
-        environment=runtime.environment() | ({"cuda": str(torch.version.cuda)} if on_gpu else {}),
+        device=hardware(fabric),
+        environment=environment(fabric),
         protocol=options,
-        precision="float32, TF32 convolutions" if on_gpu and _has_tf32() else "float32",
+        precision=float32(fabric),
         image_sizes=tuple(sorted({tuple(image.shape[1:]) for image in images})),
         rows=tuple(
             SpeedRow(label=label, run=spec.id, model=summaries[label, "model"], full=summaries[label, "full"])
@@ -94,15 +92,7 @@ def interleaved(
     seconds: dict[Name, list[list[float]]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
-            for image in islice(cycle(images), warmup):
-                call(image)
-            synchronize()
-            seconds[name].append([])
-            for image in images:
-                start = clock()
-                call(image)
-                synchronize()
-                seconds[name][-1].append(clock() - start)
+            seconds[name].append(timed(call, images, warmup, clock, synchronize))
     return seconds
 
 
@@ -117,11 +107,3 @@ def _call(detector: Callable[[list[Tensor]], object], image: Tensor) -> object:
 
 def _summary(seconds: list[float]) -> Seconds:
     return Seconds(mean=statistics.fmean(seconds), median=statistics.median(seconds))
-
-
-def _has_tf32() -> bool:
-    return torch.backends.cudnn.allow_tf32 and torch.cuda.get_device_capability() >= (8, 0)
-
-
-def _nothing() -> None:
-    """The CPU is done when a call returns."""

@@ -1,8 +1,101 @@
 """What a plan will take, before anything ran."""
 
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from triplehead.plan.calibration import Calibration, kind_of
+from triplehead.plan.options import Scenes
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Cost
+
+VAL_IMAGES = {"coco": 5000, "voc": 4952, "visdrone": 548}  # of the splits that are evaluated, as published
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes on disk: of a finished run, and of its training state while it trains."""
+
+    run: int
+    state: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that each run keeps its device busy; None where nobody has measured. `source`: by what measure."""
+
+    device: Literal["cpu", "gpu"]
+    source: str
+    runs: dict[str, float | None]
+
+    @property
+    def total(self) -> float:
+        """Seconds of all runs that are known."""
+        return sum(seconds for seconds in self.runs.values() if seconds is not None)
+
+    @property
+    def unknown(self) -> list[str]:
+        return [run for run, seconds in self.runs.items() if seconds is None]
+
+    def wall(self, workers: int) -> float:
+        """Seconds until the last known run ends, where each of `workers` takes the plan's next when it is free."""
+        return list_schedule((seconds for seconds in self.runs.values() if seconds is not None), workers)
+
+
+def summary(found: Estimate, workers: int, machine: str) -> list[str]:
+    """What an estimate comes to, in words: for example of 8 runs at once on `machine` "8 GPUs"."""
+    if len(found.unknown) == len(found.runs):
+        return [f"{found.device.upper()}-hours: not measured; `triplehead plan --calibrate` times steps on the machine"]
+    lines = [
+        f"{amount(found.total, f'{found.device.upper()}-')}, {amount(found.wall(workers))} on {machine}",
+        f"by {found.source}",
+    ]
+    if found.unknown:
+        lines.append(f"without {len(found.unknown)} runs that were not measured; `triplehead plan --calibrate` does it")
+    return lines
+
+
+def amount(seconds: float, prefix: str = "") -> str:
+    """5400.0, "GPU-" -> "90 GPU-minutes"; from two hours on in hours."""
+    minutes = seconds / 60
+    if minutes >= 120:
+        return f"{minutes / 60:,.1f} {prefix}hours"
+    return f"{minutes:.0f} {prefix}minutes" if minutes >= 10 else f"{minutes:.1f} {prefix}minutes"
+
+
+def list_schedule(seconds: Iterable[float], workers: int) -> float:
+    """When the last job ends: each goes to the worker that is free first (Graham's list scheduling)."""
+    ends = [0.0] * workers
+    for duration in seconds:
+        heapq.heapreplace(ends, ends[0] + duration)
+    return max(ends)
+
+
+def estimate(plan: Plan, calibration: Calibration | None = None) -> Estimate:
+    """By `calibration` if it knows any kind of the plan's runs, else by the scale's own cost; else nothing is known."""
+    specs = {run_id: run.spec for run_id, run in plan.runs.items()}
+    if calibration and any(kind_of(spec) in calibration.kinds for spec in specs.values()):
+        around = plan.scale.cost.run if plan.scale.cost else None
+        source = f"{calibration.repeats} steps of each kind, timed on {calibration.machine}"
+        source += f", and {around:g} s around each run" if around else "; start, reading and scoring not counted"
+        seconds = {run_id: calibrated_seconds(spec, calibration, around) for run_id, spec in specs.items()}
+        return Estimate(calibration.device, source, seconds)
+    if cost := plan.scale.cost:
+        return Estimate(
+            "cpu",
+            f"whole studies timed on {cost.machine}",
+            {run_id: run_seconds(spec, cost) for run_id, spec in specs.items()},
+        )
+    device = "gpu" if plan.scale.gpus_of("train") else "cpu"
+    return Estimate(device, "not measured", dict.fromkeys(specs))
+
+
+def disk_bytes(footprints: list[Footprint], workers: int) -> int:
+    """At most: all finished runs, and the largest states of as many as train at once."""
+    states = sorted((footprint.state for footprint in footprints), reverse=True)
+    return sum(footprint.run for footprint in footprints) + sum(states[:workers])
 
 
 def run_seconds(spec: RunSpec, cost: Cost) -> float:
@@ -12,8 +105,18 @@ def run_seconds(spec: RunSpec, cost: Cost) -> float:
     return images * cost.image.get(head, max(cost.image.values())) + cost.run
 
 
-def plan_seconds(plan: Plan) -> float | None:
-    """CPU seconds of all runs; None where the scale states no cost."""
-    if plan.scale.cost is None:
+def calibrated_seconds(spec: RunSpec, calibration: Calibration, around: float | None = None) -> float | None:
+    """Device seconds of one run: its steps, and `around` them or, without it, the detections of the evaluation.
+
+    A step's time is taken to be proportional to its images where another batch was timed.
+    """
+    measured = calibration.kinds.get(kind_of(spec))
+    if measured is None:
         return None
-    return sum(run_seconds(run.spec, plan.scale.cost) for run in plan.runs.values())
+    trained = spec.schedule.iterations * spec.schedule.batch_size * measured.step / measured.batch_size
+    return trained + (val_images(spec) * measured.image if around is None else around)
+
+
+def val_images(spec: RunSpec) -> int:
+    """That a run is evaluated on; of the user's own images as many as the data set has that they are taken for."""
+    return spec.data.val if isinstance(spec.data, Scenes) else VAL_IMAGES[spec.data.layout]

@@ -1,14 +1,16 @@
 """The whole study: every exhibit, its rows, and the runs behind them."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from triplehead.errors import InputError
 from triplehead.paths import EXPERIMENTS
-from triplehead.plan.documents import Layer, read_yaml, validate
+from triplehead.plan.audit import Audit, check_audit
+from triplehead.plan.claims import Claims, Place, check_claims
+from triplehead.plan.documents import Layer, Model, read_yaml, validate
 from triplehead.plan.options import (
     ASSIGNERS,
     DETECTORS,
@@ -20,9 +22,12 @@ from triplehead.plan.options import (
     Loss,
     Options,
     Postprocess,
+    ResNet,
 )
+from triplehead.plan.overrides import check_batches, overridden
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Config, DatasetName, DetectorFile, Exhibit, Row, Scale, Spec
+from triplehead.plan.silence import SILENCE, Silence, Variant, check_silence, text, varied
 
 PARTS = ("head", "assigner", "loss", "postprocess")  # what a detector's file and a row may say, as far as there is one
 SETTINGS = {"input": Input, "postprocess": Postprocess, "evaluation": Evaluation}  # what a data set may change
@@ -49,6 +54,23 @@ class Plan:
     exhibits: dict[str, Exhibit]
     runs: dict[str, Run]
     specs: dict[tuple[str, str], tuple[RunSpec, ...]]  # (exhibit, label) -> one spec a seed
+    claims: Claims = field(default_factory=Claims)
+    silence: Silence = field(default_factory=Silence)
+    variants: tuple[Variant, ...] = ()
+    extra_runs: dict[str, Run] = field(default_factory=dict)  # of variants, that no exhibit asks for
+
+    @property
+    def all_runs(self) -> dict[str, Run]:
+        return self.runs | self.extra_runs
+
+    def with_variants(self) -> "Plan":
+        """A plan in which the variants are the rows of one more table, for what works on tables."""
+        rows = tuple(Row(label=variant.label) for variant in self.variants)
+        if not rows:
+            return self
+        exhibit = Exhibit(kind="scores", title="What the silence costs", metrics=(self.silence.metric,), rows=rows)
+        specs = {(SILENCE, variant.label): variant.specs for variant in self.variants}
+        return replace(self, exhibits=self.exhibits | {SILENCE: exhibit}, specs=self.specs | specs, runs=self.all_runs)
 
     def run_ids(self, exhibit: str, label: str | None = None) -> list[str]:
         """Ids behind an exhibit, or one of its rows, without repetition."""
@@ -56,15 +78,22 @@ class Plan:
         return list(dict.fromkeys(spec.id for key in labels for spec in self.specs.get((exhibit, key), ())))
 
     def run(self, run_id: str) -> RunSpec:
-        if run_id not in self.runs:
+        if run_id not in self.all_runs:
             raise InputError(run_id, f"no such run at scale {self.config.scale}; see `triplehead plan`")
-        return self.runs[run_id].spec
+        return self.all_runs[run_id].spec
 
     @property
     def data_complete(self) -> bool:
         """Whether the user's data sets must hold what is official."""
         asked = self.config.data_complete
         return self.scale.data_complete if asked is None else asked
+
+    @property
+    def weights_root(self) -> Path | None:
+        """Where the user keeps ImageNet weights."""
+        if self.config.weights_root is not None:
+            return Path(self.config.weights_root)
+        return Path(self.config.data_root) / "weights" if self.config.data_root else None
 
     @cached_property
     def data(self) -> dict[str, RunSpec]:
@@ -93,6 +122,19 @@ class Experiments:
             path.stem: validate(DetectorFile, self._layer(path))
             for path in sorted((folder / "detectors").glob("*.yaml"))
         }
+        self.audit = self._optional("audit", Audit)
+        check_audit(folder / "audit.yaml", self.audit, self.exhibits)
+        self.claims = self._optional("claims", Claims)
+        scales = tuple(sorted(path.stem for path in (folder / "scales").glob("*.yaml")))
+        check_claims(folder / "claims.yaml", self.claims, self.exhibits, scales)
+        self.silence = self._optional(SILENCE, Silence)
+        if self.silence.switches:
+            check_silence(folder / f"{SILENCE}.yaml", self.silence, self.claims, self.exhibits)
+
+    def _optional(self, name: str, model: type[Model]) -> Model:
+        """A file that a study may do without."""
+        path = self.folder / f"{name}.yaml"
+        return validate(model, self._layer(path)) if path.exists() else model()
 
     def _exhibit_files(self) -> list[Path]:
         """Tables first: a run is named after the first row that wants it."""
@@ -150,15 +192,17 @@ class Experiments:
     def _block(scale: Scale, file: Path, dataset: DatasetName, part: str) -> list[Layer]:
         """A block of the scale's file, and what the data set changes in it."""
         common, changes = getattr(scale, part), getattr(scale.settings_of(dataset), part)
-        values = common.model_dump(mode="json") if isinstance(common, Options) else common
+        values = common.model_dump(mode="json", exclude_unset=True) if isinstance(common, Options) else common
         return [Layer(file, part, values), Layer(file, f"dataset_settings.{dataset}.{part}", changes)]
 
     def resolve(self, scale_name: str, scale: Scale, exhibit: str, index: int, seed: int = 0) -> RunSpec | None:
         """The run behind row `index` of an exhibit; None if the row is only cited."""
         row = self.exhibits[exhibit].rows[index]
-        if row.spec is None:
-            return None
         file, at = self.folder / f"{exhibit}.yaml", f"rows.{index}.spec"
+        return None if row.spec is None else self._resolve(scale_name, scale, row, file, at, seed)
+
+    def _resolve(self, scale_name: str, scale: Scale, row: Row, file: Path, at: str, seed: int) -> RunSpec:
+        """The run that a row's spec asks for, which stands in `file` at `at`."""
         scale_file = self.folder / "scales" / f"{scale_name}.yaml"
         spec = row.spec
         for key, known in (("detector", self.detectors), ("schedule", scale.schedules),
@@ -168,19 +212,49 @@ class Experiments:
                     file, f"{at}.{key}: no {getattr(spec, key)!r} at scale {scale_name}; allowed: {', '.join(known)}"
                 )
         stem = scale.detectors.get(spec.detector, spec.detector)
-        data = scale.datasets[spec.dataset]
+        data, backbone = scale.datasets[spec.dataset], scale.backbones[spec.backbone]
+        inputs = self._block(scale, scale_file, spec.dataset, "input")
+        if isinstance(backbone, ResNet):
+            inputs = [self._pixels(backbone, inputs), *inputs]
         return RunSpec(
             scale=scale_name,
             dataset=spec.dataset,
             data=data,
             num_classes=data.num_classes,
-            input=validate(Input, self._block(scale, scale_file, spec.dataset, "input")),
+            input=validate(Input, inputs),
             detector=self._detector(stem, spec, Layer(file, at, self._parts(spec)), scale, scale_file),
             schedule=scale.schedules[spec.schedule],
             evaluation=validate(Evaluation, self._block(scale, scale_file, spec.dataset, "evaluation")),
             threads=scale.threads,
             seed=seed,
         )
+
+    @staticmethod
+    def _pixels(backbone: ResNet, inputs: list[Layer]) -> Layer:
+        """The statistics that the backbone's weights ask for. InputError where the settings say others."""
+        for layer in inputs:
+            for key, value in backbone.pixels.items():
+                if backbone.weights != "none" and layer.values.get(key, value) != value:
+                    problem = f"found {layer.values[key]}, but weights {backbone.weights} were trained on {value}"
+                    raise InputError(
+                        layer.file, f"{layer.place([key])}: {problem}; leave it out, it follows the weights"
+                    )
+        return Layer(inputs[0].file, inputs[0].prefix, backbone.pixels)
+
+    def variants(self, scale_name: str, scale: Scale, specs: dict[Place, tuple[RunSpec, ...]]) -> tuple[Variant, ...]:
+        """Every switch of silence.yaml at every value that is not in force; specs: those of the exhibits' rows."""
+        file, found = self.folder / f"{SILENCE}.yaml", []
+        for index, switch in enumerate(self.silence.switches):
+            exhibit, label = self.silence.row_of(switch)
+            base = next(row for row in self.exhibits[exhibit].rows if row.label == label)
+            for value in switch.values:
+                row, at = varied(switch, value, base), f"switches.{index}"
+                variant = tuple(
+                    self._resolve(scale_name, scale, row, file, at, spec.seed) for spec in specs[exhibit, label]
+                )
+                if variant != specs[exhibit, label]:
+                    found.append(Variant(switch.name, text(value), (exhibit, label), variant))
+        return tuple(found)
 
     def check_detectors(self, scale_name: str, scale: Scale) -> None:
         """Raise InputError for a mistake in a detector's file, whether or not a row of this scale comes to it.
@@ -231,9 +305,10 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
     """Read and validate everything. Raises InputError with file, path and what is allowed."""
     experiments = Experiments(folder)
     config = experiments.config(overrides)
-    scale = experiments.scale(config.scale)
+    scale = overridden(experiments.scale(config.scale), config)
+    check_batches(scale)
     experiments.check_detectors(config.scale, scale)
-    plan = Plan(config, scale, experiments.exhibits, {}, {})
+    plan = Plan(config, scale, experiments.exhibits, {}, {}, experiments.claims, experiments.silence)
     for name, exhibit in experiments.exhibits.items():
         if exhibit.kind == "parameters":
             _counted(experiments, name)
@@ -246,7 +321,13 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
             plan.specs[name, row.label] = tuple(specs)
             for spec in specs:
                 plan.runs.setdefault(spec.id, Run(spec)).users.append((name, row.label))
-    return plan
+    variants = experiments.variants(config.scale, scale, plan.specs)
+    extra: dict[str, Run] = {}
+    for variant in variants:
+        for spec in variant.specs:
+            if spec.id not in plan.runs:
+                extra.setdefault(spec.id, Run(spec)).users.append((SILENCE, variant.label))
+    return replace(plan, variants=variants, extra_runs=extra)
 
 
 def _counted(experiments: Experiments, exhibit: str) -> list[RunSpec | None]:

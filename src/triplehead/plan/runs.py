@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from triplehead.plan.options import Data, Detector, Evaluation, Input, Options, Schedule, Tiny
+from triplehead.plan.options import Data, Detector, Evaluation, Input, Options, ResNet, Schedule, Tiny
 
 
 def digest(options: Options | dict) -> str:
@@ -60,8 +60,10 @@ class RunSpec(Options):
 
     @property
     def pretrained_id(self) -> str | None:
-        """The backbone that classified object crops first; shared by all runs on the same data."""
+        """The backbone that training starts from: ImageNet's, or one that classified object crops of the same data."""
         backbone = self.detector.backbone
+        if isinstance(backbone, ResNet):
+            return None if backbone.weights == "none" else f"resnet{backbone.depth}-{backbone.weights}"
         if not isinstance(backbone, Tiny) or backbone.pretrain is None:
             return None
         parts = {

@@ -5,10 +5,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from triplehead.plan.datasets import Url
-from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Schedule
+from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Precision, Schedule, Weights
+from triplehead.plan.resources import JobName, JobResources
 from triplehead.plan.speed import REFERENCE, SPEED_METRICS, Speed
 
 DatasetName = Literal["coco", "voc", "visdrone"]
+Accelerator = Literal["cpu", "auto", "gpu"]  # auto: a GPU where there is one
 BackboneName = Literal["resnet50", "resnet101"]
 HeadName = Literal["fcos", "triple", "border", "dyhead"]
 AssignerName = Literal["fcos", "jla", "atss", "max_iou"]
@@ -39,6 +41,18 @@ class Config(Options):
     download: Switch = False  # whether a data set that is not below data_root is fetched
     data_mirror: Url | None = None  # archives are fetched from here, by their file names; none: official addresses
     tracking_uri: str | None = None  # none: SQLite below results/
+    weights_root: str | None = None  # none: weights/ below data_root
+    download_weights: Switch = False  # those that are not there, from their publishers
+    # Where to train: no part of a run, whose numbers do not depend on it but by rounding. None: as the scale says.
+    accelerator: Accelerator | None = None
+    devices: PositiveInt | None = None
+    micro_batch: PositiveInt | None = None
+    # What to train otherwise than the scale says: part of a run's id (plan/overrides.py).
+    weights: Weights | None = None
+    iterations: PositiveInt | None = None
+    batch_size: PositiveInt | None = None
+    precision: Precision | None = None
+    short_side: PositiveInt | None = None
 
 
 class DetectorFile(Options):
@@ -82,7 +96,9 @@ class Scale(Options):
     seeds: PositiveInt
     threads: PositiveInt
     num_workers: Annotated[int, Field(ge=0)] = 0
-    accelerator: Literal["cpu", "auto"] = "cpu"
+    accelerator: Accelerator = "cpu"
+    devices: PositiveInt = 1  # that share the batches of one run
+    micro_batch: PositiveInt | None = None  # images that a device takes at once; none: all of its share
     datasets: dict[DatasetName, Data]
     data_complete: bool = False  # whether the user's data sets must hold what is official
     dataset_settings: dict[DatasetName, DatasetSettings] = {}
@@ -99,6 +115,7 @@ class Scale(Options):
     speed: Speed = Speed()
     resampling: Resampling = Resampling()
     cost: Cost | None = None
+    resources: JobResources = JobResources()
 
     @model_validator(mode="after")
     def _data_sets_fit(self) -> Self:
@@ -109,6 +126,17 @@ class Scale(Options):
         if unknown := self.dataset_settings.keys() - self.datasets.keys():
             raise ValueError(f"dataset_settings: {sorted(unknown)[0]} is not among datasets")
         return self
+
+    def gpus_of(self, job: JobName) -> int:
+        """GPUs that one job of a rule needs; 0 where the scale computes on the CPU."""
+        asked = getattr(self.resources, job).gpu
+        if asked is not None:
+            return asked
+        return {"train": self.devices, "speed": 1}.get(job, 0) if self.accelerator != "cpu" else 0
+
+    def cpus_of(self, job: JobName) -> int:
+        asked = getattr(self.resources, job).cpus
+        return asked or (self.devices * (self.threads + self.num_workers) if job == "train" else self.threads)
 
     def settings_of(self, dataset: DatasetName) -> DatasetSettings:
         """What `dataset` changes; nothing, where the file does not say."""

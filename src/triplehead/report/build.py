@@ -12,10 +12,14 @@ from triplehead.analysis.figures import caption as figure_caption
 from triplehead.analysis.figures import comparison
 from triplehead.analysis.figures import figures as figure_names
 from triplehead.analysis.figures.style import save, style
+from triplehead.analysis.silence import is_of
+from triplehead.analysis.silence import read_csv as read_silence
+from triplehead.analysis.silence_figure import caption as silence_caption
 from triplehead.analysis.tables import TABLES, read_csv
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.plan import Plan
+from triplehead.report.claims import audit_content, claims_content
 from triplehead.report.content import figure_numbers, report_content
 
 TEMPLATE = Path("reports/report.typ")
@@ -24,17 +28,22 @@ TEMPLATE = Path("reports/report.typ")
 def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE) -> None:
     """Write the report as PDF: the same results give the same bytes.
 
-    Reads `results`/table*.csv, `results`/fig*.pdf, the data's manifest, and of the runs scores.json and
-    environment.json. Raises InputError naming what is missing, or why the template does not compile.
+    Reads `results`/table*.csv, `results`/fig*.pdf, claims.csv, the data's manifest, and of the runs scores.json and
+    environment.json; silence.csv and .pdf where they are there and of this plan.
+    Raises InputError naming what is missing, or why the template does not compile.
     """
     names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind in TABLES]
     frames = {name: _table(plan, name, results / f"{name}.csv") for name in names}
     content = report_content(plan, results, frames)
+    if plan.claims.claims:
+        content["claims"] = claims_content(plan, results)
+    content["audit"] = audit_content()
     if not template.is_file():
         raise InputError(template, "no such file; run from the project's root")
     with tempfile.TemporaryDirectory(prefix="triplehead-report-") as name:
         folder = Path(name)
         content["figures"] = _figures(plan, results, frames, folder)
+        content["silence"] = _silence(plan, results, folder)
         (folder / "report.json").write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
         source = folder / "report.typ"
         source.write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
@@ -76,3 +85,15 @@ def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict
         (folder / made.name).write_bytes(made.read_bytes())
         figures.append((made.name, f"Figure {numbers[name]}", "own" if own else "paper", figure_caption(plan, name)))
     return [dict(zip(("file", "heading", "section", "caption"), figure, strict=True)) for figure in figures]
+
+
+def _silence(plan: Plan, results: Path, folder: Path) -> dict[str, Any] | None:
+    """Put the figure of the open choices into `folder` -> its file and caption; None where that study was not run."""
+    table, figure = results / "silence.csv", results / "silence.pdf"
+    if not (plan.variants and table.is_file() and figure.is_file()):
+        return None
+    frame = read_silence(table)
+    if not is_of(plan, frame):
+        return None
+    (folder / figure.name).write_bytes(figure.read_bytes())
+    return {"file": figure.name, "heading": "Figure S", "caption": silence_caption(plan, frame)}

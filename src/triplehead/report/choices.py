@@ -131,7 +131,8 @@ def _backbone(spec: RunSpec) -> str:
     backbone = spec.detector.backbone
     if isinstance(backbone, ResNet):
         levels = "P2–P6" if spec.detector.architecture == "faster_rcnn" else "P3–P7"
-        return f"ResNet-{backbone.depth}, FPN {levels} of {backbone.channels} channels"
+        origin = {"none": "", "msra": ", MSRA's ImageNet weights", "torchvision": ", torchvision's ImageNet weights"}
+        return f"ResNet-{backbone.depth}{origin[backbone.weights]}, FPN {levels} of {backbone.channels} channels"
     widths = ", ".join(map(str, backbone.widths))
     trained = f"; pretrained for {backbone.pretrain.iterations} iterations on object crops" if backbone.pretrain else ""
     return f"three stages of widths {widths}, FPN of three levels of {backbone.channels} channels{trained}"

@@ -11,6 +11,8 @@ from triplehead.analysis.layout import TableLayout, metric_parts, number, plain,
 from triplehead.analysis.speed import caption_sentences
 from triplehead.data.prepare import read_manifest
 from triplehead.errors import InputError
+from triplehead.plan.calibration import CALIBRATION, read_calibration
+from triplehead.plan.cost import amount, estimate
 from triplehead.plan.options import LAYOUTS, CocoFolder, Folder, Scenes
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
@@ -28,7 +30,8 @@ ENVIRONMENT = (
 def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """The sections of the report; frames: exhibit -> its table.
 
-    Reads `results`/runs/<id>/environment.json and scores.json, and speed/<exhibit>.json. Raises InputError naming
+    Reads `results`/runs/<id>/environment.json and scores.json, speed/<exhibit>.json and, where there is one,
+    calibration.json. Raises InputError naming
     the file.
     """
     scale = plan.config.scale
@@ -46,6 +49,7 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
             for name, frame in frames.items()
         ],
         "ran": trained_specs(plan),
+        "cost": cost_sentence(plan, results),
         "choices": choices_in_force(plan),
         "departures": departures(plan),
         "environment": environment(plan, results / "runs"),
@@ -137,6 +141,16 @@ def trained_specs(plan: Plan) -> list[dict[str, Any]]:
         )
         line["seeds"] += 1
     return list(lines.values())
+
+
+def cost_sentence(plan: Plan, results: Path) -> str:
+    """What all runs take by the estimate of `triplehead plan`, or that nobody has measured it."""
+    found = estimate(plan, read_calibration(results / CALIBRATION.name))
+    known = len(plan.runs) - len(found.unknown)
+    if not known:
+        return "What these runs cost was not measured: `triplehead plan --calibrate` does so."
+    of = "all runs" if known == len(plan.runs) else f"{known} of {len(plan.runs)} runs (the others were not measured)"
+    return f"By estimate, {of} together take {amount(found.total, f'{found.device.upper()}-')} (by {found.source})."
 
 
 def environment(plan: Plan, runs: Path) -> list[list[str]]:

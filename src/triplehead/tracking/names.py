@@ -9,9 +9,9 @@ from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Exhibit
 
-KIND = "triplehead.kind"  # on every run of ours: TRAINING or ROW
+KIND = "triplehead.kind"  # on every run of ours: TRAINING, ROW or CLAIM
 RUN_ID = "triplehead.run_id"
-TRAINING, ROW = "training", "row"
+TRAINING, ROW, CLAIM = "training", "row", "claim"
 EXHIBIT_KEY = re.compile(r"table\d+|fig\w+")
 MAX_PARAM = 500  # characters; what every MLflow server takes
 
@@ -28,6 +28,14 @@ class Experiment:
 def training_experiment(scale: str) -> Experiment:
     note = "One run per spec and seed; the tag `exhibits` says which tables and figures use it."
     return Experiment(f"Training runs ({scale})", f"runs-{scale}", note)
+
+
+def claims_experiment(scale: str) -> Experiment:
+    note = (
+        f"What the paper claims, judged at scale {scale}: a run per claim, its verdict in the tag `verdict`. Below the "
+        "paper scale a verdict is about the mechanism on small data, not about COCO."
+    )
+    return Experiment(f"Claims ({scale})", f"claims-{scale}", note)
 
 
 def exhibit_experiment(key: str, exhibit: Exhibit, scale: str) -> Experiment:
@@ -58,7 +66,8 @@ def planned_experiments(plan: Plan) -> list[Experiment]:
     tables = [key for key, exhibit in plan.exhibits.items() if exhibit.kind != "figure"]
     keys = sorted(tables, key=_paper_order, reverse=True)
     exhibits = [exhibit_experiment(key, plan.exhibits[key], exhibit_scale(plan, key)) for key in keys]
-    return [training_experiment(plan.config.scale), *exhibits]
+    claims = [claims_experiment(plan.config.scale)] if plan.claims.claims else []
+    return [training_experiment(plan.config.scale), *claims, *exhibits]
 
 
 def _paper_order(key: str) -> tuple[bool, int, str]:

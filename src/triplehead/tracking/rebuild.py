@@ -14,7 +14,8 @@ from triplehead.paths import atomic
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking import store as stores
-from triplehead.tracking.names import KIND, ROW, TRAINING, planned_experiments
+from triplehead.tracking.claims import write_claims
+from triplehead.tracking.names import CLAIM, KIND, ROW, TRAINING, planned_experiments
 from triplehead.tracking.process import HOST, is_dead, process_tags
 from triplehead.tracking.runlog import RunLog
 from triplehead.tracking.store import Store
@@ -27,7 +28,7 @@ ARTIFACTS = ("spec.json", "scores.json", "history.csv")
 
 
 def rebuild(uri: str, plan: Plan, results: Path, tables: "dict[str, pandas.DataFrame]") -> None:
-    """Make the store from results/runs/*/ and the tables that there are, when nothing else is logging.
+    """Make the store from results/runs/*/, the tables that there are and claims.csv, when nothing else is logging.
 
     Only times are lost: the files hold none. A SQLite store is built beside and moved into place; on a server
     our runs, known by their tag, are deleted first. Raises InputError if the store or a file is unusable.
@@ -36,7 +37,7 @@ def rebuild(uri: str, plan: Plan, results: Path, tables: "dict[str, pandas.DataF
     try:
         if file is None:
             store = stores.open_store(uri)
-            for kind in (TRAINING, ROW):
+            for kind in (TRAINING, ROW, CLAIM):
                 for run in list(store.runs(f"tags.`{KIND}` = '{kind}'")):
                     store.client.delete_run(run.info.run_id)
             _fill(store, plan, results, tables)
@@ -74,6 +75,15 @@ def _fill(store: Store, plan: Plan, results: Path, tables: "dict[str, pandas.Dat
     for exhibit, frame in tables.items():
         files = [path for path in (results / f"{exhibit}.csv", results / f"{exhibit}.tex") if path.exists()]
         write_exhibit(store, plan, exhibit, frame, files)
+    ledger = results / "claims.csv"
+    if ledger.exists():
+        import pandas
+
+        try:
+            frame = pandas.read_csv(ledger, dtype=str, keep_default_na=False)
+            write_claims(store, plan, frame, ledger)
+        except (ValueError, KeyError, OSError) as error:
+            raise InputError(ledger, f"not a readable ledger ({stores.reason(error)})") from error
 
 
 def _add_run(store: Store, plan: Plan, folder: Path) -> None:
@@ -81,7 +91,7 @@ def _add_run(store: Store, plan: Plan, folder: Path) -> None:
         spec = RunSpec.model_validate_json((folder / "spec.json").read_bytes())
     except ValidationError as error:
         raise InputError(folder / "spec.json", f"not a spec of this version ({error.error_count()} problems)") from None
-    users = plan.runs[spec.id].users if spec.id in plan.runs else []
+    users = plan.all_runs[spec.id].users if spec.id in plan.all_runs else []
     records = read_history(folder / "history.csv") if (folder / "history.csv").exists() else []
     written = int((folder / "spec.json").stat().st_mtime * 1000)
     log = RunLog(store, spec, users, start=int(records[0]["time"] * 1000) if records else written)

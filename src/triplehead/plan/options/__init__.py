@@ -5,7 +5,7 @@ Each class is also the argument of the part that it configures (`JLA(JLAOptions(
 """
 
 from triplehead.plan.options.assigners import ASSIGNERS, ATSS, JLA, Assigner, FCOSAssigner, MaxIoU
-from triplehead.plan.options.backbone import Backbone, Pretrain, ResNet, Tiny
+from triplehead.plan.options.backbone import Backbone, Pretrain, ResNet, Tiny, Weights
 from triplehead.plan.options.base import Options, Share
 from triplehead.plan.options.data import (
     LAYOUTS,
@@ -36,6 +36,7 @@ from triplehead.plan.options.training import (
     Evaluation,
     Loss,
     Postprocess,
+    Precision,
     RetinaNetPostprocess,
     Schedule,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "Norm",
     "Options",
     "Postprocess",
+    "Precision",
     "Pretrain",
     "ResNet",
     "RetinaNet",
@@ -86,4 +88,5 @@ __all__ = [
     "VisDroneScenes",
     "VocFolder",
     "VocScenes",
+    "Weights",
 ]

@@ -153,7 +153,10 @@ Data = Annotated[
 
 
 class Input(Options):
-    """Shorter side is scaled to `short` unless the longer would exceed `long` (pixels)."""
+    """Shorter side is scaled to `short` unless the longer would exceed `long` (pixels).
+
+    `mean`, `std`: of RGB pixels of 0..1; those of ResNet weights follow the weights.
+    """
 
     short: PositiveInt = 800
     long: PositiveInt = 1333

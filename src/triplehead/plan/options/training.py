@@ -37,6 +37,9 @@ class Postprocess(RetinaNetPostprocess):
     quality_exponent: Share = 0.5  # score = class^(1-q) * quality^q
 
 
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
 class Schedule(Options):
     iterations: PositiveInt
     batch_size: PositiveInt = 16
@@ -53,7 +56,10 @@ class Schedule(Options):
     steps: tuple[PositiveInt, ...] = ()
     gamma: PositiveFloat = 0.1
     clip_norm: PositiveFloat | None = None
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
+    # Multi-scale training: each sample's `short` is drawn from the whole numbers between these two.
+    short_range: tuple[PositiveInt, PositiveInt] | None = None
+    group_by_aspect: bool = False  # batches of landscapes or of portraits, as in maskrcnn-benchmark: less padding
     checkpoint_every: PositiveInt = 1000
 
     @model_validator(mode="after")
@@ -64,6 +70,8 @@ class Schedule(Options):
             raise ValueError(f"steps must lie below iterations ({self.iterations})")
         if self.warmup_iterations > self.iterations:
             raise ValueError(f"warmup_iterations must not exceed iterations ({self.iterations})")
+        if self.short_range is not None and self.short_range[0] > self.short_range[1]:
+            raise ValueError("short_range must be [smallest, largest]")
         return self
 
 

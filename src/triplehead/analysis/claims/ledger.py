@@ -1,0 +1,169 @@
+"""The ledger: every claim of experiments/claims.yaml with what was measured and the verdict."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from triplehead.analysis.claims.measure import comparisons
+from triplehead.analysis.claims.reasons import not_measurable, stand_ins
+from triplehead.analysis.claims.sentences import says
+from triplehead.analysis.claims.verdict import NOT_MEASURED, judge, judge_count
+from triplehead.analysis.statistics import cell
+from triplehead.errors import InputError
+from triplehead.paths import atomic
+from triplehead.plan.claims import Claim, Parameters, Place, places
+from triplehead.plan.plan import Plan
+
+COLUMNS = (
+    "claim", "title", "section", "quote", "kind", "compared", "unit", "published", "value", "low", "high", "n",
+    "seeds", "region", "verdict", "says", "scale", "run_ids",
+)  # fmt: skip
+UNITS = {"ratio": "ratio", "parameters": "ratio"}  # others: percentage points, or percent
+MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another number
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim and its verdict. compared: the comparison that decided; value, low, high: of it, in `unit`; n: its seeds
+    (repeats of a speed); seeds: the fewest that are judged. Empty where nothing was measured."""
+
+    claim: str
+    title: str
+    section: str
+    quote: str
+    kind: str
+    compared: str
+    unit: str
+    published: float | None
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    seeds: int
+    region: float
+    verdict: str
+    says: str
+    scale: str
+    run_ids: str
+
+    def document(self) -> dict[str, str | float | int | None]:
+        return asdict(self)
+
+
+def ledger(plan: Plan, results: Path) -> list[Judged]:
+    """Judge every claim on what lies below `results`. Runs that are missing are seeds that are missing.
+
+    Raises InputError for a file that is broken or belongs to other runs.
+    """
+    return [judged(plan, results, claim) for claim in plan.claims.claims]
+
+
+def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
+    blank = Judged(
+        claim=claim.id,
+        title=claim.title,
+        section=claim.section,
+        quote=claim.sentence,
+        kind=claim.quantity.kind,
+        compared="",
+        unit=_unit(claim),
+        published=claim.published,
+        value=None,
+        low=None,
+        high=None,
+        n=0,
+        seeds=plan.claims.seeds_of(claim),
+        region=claim.region,
+        verdict=NOT_MEASURED,
+        says="",
+        scale=plan.config.scale,
+        run_ids="",
+    )
+    reason = not_measurable(plan, claim)
+    if reason is not None:
+        return replace(blank, says=says(blank, plan, reason=reason))
+    if isinstance(claim.quantity, Parameters):
+        found = _counted(plan, results, claim.quantity, claim.published, blank)
+        return replace(found, says=says(found, plan))
+    verdict, deciding = judge(comparisons(plan, results, claim), blank.seeds)
+    estimate = deciding.estimate
+    ids = dict.fromkeys(run for place in places(claim.quantity) for run in plan.run_ids(*place))
+    found = replace(
+        blank,
+        compared=deciding.name,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        n=estimate.n,
+        verdict=verdict,
+        run_ids=";".join(ids),
+    )
+    return replace(found, says=says(found, plan, deciding.claim, stand_ins=stand_ins(plan, claim)))
+
+
+def without_times(entry: Judged, plan: Plan, claim: Claim) -> Judged:
+    """An entry on speed as the CSV has it: the verdict, and for the numbers, which no two machines share, Table 3."""
+    if entry.kind not in MACHINE or entry.value is None:
+        return entry
+    bare = replace(entry, value=None, low=None, high=None)
+    where = ", ".join(f"results/{name}.csv" for name in dict.fromkeys(name for name, _ in places(claim.quantity)))
+    return replace(bare, says=f"{says(bare, plan, stand_ins=stand_ins(plan, claim))} The numbers stand in {where}.")
+
+
+def write_csv(entries: list[Judged], plan: Plan, path: Path) -> None:
+    """results/claims.csv: the same results give the same bytes; four decimals, nothing where there is no number."""
+    claims = {claim.id: claim for claim in plan.claims.claims}
+    lines = [without_times(entry, plan, claims[entry.claim]).document() for entry in entries]
+    frame = pd.DataFrame(lines, columns=list(COLUMNS)).astype(object)
+    for name in ("published", "value", "low", "high", "region"):
+        frame[name] = [_number(value) for value in frame[name]]
+    with atomic(path) as file:
+        file.write_text(frame.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Texts as texts, numbers as floats with NaN. Raises InputError if the file is missing or is no ledger."""
+    try:
+        texts = dict.fromkeys(set(COLUMNS) - {"published", "value", "low", "high", "n", "seeds", "region"}, str)
+        frame = pd.read_csv(path, dtype=texts, keep_default_na=True).fillna(dict.fromkeys(texts, ""))
+    except FileNotFoundError:
+        raise InputError(path, "no such ledger; make it first") from None
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"is no ledger of claims ({error})") from None
+    if tuple(frame.columns) != COLUMNS:
+        raise InputError(path, f"expected the columns {','.join(COLUMNS)}")
+    return frame
+
+
+def _counted(plan: Plan, results: Path, quantity: Parameters, published: float | None, blank: Judged) -> Judged:
+    """Parameters are counted on the paper's architecture, so that every scale can say."""
+
+    def count(place: Place) -> float | None:
+        return cell(plan, results, *place, "parameters").value
+
+    own = count(quantity.of)
+    if quantity.over is None:
+        verdict, value = judge_count(own, published), own
+        compared, unit = f"parameters of {quantity.of[1]}", "parameters"
+    else:
+        other = count(quantity.over)
+        value = own / other if own and other else None
+        verdict = judge_count(value, quantity.within)
+        compared, unit = f"parameters, {quantity.of[1]} / {quantity.over[1]}", "ratio"
+    return replace(blank, compared=compared, unit=unit, value=value, low=value, high=value, n=1, seeds=1,
+                   verdict=verdict, scale="paper architecture")  # fmt: skip
+
+
+def _unit(claim: Claim) -> str:
+    quantity = claim.quantity
+    if quantity.kind == "share_above" or (quantity.kind == "trend" and quantity.series == "positives"):
+        return "%"
+    return UNITS.get(quantity.kind, "points")
+
+
+def _number(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return ""
+    return str(int(value)) if float(value).is_integer() and abs(value) >= 1e6 else f"{value:.4f}"

@@ -1,0 +1,130 @@
+"""What a claim's quantity is in the results: comparisons with intervals."""
+
+from collections.abc import Callable
+from functools import cache
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import numpy as np
+
+from triplehead.analysis.claims.verdict import Comparison
+from triplehead.analysis.figures.read import read_assignments, read_history
+from triplehead.analysis.statistics import Estimate, difference, estimate, ratio
+from triplehead.data.overlaps import overlaps
+from triplehead.errors import InputError
+from triplehead.plan.claims import Claim, Place
+from triplehead.plan.plan import Plan
+from triplehead.plan.runs import RunSpec
+
+TENTH = 10
+Value = Callable[[RunSpec], float]
+
+
+def comparisons(plan: Plan, results: Path, claim: Claim) -> list[Comparison]:
+    """The comparisons that the claim makes together; not of kind parameters, which is a count.
+
+    Reads scores.json and what the statistics keep beside it, speed/<exhibit>.json, history.csv, assignments.json.gz
+    or detections.json.gz, by kind. Raises InputError for a file that is broken.
+    """
+    quantity, region = claim.quantity, claim.region
+
+    def scores(a: Place, b: Place, claimed: str) -> Comparison:
+        name = f"{quantity.metric}, {a[1]} − {b[1]}"
+        return Comparison(name, difference(plan, results, a, b, quantity.metric), claimed, region)
+
+    match quantity.kind:
+        case "difference":
+            return [scores(quantity.of, quantity.minus, quantity.claim)]
+        case "ordering":
+            return [scores(a, b, "greater") for a, b in pairwise(quantity.rows)]
+        case "best":
+            return [scores(quantity.of, other, "greater") for other in quantity.over]
+        case "insensitive":
+            return [scores(a, b, "equal") for a, b in combinations(quantity.rows, 2)]
+        case "ratio":
+            name = f"{quantity.metric}, {quantity.of[1]} / {quantity.over[1]}"
+            measured = (results / "speed" / f"{quantity.of[0]}.json").exists()
+            found = ratio(plan, results, quantity.of, quantity.over, quantity.metric) if measured else Estimate(None)
+            return [Comparison(name, found, quantity.claim, region, null=1.0)]
+        case "share_above":
+            a, b = quantity.of, quantity.minus
+            name = f"share of predictions at IoU ≥ {quantity.iou:.2f}, {a[1]} over {b[1]}"
+            found = _relative(plan, a, b, lambda spec: _share(results, spec, quantity.iou))
+            return [Comparison(name, found, quantity.claim, region)]
+        case "trend":
+            value, name = {
+                "positives": (_positives, "positives a box, last tenth of training over the first"),
+                "positive_iou": (_positive_iou, "IoU of positives' boxes, last − first snapshot"),
+            }[quantity.series]
+            specs = plan.specs.get(quantity.of, ())
+            found = _over_seeds([value(results / "runs" / spec.id) for spec in specs if _trained(results, spec)])
+            claimed = {"grows": "greater", "shrinks": "less", "changes": "different"}[quantity.claim]
+            return [Comparison(f"{name}, {quantity.of[1]}", found, claimed, region)]
+    raise AssertionError(quantity.kind)
+
+
+def _relative(plan: Plan, a: Place, b: Place, value: Value) -> Estimate:
+    """How far row a's mean lies above row b's, in percent of the latter, paired over the seeds that both have.
+
+    By the delta method, as `statistics.ratio`: each seed stands for r + (a - r b) / mean b, with r the ratio of means.
+    """
+    ours, theirs = ({spec.seed: spec for spec in plan.specs.get(place, ())} for place in (a, b))
+    pairs = [(value(ours[seed]), value(theirs[seed])) for seed in ours if seed in theirs]
+    pairs = [pair for pair in pairs if np.isfinite(pair).all()]
+    top, bottom = np.mean(pairs, axis=0) if pairs else (0.0, 0.0)
+    if not bottom:
+        return Estimate(None)
+    r = top / bottom
+    return estimate([100 * (r - 1 + (x - r * y) / bottom) for x, y in pairs])
+
+
+def _over_seeds(values: list[float]) -> Estimate:
+    return estimate([value for value in values if np.isfinite(value)])
+
+
+def _trained(results: Path, spec: RunSpec) -> bool:
+    return (results / "runs" / spec.id / "history.csv").exists()
+
+
+def _share(results: Path, spec: RunSpec, iou: float) -> float:
+    """Figure 5's share in percent; NaN where the run is missing or has no predictions."""
+    if not (results / "runs" / spec.id / "detections.json.gz").exists():
+        return float("nan")
+    by_threshold = _shares(results.absolute(), spec)
+    return next(share for threshold, share in by_threshold.items() if abs(threshold - iou) < 1e-9)
+
+
+@cache
+def _shares(results: Path, spec: RunSpec) -> dict[float, float]:
+    from triplehead.analysis.figures.iou_shares import run_shares
+
+    return run_shares(results, spec).to_dict()
+
+
+def _positives(run: Path) -> float:
+    """Change of the positives a box in percent of the first tenth of the learning curve."""
+    history = read_history(run / "history.csv")
+    if "positives" not in history:
+        raise InputError(run / "history.csv", "expected a column 'positives': only a dense detector assigns points")
+    values = history["positives"].to_numpy(dtype=float)
+    width = max(1, len(values) // TENTH)
+    first, last = values[:width].mean(), values[-width:].mean()
+    return 100 * (last / first - 1) if first else float("nan")
+
+
+def _positive_iou(run: Path) -> float:
+    """Last minus first snapshot in percentage points, over the positives of all example images."""
+    snapshots = read_assignments(run / "assignments.json.gz")
+    first, last = (_mean_iou(snapshot) for snapshot in (snapshots[0], snapshots[-1]))
+    return 100 * (last - first)
+
+
+def _mean_iou(snapshot: dict) -> float:
+    """Mean IoU of the boxes that positives predict with the boxes that they were given to; NaN without positives."""
+    ious = []
+    for image in snapshot["images"]:
+        if positives := image["positives"]:
+            found = np.array(positives, dtype=float)  # [P, 7]: x, y, index of the box, predicted box
+            given = found[:, 2].astype(int)
+            ious.append(overlaps(found[:, 3:], np.array(image["boxes"], dtype=float))[np.arange(len(found)), given])
+    return float(np.concatenate(ious).mean()) if ious else float("nan")

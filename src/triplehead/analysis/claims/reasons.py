@@ -1,0 +1,38 @@
+"""Why a claim cannot be measured at a scale, whatever was run; and what a row's name hides there."""
+
+from triplehead.plan.claims import Claim, places
+from triplehead.plan.plan import Plan
+
+
+def not_measurable(plan: Plan, claim: Claim) -> str | None:
+    """A clause that says why; None if runs at this scale can judge the claim. Counts of parameters always can."""
+    if claim.quantity.kind == "parameters":
+        return None
+    scale = plan.config.scale
+    if not plan.scale.meaningful:
+        return f"training at the {scale} scale is so short that its numbers mean nothing"
+    if claim.scales is not None and scale not in claim.scales:
+        return claim.why_not
+    rows = places(claim.quantity)
+    if cited := [label for exhibit, label in rows if (exhibit, label) not in plan.specs]:
+        return f"{'; '.join(cited)}: cited by the paper, not run here"
+    runs: dict[tuple[str, ...], str] = {}
+    for exhibit, label in rows:
+        ids = tuple(plan.run_ids(exhibit, label))
+        if ids in runs:
+            return f"{runs[ids]} and {label} are the same runs at the {scale} scale, which does not tell them apart"
+        runs[ids] = label
+    return None
+
+
+def stand_ins(plan: Plan, claim: Claim) -> list[str]:
+    """Clauses on rows that another detector stands for at this scale."""
+    if claim.quantity.kind == "parameters":
+        return []
+    rows = {(name, row.label): row for name, exhibit in plan.exhibits.items() for row in exhibit.rows}
+    detectors = [(label, rows[exhibit, label].spec) for exhibit, label in places(claim.quantity)]
+    return [
+        f"{label} is {plan.scale.detectors[spec.detector]} here"
+        for label, spec in detectors
+        if spec is not None and spec.detector in plan.scale.detectors
+    ]

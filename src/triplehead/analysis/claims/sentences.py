@@ -1,0 +1,64 @@
+"""One plain sentence for each verdict."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from triplehead.analysis.claims.verdict import CONTRADICTED, INCONCLUSIVE, NOT_MEASURED, SUPPORTED, TOO_FEW
+from triplehead.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from triplehead.analysis.claims.ledger import Judged
+
+
+def says(
+    entry: "Judged", plan: Plan, claimed: str | None = None, reason: str | None = None, stand_ins: Sequence[str] = ()
+) -> str:
+    """What was found, about what, and at which scale; without numbers where the entry has none."""
+    if entry.verdict == NOT_MEASURED:
+        return f"Not judged: {reason or 'nothing was measured, or no number'}."
+    if entry.kind == "parameters":
+        return f"Counted exactly, at any scale: {'as claimed' if entry.verdict == SUPPORTED else 'not as claimed'}."
+    if entry.verdict == TOO_FEW:
+        return f"Not judged: {entry.n} of the {entry.seeds} seeds that a verdict needs."
+    found = {
+        SUPPORTED: "As claimed",
+        CONTRADICTED: "Not as claimed",
+        INCONCLUSIVE: "Undecided",
+    }[entry.verdict]
+    if claimed == "equal":
+        within = _region(entry)
+        found += {
+            SUPPORTED: f": the whole interval lies within {within}",
+            CONTRADICTED: f": the whole interval lies beyond {within}",
+            INCONCLUSIVE: f": the interval is wider than {within} can tell",
+        }[entry.verdict]
+    elif claimed is not None:
+        effect = _beyond(claimed, entry)
+        found += {
+            SUPPORTED: f": the interval shows {effect}",
+            CONTRADICTED: f": the interval rules out {effect}",
+            INCONCLUSIVE: f": the interval holds {effect} and none",
+        }[entry.verdict]
+    about = [_about(entry, plan), *stand_ins]
+    return f"{found}. {'; '.join(about)}."
+
+
+def _about(entry: "Judged", plan: Plan) -> str:
+    """What a verdict at this scale is about."""
+    if entry.kind == "ratio":
+        return "About these detectors on this machine" + ("" if plan.config.scale == "paper" else ", not the paper's")
+    if plan.config.scale == "paper":
+        return "At the paper's scale"
+    return "About the mechanism on small data, not about COCO's numbers"
+
+
+def _beyond(claimed: str, entry: "Judged") -> str:
+    """The claimed effect in words."""
+    effect = {"greater": "a gain", "less": "a loss", "different": "a change"}[claimed]
+    return f"{effect} of more than {_region(entry)}" if entry.region else effect
+
+
+def _region(entry: "Judged") -> str:
+    if entry.unit == "ratio":
+        return f"{100 * entry.region:g}%"
+    return f"{entry.region:g}{'%' if entry.unit == '%' else ' points'}"

@@ -1,0 +1,108 @@
+"""What the silence costs: the effect of every open choice on the default, paired by seed."""
+
+import io
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from triplehead.analysis.statistics import difference
+from triplehead.errors import InputError
+from triplehead.paths import atomic
+from triplehead.plan.plan import Plan
+from triplehead.plan.silence import SILENCE, Variant, text
+
+COLUMNS = (
+    "switch",
+    "value",
+    "default",
+    "row",
+    "metric",
+    "effect",
+    "low",
+    "high",
+    "n",
+    "scale",
+    "run_ids",
+    "base_run_ids",
+)
+NUMBERS = ("effect", "low", "high")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A variant's score minus the default's, in points; default: the switch's value in force; row: of which detector.
+    low, high: 95% interval of the difference; None below two seeds."""
+
+    switch: str
+    value: str
+    default: str
+    row: str
+    metric: str
+    effect: float | None
+    low: float | None
+    high: float | None
+    n: int
+    scale: str
+    run_ids: str
+    base_run_ids: str
+
+
+def effects(plan: Plan, results: Path) -> list[Effect]:
+    """Reads the scores of the variants' runs and of their rows'. Raises InputError for a run without scores."""
+    for spec in (spec for variant in plan.variants for spec in (*variant.specs, *plan.specs[variant.base])):
+        path = results / "runs" / spec.id / "scores.json"
+        if not path.exists():
+            raise InputError(path, "no such file: run `snakemake silence` first")
+    extended = plan.with_variants()
+    return [_effect(extended, results, variant) for variant in plan.variants]
+
+
+def _effect(plan: Plan, results: Path, variant: Variant) -> Effect:
+    metric = plan.silence.metric
+    found = difference(plan, results, (SILENCE, variant.label), variant.base, metric)
+    return Effect(
+        *_identity(plan, variant), found.value, found.low, found.high, found.n, plan.config.scale, *_runs(plan, variant)
+    )  # fmt: skip
+
+
+def _identity(plan: Plan, variant: Variant) -> tuple[str, str, str, str, str]:
+    switch = next(each for each in plan.silence.switches if each.name == variant.switch)
+    part = getattr(plan.specs[variant.base][0].detector, switch.part)
+    return variant.switch, variant.value, text(getattr(part, switch.name)), variant.base[1], plan.silence.metric
+
+
+def _runs(plan: Plan, variant: Variant) -> tuple[str, str]:
+    """Ids of the variant's runs and of the default's, as one text each."""
+    return tuple(";".join(spec.id for spec in specs) for specs in (variant.specs, plan.specs[variant.base]))
+
+
+def write_csv(found: list[Effect], path: Path) -> None:
+    """Four decimals, nothing where there is no number; written atomically."""
+    frame = pd.DataFrame([asdict(effect) for effect in found], columns=list(COLUMNS)).astype(object)
+    for name in NUMBERS:
+        frame[name] = ["" if pd.isna(value) else f"{value:.4f}" for value in frame[name]]
+    with atomic(path) as file:
+        file.write_text(frame.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Raises InputError if the file is missing or is no such table."""
+    try:
+        texts = dict.fromkeys(set(COLUMNS) - {*NUMBERS, "n"}, str)
+        frame = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), dtype=texts, keep_default_na=False,
+                            na_values=dict.fromkeys(NUMBERS, ""))  # fmt: skip
+    except FileNotFoundError:
+        raise InputError(path, "no such file: run `snakemake silence` first") from None
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"is no table of effects ({error})") from None
+    if tuple(frame.columns) != COLUMNS:
+        raise InputError(path, f"expected the columns {','.join(COLUMNS)}")
+    return frame
+
+
+def is_of(plan: Plan, frame: pd.DataFrame) -> bool:
+    """Whether `frame` (from `read_csv`) holds the variants of this plan, and no other scale's or spec's."""
+    expected = [(*_identity(plan, variant), *_runs(plan, variant)) for variant in plan.variants]
+    columns = ["switch", "value", "default", "row", "metric", "run_ids", "base_run_ids"]
+    return list(frame[columns].itertuples(index=False, name=None)) == expected

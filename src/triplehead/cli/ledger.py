@@ -1,0 +1,102 @@
+"""Commands about what the paper says: claims, audit, silence."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from triplehead import paths
+from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.cli.inspect import JsonOption
+
+VERDICTS = {
+    "supported": "green",
+    "contradicted": "red",
+    "inconclusive": "yellow",
+    "too few seeds": "dim",
+    "not measured at this scale": "dim",
+}
+COLOURS = {"agrees": "green", "contradiction": "red", "impossible": "red", "gap": "yellow", "slip": "cyan"}
+
+
+@app.command()
+def audit(
+    as_json: JsonOption = False,
+    entry: Annotated[str | None, typer.Argument(help="One entry's id, to be shown in full.")] = None,
+) -> None:
+    """Check the paper's statements against its own tables and equations."""
+    from triplehead.analysis.audit import findings, tally
+    from triplehead.errors import InputError
+
+    found = findings()
+    if entry is not None:
+        found = [finding for finding in found if finding.id == entry]
+        if not found:
+            raise InputError(entry, "no such entry in experiments/audit.yaml")
+    if as_json:
+        print(json.dumps([finding.document() for finding in found], ensure_ascii=False, indent=1))
+        return
+    console = Console()
+    if entry is not None:
+        for name, text in found[0].document().items():
+            console.print(f"[bold]{name}[/] {escape(text)}", highlight=False)
+        return
+    table = Table("outcome", "entry, place in the paper, and what was found", title="The paper against its own numbers")
+    for finding in found:
+        colour = COLOURS[finding.outcome]
+        text = finding.result or finding.what
+        place = f"[bold]{finding.id}[/] ({escape(finding.where)})"
+        table.add_row(f"[{colour}]{finding.outcome}", f"{place} {escape(text)}")
+    console.print(table)
+    console.print(", ".join(f"{number} {name}" for number, name in tally(found)))
+
+
+@app.command()
+def claims(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    write: Annotated[bool, typer.Option("--write", help="Write results/claims.csv as well.")] = False,
+) -> None:
+    """Judge what the paper claims by what was measured."""
+    from triplehead.analysis.claims.ledger import ledger, write_csv
+    from triplehead.analysis.claims.numbers import interval, signed
+
+    plan = plan_from(config)
+    entries = ledger(plan, paths.RESULTS)
+    if write:
+        write_csv(entries, plan, paths.RESULTS / "claims.csv")
+    if as_json:
+        print(json.dumps([entry.document() for entry in entries], ensure_ascii=False, indent=1))
+        return
+    table = Table("claim", title=f"What the paper claims, judged at the {plan.config.scale} scale")
+    for name in ("published", "measured", "95% interval", "n"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    for entry in entries:
+        table.add_row(
+            f"{escape(entry.title)} [dim]({entry.section})[/]",
+            signed(entry.published, entry.unit),
+            signed(entry.value, entry.unit),
+            escape(interval(entry.low, entry.high, entry.unit)),
+            str(entry.n or ""),
+            f"[{VERDICTS[entry.verdict]}]{entry.verdict}[/]",
+        )
+    console = Console()
+    console.print(table)
+    found = [entry.verdict for entry in entries]
+    console.print(", ".join(f"{found.count(name)} {name}" for name in VERDICTS if name in found))
+
+
+@app.command()
+def silence(config: ConfigOption = None) -> None:
+    """Write results/silence.csv, .pdf and .png: what each open choice changes, from the runs of its variants."""
+    from triplehead.analysis.silence import effects, write_csv
+    from triplehead.analysis.silence_figure import write_figure
+
+    plan = plan_from(config)
+    found = effects(plan, paths.RESULTS)
+    write_csv(found, paths.RESULTS / "silence.csv")
+    write_figure(plan, found, paths.RESULTS)

@@ -1,0 +1,134 @@
+"""`triplehead plan`: what would run, and what it costs, before anything is spent."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from triplehead.cli.app import ConfigOption, JsonOption, app, parse_config, plan_from
+from triplehead.devices import own_gpus
+from triplehead.errors import InputError
+from triplehead.paths import RESULTS
+from triplehead.plan.calibration import read_calibration
+from triplehead.plan.cost import Estimate, Footprint, disk_bytes, estimate, summary
+from triplehead.plan.plan import Plan
+
+ScaleOption = Annotated[str | None, typer.Option("--scale", help="Short for --config scale=NAME.")]
+Cores = Annotated[int, typer.Option(min=1, help="Cores that the runs share, where they compute on the CPU.")]
+Gpus = Annotated[int, typer.Option(min=1, help="GPUs that the runs share, where they compute on those.")]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, help="Images of a calibrated step, where the schedule's do not fit here.")
+]
+CalibrateOption = Annotated[
+    bool, typer.Option("--calibrate", help="First time ten steps of each kind of run here: results/calibration.json.")
+]
+
+
+PowerOption = Annotated[
+    bool, typer.Option("--power", help="Instead: the seeds that it takes to see each difference that the paper prints.")
+]
+
+
+@app.command()
+def plan(
+    config: ConfigOption = None,
+    scale: ScaleOption = None,
+    as_json: JsonOption = False,
+    cores: Cores = 4,
+    gpus: Gpus = 1,
+    calibrate: CalibrateOption = False,
+    batch_size: BatchSize = None,
+    power: PowerOption = False,
+) -> None:
+    """Show the runs, who uses each, and what they will cost: time, disk, and how long on so many cores or GPUs."""
+    if scale is not None:
+        if parse_config(config).get("scale", scale) != scale:
+            raise InputError("--scale", f"{scale}, but --config says scale={parse_config(config)['scale']}")
+        config = [*(config or []), f"scale={scale}"]
+    if batch_size is not None and not calibrate:
+        raise InputError("--batch-size", "is for --calibrate alone")
+    plan = plan_from(config)
+    if power:
+        from triplehead.cli.power import show_power
+
+        show_power(plan, RESULTS, as_json)
+        return
+    if calibrate:
+        own_gpus(plan.scale.gpus_of("train"))
+
+        from triplehead.engine.calibrate import calibrate as measure
+
+        measure(plan, batch_size=batch_size)
+    found = estimate(plan, read_calibration())
+    needed = max(1, plan.scale.gpus_of("train")) if found.device == "gpu" else plan.scale.threads
+    workers = max(1, (gpus if found.device == "gpu" else cores) // needed)
+    footprints = _footprints(plan)
+    disk = disk_bytes(list(footprints.values()), workers)
+    if as_json:
+        print(json.dumps(_document(plan, found, footprints, workers, disk), indent=1))
+    else:
+        _print(plan, found, workers, f"{gpus} GPUs" if found.device == "gpu" else f"{cores} cores", disk)
+
+
+def _footprints(plan: Plan) -> dict[str, Footprint]:
+    from triplehead.engine.footprint import footprint
+
+    groups: dict[str, Footprint] = {}
+    for run in plan.runs.values():
+        if run.spec.group not in groups:
+            groups[run.spec.group] = footprint(run.spec)
+    return {run_id: groups[run.spec.group] for run_id, run in plan.runs.items()}
+
+
+def _document(plan: Plan, found: Estimate, footprints: dict[str, Footprint], workers: int, disk: int) -> dict[str, Any]:
+    known = len(found.unknown) < len(plan.runs)
+    return {
+        "scale": plan.config.scale,
+        "cost": {
+            "device": found.device,
+            "source": found.source,
+            "seconds": found.total if known else None,
+            "unknown_runs": found.unknown,
+            "runs_at_once": workers,
+            "wall_seconds": found.wall(workers) if known else None,
+            "disk_bytes": disk,
+        },
+        "runs": [
+            {
+                "id": run.id,
+                "group": run.spec.group,
+                "seed": run.spec.seed,
+                "users": [{"exhibit": exhibit, "row": label} for exhibit, label in run.users],
+                "seconds": found.runs[run.id],
+                "disk_bytes": footprints[run.id].run,
+                "spec": run.spec.model_dump(mode="json"),
+            }
+            for run in plan.runs.values()
+        ],
+    }
+
+
+def _print(plan: Plan, found: Estimate, workers: int, machine: str, disk: int) -> None:
+    groups: dict[str, list] = {}
+    for run in plan.runs.values():
+        groups.setdefault(run.spec.group, []).append(run)
+    table = Table(title=f"Scale {plan.config.scale}")
+    table.add_column("run (first seed)", no_wrap=True)
+    for name in ("seeds", f"{found.device.upper()} s a run"):
+        table.add_column(name, justify="right")
+    table.add_column("used by")
+    for runs in groups.values():
+        # Figures without their labels: most take their rows from tables.
+        figures = [exhibit for exhibit, _ in runs[0].users if plan.exhibits[exhibit].kind == "figure"]
+        rows = [f"{exhibit}: {label}" for exhibit, label in runs[0].users if exhibit not in figures]
+        users = ", ".join([*rows, *dict.fromkeys(figures)])
+        seconds = found.runs[runs[0].id]
+        table.add_row(runs[0].id, str(len(runs)), "not measured" if seconds is None else f"{seconds:.0f}", users)
+    console = Console()
+    console.print(table)
+    size = f"{disk / 1e9:.1f} GB" if disk >= 1e9 else f"{disk / 1e6:.0f} MB"
+    first = f"{len(plan.runs)} runs of {len(groups)} specs, {workers} at once, at most {size} on disk"
+    for line in (first, *summary(found, workers, machine)):
+        console.print(line, soft_wrap=True)

@@ -1,0 +1,121 @@
+"""Gradients of one batch, however many devices and turns it takes: the same up to rounding.
+
+A dense detector's losses are sums over the batch's positives divided by what the whole batch counts (its positives,
+their centerness), so its parts' losses add up to the batch's. What it counts is known only when every image has been
+assigned, and assignment may depend on predictions: where a device takes its share in several turns, a first pass
+without gradients counts, a second one trains. Images are padded to the whole batch's size in either case, since
+GroupNorm sees the padding. BatchNorm sees the images at hand: with it the parts differ from the whole.
+
+torchvision's detectors average over images: of parts of equal size the mean of the means is the batch's, but Faster
+R-CNN draws its samples anew in each part and divides by those that it found in that part.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule
+from torch import Tensor, nn
+
+from triplehead.detectors.dense import DenseDetector
+from triplehead.detectors.losses import Share, alone
+from triplehead.engine import runtime
+
+Counts = dict[str, Tensor]
+
+
+class BatchGradients:
+    """Fills the gradients of `model`, `detector` behind Fabric's wrapper, with those of a whole batch.
+
+    micro_batch: images that a device takes at once; none: all that it is given.
+    """
+
+    def __init__(self, fabric: Fabric, model: _FabricModule, detector: nn.Module, micro_batch: int | None):
+        self.fabric, self.model, self.detector, self.micro_batch = fabric, model, detector, micro_batch
+
+    def __call__(self, images: list[Tensor], targets: list[dict], seed: int, step: int) -> dict[str, float]:
+        """images, targets: this device's part. Returns the whole batch's losses, their sum as `loss` and, of dense
+        detectors, `positives` per box. Raises InputError where the device's memory is too small."""
+        size = self.micro_batch or len(images)
+        turns = [slice(first, first + size) for first in range(0, len(images), size)]
+        parts = [(self._on_device(images[turn]), self._targets(targets[turn])) for turn in turns]
+        dense = isinstance(self.detector, DenseDetector)
+        if dense:
+            self.detector.normalize.at_least = targets[0]["batch_shape"]
+            self.detector.share = self._share(parts)
+        values: Counts = {}
+        for turn, (micro_images, micro_targets) in enumerate(parts):
+            runtime.seed_step(seed, step, self.fabric.global_rank * len(parts) + turn)
+            last = turn == len(parts) - 1
+            with (
+                runtime.enough_memory(self.fabric.device, "micro_batch", len(micro_images)),
+                self.fabric.no_backward_sync(self.model, enabled=not last and self.fabric.world_size > 1),
+            ):
+                losses = self.model(micro_images, micro_targets)
+                total = sum(losses.values())
+                # DDP averages over devices and a dense detector's losses add up; torchvision's are averages.
+                factor = self.fabric.world_size if dense else 1 / len(parts)
+                self.fabric.backward(total if factor == 1 else total * factor)
+            weight = 1 if dense else 1 / (len(parts) * self.fabric.world_size)
+            found = {name: value.detach() * weight for name, value in (losses | {"loss": total}).items()}
+            if dense:
+                found |= {"positives": self.detector.positives, "boxes": torch.tensor(self.detector.boxes)}
+            values = {name: values[name] + value if values else value for name, value in found.items()}
+        if dense:
+            self.detector.share = alone
+        return self._floats(self._summed(values))
+
+    def _on_device(self, images: list[Tensor]) -> list[Tensor]:
+        return [self.fabric.to_device(image) for image in images]
+
+    def _targets(self, targets: list[dict]) -> list[dict[str, Tensor]]:
+        return [{key: self.fabric.to_device(target[key]) for key in ("boxes", "labels")} for target in targets]
+
+    def _share(self, parts: list[tuple[list[Tensor], list[dict[str, Tensor]]]]) -> Share:
+        if len(parts) == 1:
+            return self._summed if self.fabric.world_size > 1 else alone
+        counted: list[Counts] = []
+
+        def count(counts: Counts) -> Counts:
+            counted.append(counts)
+            return counts
+
+        self.detector.share = count
+        with torch.no_grad(), self.fabric.autocast(), _running_statistics_kept(self.detector):
+            for images, targets in parts:
+                with runtime.enough_memory(self.fabric.device, "micro_batch", len(images)):
+                    self.detector(images, targets)
+        sums: Counts = {}
+        for counts in counted:
+            sums |= {name: sums[name] + value if name in sums else value for name, value in counts.items()}
+        totals = self._summed(sums)
+        return lambda _: totals
+
+    def _summed(self, values: Counts) -> Counts:
+        """Over all devices, in one go."""
+        if self.fabric.world_size == 1:
+            return values
+        flat = torch.stack([value.double().to(self.fabric.device) for value in values.values()])
+        flat = self.fabric.all_reduce(flat, reduce_op="sum")
+        return {name: total.to(value.dtype) for (name, value), total in zip(values.items(), flat, strict=True)}
+
+    @staticmethod
+    def _floats(values: Counts) -> dict[str, float]:
+        values = dict(values)
+        if (boxes := values.pop("boxes", None)) is not None:
+            values["positives"] = values["positives"] / max(1, int(boxes))
+        return {name: float(value) for name, value in values.items()}
+
+
+@contextmanager
+def _running_statistics_kept(model: nn.Module) -> Iterator[None]:
+    """BatchNorm goes by the images at hand but does not count them in: the pass that trains will."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d) and module.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

@@ -1,0 +1,64 @@
+"""What the plan's runs cost on this machine: a few steps of each kind of detector, timed."""
+
+import statistics
+import sys
+from pathlib import Path
+
+import torch
+from lightning_fabric.accelerators import CUDAAccelerator
+
+from triplehead.engine import runtime
+from triplehead.engine.probe import Probe
+from triplehead.engine.timing import environment, hardware, peak_memory, synchronize_of, timed
+from triplehead.errors import InputError
+from triplehead.paths import atomic
+from triplehead.plan.calibration import CALIBRATION, Calibration, Step, kind_of, read_calibration
+from triplehead.plan.plan import Plan
+
+REPEATS, WARMUP = 10, 2
+
+
+def calibrate(
+    plan: Plan, path: Path = CALIBRATION, batch_size: int | None = None, repeats: int = REPEATS, warmup: int = WARMUP
+) -> Calibration:
+    """Time `repeats` training steps and detections of each kind in the plan and add them to the file at `path`.
+
+    `batch_size`: images of a step, where the schedule's do not fit here. Written after each kind, so that nothing
+    measured is lost; what was measured on other hardware is dropped. Raises InputError where a batch does not fit,
+    and where the scale's GPU is not there: the CPU's memory is not tried with whole batches for it.
+    """
+    if plan.scale.accelerator != "cpu" and batch_size is None and not CUDAAccelerator.is_available():
+        problem = f"scale {plan.config.scale} is for a GPU and torch sees none; --batch-size 1 times it on the CPU"
+        raise InputError("--calibrate", problem)
+    specs = {kind_of(run.spec): run.spec for run in reversed(plan.runs.values())}
+    known = read_calibration(path)
+    for number, (kind, spec) in enumerate(reversed(specs.items()), 1):
+        images = batch_size or spec.schedule.batch_size
+        fabric = runtime.start(spec, plan.scale.accelerator, spec.schedule.precision)
+        try:
+            step = _measure(Probe(spec, fabric, images), repeats, warmup)
+        except torch.OutOfMemoryError:
+            problem = f"{images} images of {kind} do not fit in its memory; give a smaller --batch-size"
+            raise InputError(hardware(fabric), problem) from None
+        device = "gpu" if fabric.device.type == "cuda" else "cpu"
+        here = Calibration(
+            device=device, hardware=hardware(fabric), threads=torch.get_num_threads(), repeats=repeats,
+            environment=environment(fabric), kinds={kind: step},
+        )  # fmt: skip
+        if known and (known.device, known.machine) == (here.device, here.machine):
+            here = here.model_copy(update={"kinds": known.kinds | here.kinds})
+        known = here
+        with atomic(path) as file:
+            file.write_text(here.model_dump_json(indent=1) + "\n")
+        print(f"{number}/{len(specs)}  {kind}: {step.step:.3g} s a step of {images}", file=sys.stderr, flush=True)
+    return known
+
+
+def _measure(probe: Probe, repeats: int, warmup: int) -> Step:
+    again, synchronize = range(repeats), synchronize_of(probe.fabric)
+    memory = peak_memory(probe.fabric, [probe.step])
+    seconds = timed(probe.step, again, warmup, synchronize=synchronize)
+    image = timed(probe.evaluate, again, warmup, synchronize=synchronize)
+    return Step(
+        batch_size=len(probe.images), step=statistics.median(seconds), image=statistics.median(image), memory=memory
+    )

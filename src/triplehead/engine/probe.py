@@ -1,0 +1,90 @@
+"""A detector at work on made-up images of the full input size: what costs time and memory, without a data set."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from triplehead.data.loader import stream
+from triplehead.detectors.build import build_detector
+from triplehead.engine.schedule import build_optimizer, set_learning_rate
+from triplehead.plan.runs import RunSpec
+
+OBJECTS = 7  # in an image; COCO's mean is 7.3
+SMALLEST = 16  # pixels; sides are spread evenly on a log scale up to the image's shorter one
+
+
+class Probe:
+    """The detector of `spec` with its initial weights on `fabric`'s device, and a batch to train it on.
+
+    Images are noise of `short` x `long` pixels, the largest that the input allows, so times are upper bounds for
+    photographs. The learning rate is 0: every step is the same work.
+    """
+
+    def __init__(self, spec: RunSpec, fabric: Fabric, batch_size: int):
+        self.spec, self.fabric = spec, fabric
+        self.detector = build_detector(spec).to(memory_format=torch.channels_last)
+        optimizer = build_optimizer(self.detector, spec.schedule)
+        set_learning_rate(optimizer, 0.0)
+        self.model, self.optimizer = fabric.setup(self.detector, optimizer)
+        made = [_sample(spec, index) for index in range(batch_size)]
+        self.images = [fabric.to_device(image) for image, _ in made]
+        self.targets = [{key: fabric.to_device(value) for key, value in target.items()} for _, target in made]
+
+    def step(self, _: object = None) -> None:
+        """One training step on the batch, as `engine.train` takes it, without reading and bookkeeping."""
+        self.detector.train()
+        with self.fabric.autocast():
+            total = sum(self.detector(self.images, self.targets).values())
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(total)
+        if self.spec.schedule.clip_norm is not None:
+            clip = self.spec.schedule.clip_norm
+            self.fabric.clip_gradients(self.model, self.optimizer, max_norm=clip, error_if_nonfinite=False)
+        self.optimizer.step()
+
+    def assignment(self, progress: float) -> Callable[[object], Tensor]:
+        """A call that does a step's label assignment alone; of a dense detector. `progress`: share of training."""
+        self.detector.train()
+        with torch.no_grad(), self.fabric.autocast():
+            predictions, points = self.detector.predict(self.images)
+
+        def assign(_: object = None) -> Tensor:
+            with self.fabric.autocast():
+                return self.detector.assigner(predictions.first_stage, points, self.targets, progress)
+
+        return assign
+
+    def detect(self, _: object = None) -> None:
+        """Detections in one image, NMS included, in the step's precision."""
+        with self.fabric.autocast():
+            self._infer(self.detector)
+
+    def evaluate(self, _: object = None) -> None:
+        """The same in float32, as `engine.evaluate` does it."""
+        self._infer(self.detector)
+
+    def predict(self, _: object = None) -> None:
+        """From one image to raw predictions, in the step's precision."""
+        with self.fabric.autocast():
+            self._infer(self.detector.predict)
+
+    def _infer(self, call: Callable) -> None:
+        self.detector.eval()
+        with torch.inference_mode():
+            call(self.images[:1])
+
+
+def _sample(spec: RunSpec, index: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Image [3, short, long] in 0..1 and its boxes [OBJECTS, 4] with labels."""
+    height, width = spec.input.short, spec.input.long
+    generator = torch.Generator().manual_seed(stream(index))
+    image = torch.rand(3, height, width, generator=generator)
+    smallest = min(SMALLEST, height)
+    spread = torch.rand(OBJECTS, 2, generator=generator) * math.log(height / smallest)
+    size = smallest * spread.exp()
+    corner = torch.rand(OBJECTS, 2, generator=generator) * (torch.tensor([width, height]) - size)
+    labels = torch.randint(spec.num_classes, (OBJECTS,), generator=generator)
+    return image, {"boxes": torch.cat([corner, corner + size], dim=1), "labels": labels}

@@ -1,0 +1,49 @@
+"""Measured cost of training and detection on one machine (`results/calibration.json`), and which runs it speaks for."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import PositiveFloat, PositiveInt
+
+from triplehead.paths import RESULTS
+from triplehead.plan.documents import Layer, read_yaml, validate
+from triplehead.plan.options import Options
+from triplehead.plan.runs import RunSpec
+
+CALIBRATION = RESULTS / "calibration.json"
+
+
+class Step(Options):
+    """One kind of detector: medians over `Calibration.repeats`."""
+
+    batch_size: PositiveInt  # images of a step as it was timed
+    step: PositiveFloat  # seconds: forward, assignment, losses, backward, optimiser
+    image: PositiveFloat  # seconds to detect in one image, NMS included
+    memory: PositiveInt | None  # peak bytes on the GPU; none on the CPU
+
+
+class Calibration(Options):
+    device: Literal["cpu", "gpu"]
+    hardware: str  # name of the processor or GPU
+    threads: PositiveInt
+    repeats: PositiveInt
+    environment: dict[str, str]
+    kinds: dict[str, Step]
+
+    @property
+    def machine(self) -> str:
+        """For example: NVIDIA H100 80GB HBM3."""
+        return self.hardware if self.device == "gpu" else f"{self.hardware}, {self.threads} threads"
+
+
+def kind_of(spec: RunSpec) -> str:
+    """What decides the time of an image: "triple-jla resnet50 800x1333 80 classes 32-true"."""
+    backbone = spec.detector.backbone
+    name = f"{backbone.name}{getattr(backbone, 'depth', '')}"
+    size = f"{spec.input.short}x{spec.input.long}"
+    return f"{spec.short_name} {name} {size} {spec.num_classes} classes {spec.schedule.precision}"
+
+
+def read_calibration(path: Path = CALIBRATION) -> Calibration | None:
+    """What was measured here; None if nothing was. Raises InputError naming the file and what is wrong in it."""
+    return validate(Calibration, Layer(path, "", read_yaml(path))) if path.exists() else None

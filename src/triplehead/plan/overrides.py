@@ -1,0 +1,69 @@
+"""What `--config` changes in a scale for one study: shorter runs, other weights, other devices."""
+
+from typing import Any
+
+from triplehead.errors import InputError
+from triplehead.plan.options import Backbone, ResNet, Schedule
+from triplehead.plan.schema import Config, Scale
+
+
+def overridden(scale: Scale, config: Config) -> Scale:
+    """The scale with what the configuration sets. Raises InputError for a setting that cannot be.
+
+    `short_side` replaces the side of the data sets that have none of their own.
+    """
+    changes: dict[str, Any] = {
+        "schedules": {name: _schedule(schedule, config) for name, schedule in scale.schedules.items()},
+        "backbones": {name: _backbone(backbone, config) for name, backbone in scale.backbones.items()},
+    }
+    for name in ("accelerator", "devices", "micro_batch"):
+        if (value := getattr(config, name)) is not None:
+            changes[name] = value
+    if config.short_side is not None:
+        if config.short_side > scale.input.long:
+            raise InputError(
+                "short_side", f"found {config.short_side}, expected at most {scale.input.long}, the long side"
+            )
+        changes["input"] = scale.input.model_copy(update={"short": config.short_side})
+    return scale.model_copy(update=changes)
+
+
+def _schedule(schedule: Schedule, config: Config) -> Schedule:
+    """Steps and saving keep their shares of the iterations, warm-up its length as far as it fits; the rate stays."""
+    changes: dict[str, Any] = {}
+    if config.precision is not None:
+        changes["precision"] = config.precision
+    if config.batch_size is not None:
+        changes["batch_size"] = config.batch_size
+    if (iterations := config.iterations) is not None:
+        steps = {step * iterations // schedule.iterations for step in schedule.steps}
+        changes |= {
+            "iterations": iterations,
+            "steps": tuple(sorted(step for step in steps if 0 < step < iterations)),
+            "warmup_iterations": min(schedule.warmup_iterations, iterations),
+            "checkpoint_every": min(schedule.checkpoint_every, iterations),
+        }
+    if config.short_side is not None and schedule.short_range is not None:
+        low, high = schedule.short_range
+        changes["short_range"] = (max(1, low * config.short_side // high), config.short_side)
+    return schedule.model_copy(update=changes)
+
+
+def _backbone(backbone: Backbone, config: Config) -> Backbone:
+    if config.weights is None or not isinstance(backbone, ResNet):
+        return backbone
+    return backbone.model_copy(update={"weights": config.weights})
+
+
+def check_batches(scale: Scale) -> None:
+    """Raise InputError unless the devices can share each schedule's batches evenly."""
+    for name, schedule in scale.schedules.items():
+        share, rest = divmod(schedule.batch_size, scale.devices)
+        if rest:
+            problem = (
+                f"found {scale.devices}, which does not divide the batch of {schedule.batch_size} (schedule {name})"
+            )
+            raise InputError("devices", problem)
+        if share % (scale.micro_batch or share):
+            each = f"each device's {share} images of a batch of {schedule.batch_size} (schedule {name})"
+            raise InputError("micro_batch", f"found {scale.micro_batch}, which does not divide {each}")

@@ -1,0 +1,61 @@
+"""The report's pages on what the paper says: the ledger of claims, the audit, what the silence costs."""
+
+from pathlib import Path
+from typing import Any
+
+from triplehead.analysis.audit import findings, tally
+from triplehead.analysis.claims.ledger import MACHINE, judged, read_csv
+from triplehead.analysis.claims.numbers import interval, signed
+from triplehead.analysis.claims.verdict import VERDICTS
+from triplehead.errors import InputError
+from triplehead.plan.plan import Plan
+
+
+def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
+    """Counts of the verdicts, and a line for each claim, from results/claims.csv.
+
+    Raises InputError if that file is of other claims, another scale or other runs.
+    """
+    path = results / "claims.csv"
+    frame = read_csv(path)
+    found = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    declared = {claim.id: claim for claim in plan.claims.claims}
+    if [entry["claim"] for entry in found] != list(declared):
+        raise InputError(path, "holds other claims than experiments/claims.yaml; make it again")
+    lines = []
+    for entry in found:
+        claim = declared[entry["claim"]]
+        if entry["kind"] in MACHINE and entry["n"]:
+            entry = judged(plan, results, claim).document()  # numbers of this machine, which the ledger leaves out
+        _check(plan, path, entry)
+        lines.append(
+            {
+                "title": entry["title"],
+                "quote": entry["quote"],
+                "section": entry["section"],
+                "compared": entry["compared"] if claim.quantity.kind in ("best", "ordering", "insensitive") else "",
+                "published": signed(entry["published"], entry["unit"]),
+                "value": signed(entry["value"], entry["unit"]),
+                "interval": interval(entry["low"], entry["high"], entry["unit"]),
+                "n": str(entry["n"]) if entry["n"] and entry["kind"] != "parameters" else "",
+                "verdict": entry["verdict"],
+                "says": entry["says"],
+            }
+        )
+    verdicts = [line["verdict"] for line in lines]
+    return {"lines": lines, "counts": [[name, str(verdicts.count(name))] for name in VERDICTS if name in verdicts]}
+
+
+def audit_content() -> dict[str, Any]:
+    """A line for each entry of the audit, and counts of the outcomes."""
+    found = findings()
+    counts = [[name, number] for number, name in tally(found)]
+    return {"lines": [finding.document() for finding in found], "counts": counts}
+
+
+def _check(plan: Plan, path: Path, entry: dict[str, Any]) -> None:
+    known = {*plan.runs, ""}
+    if (entry["kind"] != "parameters" and entry["scale"] != plan.config.scale) or not known.issuperset(
+        (entry["run_ids"] or "").split(";")
+    ):
+        raise InputError(path, f"is not of scale {plan.config.scale} and its runs; make it again")

@@ -1,0 +1,215 @@
+"""The ledger on made-up results with known truth."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+from tests.helpers import write_speed_record
+
+from triplehead.analysis.claims.inputs import inputs
+from triplehead.analysis.claims.ledger import ledger, read_csv, write_csv
+from triplehead.analysis.claims.verdict import (
+    CONTRADICTED,
+    INCONCLUSIVE,
+    NOT_MEASURED,
+    SUPPORTED,
+    TOO_FEW,
+    VERDICTS,
+)
+from triplehead.data.prepare import open_split, prepare
+from triplehead.errors import InputError
+from triplehead.plan.plan import Plan, load_plan
+
+SEEDS = 5
+PAPER = {  # AP of rows that the claims below compare, as published
+    ("table5", "FCOS"): 37.0, ("table5", "Baseline"): 33.5, ("table5", "JLA"): 38.0,
+    ("table5", "JLA + triple head"): 38.9, ("table5", "JLA + triple head + box refinement"): 39.6,
+    ("table5", "JLA + triple head + IoU prediction"): 39.6, ("table5", "All"): 40.3,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return load_plan({"scale": "proxy", "seeds": SEEDS})
+
+
+def score(plan, results, place, values) -> None:
+    """AP of a row's seeds; the other scores go along."""
+    for spec, value in zip(plan.specs[place], values, strict=False):
+        folder = results / "runs" / spec.id
+        folder.mkdir(parents=True, exist_ok=True)
+        scores = dict.fromkeys(("AP", "AP50", "AP75", "APS", "APM", "APL", "AP_11point", "AP75_11point"), value)
+        (folder / "scores.json").write_text(json.dumps(scores))
+
+
+def by_id(plan, results) -> dict:
+    return {entry.claim: entry for entry in ledger(plan, results)}
+
+
+@pytest.fixture
+def as_published(plan, tmp_path):
+    """Table 5 with the paper's numbers and little noise, common to a seed."""
+    noise = np.random.default_rng(0).normal(0, 0.5, SEEDS)
+    for index, (place, value) in enumerate(PAPER.items()):
+        own = np.random.default_rng(index + 1).normal(0, 0.02, SEEDS)
+        score(plan, tmp_path, place, value + noise + own)
+    return tmp_path
+
+
+def test_the_papers_own_numbers_support_its_claims(plan, as_published):
+    found = by_id(plan, as_published)
+    for name in ("jla-gain", "triple-head", "box-refinement", "iou-prediction", "triple-head-complete", "ours-over-fcos",
+                 "components-add-up", "all-best", "parameters-exact", "parameters-over-fcos"):  # fmt: skip
+        assert found[name].verdict == SUPPORTED, name
+    gain = found["jla-gain"]
+    assert gain.value == pytest.approx(4.5, abs=0.1) and gain.low < gain.value < gain.high and gain.n == SEEDS
+    assert gain.published == 4.5 and gain.scale == "proxy"
+    assert "mechanism on small data, not about COCO" in gain.says
+    assert set(gain.run_ids.split(";")) == {*plan.run_ids("table5", "JLA"), *plan.run_ids("table5", "Baseline")}
+
+
+def test_the_opposite_and_nothing_contradict_them(plan, as_published):
+    score(plan, as_published, ("table5", "JLA"), [30.0, 30.1, 29.9, 30.0, 30.05])
+    found = by_id(plan, as_published)
+    assert found["jla-gain"].verdict == found["components-add-up"].verdict == CONTRADICTED
+    assert found["components-add-up"].compared == "AP, JLA − Baseline"
+    base = [json.loads((as_published / "runs" / spec.id / "scores.json").read_text())["AP"]
+            for spec in plan.specs["table5", "Baseline"]]  # fmt: skip
+    score(plan, as_published, ("table5", "JLA"), np.add(base, [0.01, -0.01, 0.0, 0.01, -0.01]))
+    assert by_id(plan, as_published)["jla-gain"].verdict == CONTRADICTED
+    score(plan, as_published, ("table5", "JLA"), np.add(base, [9, -8, 7, -9, 8]))
+    assert by_id(plan, as_published)["jla-gain"].verdict == INCONCLUSIVE
+
+
+def test_missing_runs_and_missing_numbers_never_pass(plan, as_published):
+    specs = plan.specs["table5", "All"]
+    for spec in specs[2:]:
+        (as_published / "runs" / spec.id / "scores.json").unlink()
+    few = by_id(plan, as_published)["ours-over-fcos"]
+    assert (few.verdict, few.n) == (TOO_FEW, 2) and "2 of the 3 seeds" in few.says
+    score(plan, as_published, ("table5", "All"), [None] * SEEDS)
+    assert by_id(plan, as_published)["ours-over-fcos"].verdict == NOT_MEASURED
+    file = as_published / "runs" / specs[0].id / "scores.json"
+    file.write_text(file.read_text().replace('"AP": null', '"AP": NaN'))
+    with pytest.raises(InputError, match=r"scores\.json: AP: expected a number or null"):
+        ledger(plan, as_published)
+
+
+def test_an_empty_folder_supports_nothing_but_counts(plan, tmp_path):
+    found = ledger(plan, tmp_path)
+    assert {entry.verdict for entry in found if entry.kind != "parameters"} == {NOT_MEASURED}
+    assert {entry.verdict for entry in found if entry.kind == "parameters"} == {SUPPORTED}
+    assert all(entry.value is None for entry in found if entry.verdict == NOT_MEASURED)
+
+
+def test_what_a_scale_cannot_tell_is_said(plan, tmp_path):
+    found = by_id(plan, tmp_path)
+    assert "are the same runs at the proxy scale" in found["backbones"].says
+    assert "GA-RPN, ResNet50: cited by the paper, not run here" in found["testdev-ga-rpn"].says
+    smoke = load_plan({"scale": "smoke"})
+    assert all(
+        entry.verdict == NOT_MEASURED and "mean nothing" in entry.says
+        for entry in ledger(smoke, tmp_path)
+        if entry.kind != "parameters"
+    )
+    assert inputs(smoke) == []
+    paper = load_plan({"scale": "paper"})
+    assert not any("same runs" in entry.says for entry in ledger(paper, tmp_path))
+
+
+def test_insensitive_within_half_a_point(plan, tmp_path):
+    for shift, label in enumerate(("K = 25", "K = 30", "K = 35", "K = 40", "K = 45")):
+        score(plan, tmp_path, ("table1", label), 38 + 0.02 * shift + np.array([0, 0.01, -0.01, 0.01, 0]))
+    found = by_id(plan, tmp_path)
+    assert found["k-insensitive"].verdict == SUPPORTED and found["k-best"].verdict == CONTRADICTED
+    score(plan, tmp_path, ("table1", "K = 45"), [40.0, 40.1, 40.0, 39.9, 40.0])
+    found = by_id(plan, tmp_path)
+    assert found["k-insensitive"].verdict == CONTRADICTED and "K = 45" in found["k-insensitive"].compared
+
+
+def test_speed_is_a_ratio_and_its_numbers_stay_out_of_the_csv(plan, tmp_path):
+    record = {
+        "FCOS": [0.1] * 5,
+        "Faster R-CNN": [0.2, 0.21, 0.2, 0.19, 0.2],
+        "Ours": [0.125, 0.126, 0.124, 0.125, 0.125],
+    }
+    write_speed_record(plan, "table3", tmp_path, record)
+    found = by_id(plan, tmp_path)
+    slower, faster = found["slower-than-fcos"], found["faster-than-faster-rcnn"]
+    assert (slower.verdict, faster.verdict, slower.n) == (SUPPORTED, SUPPORTED, 5)
+    assert slower.value == pytest.approx(0.8, abs=0.01) and faster.value == pytest.approx(1.6, abs=0.02)
+    write_csv(ledger(plan, tmp_path), plan, tmp_path / "claims.csv")
+    line = read_csv(tmp_path / "claims.csv").set_index("claim").loc["slower-than-fcos"]
+    assert line["verdict"] == SUPPORTED and line[["value", "low", "high"]].isna().all()
+    assert "results/table3.csv" in line["says"]
+
+
+def test_positives_over_training(plan, tmp_path):
+    for index, spec in enumerate(plan.specs["fig4", "Ours"]):
+        folder = tmp_path / "runs" / spec.id
+        folder.mkdir(parents=True)
+        curve = np.linspace(4, 6 + 0.02 * index, 100)
+        lines = [f"{step + 1},0.1,{value!r}" for step, value in enumerate(curve.tolist())]
+        (folder / "history.csv").write_text("\n".join(["iteration,lr,positives", *lines]) + "\n")
+        snapshots = [
+            {
+                "iteration": step,
+                "images": [{"boxes": [[0, 0, 10, 10]], "positives": [[5, 5, 0, shift, 0, 10 + shift, 10]]}],
+            }
+            for step, shift in ((10, 5.0), (600, 1.0))
+        ]
+        (folder / "assignments.json.gz").write_bytes(gzip.compress(json.dumps(snapshots).encode()))
+    found = by_id(plan, tmp_path)
+    change = found["positives-change"]
+    first, last = np.linspace(4, 6, 100)[:10].mean(), np.linspace(4, 6, 100)[-10:].mean()
+    assert change.verdict == SUPPORTED and change.value == pytest.approx(100 * (last / first - 1), abs=2)
+    better = found["assignments-improve"]  # IoU 5 / 15, then 9 / 11
+    assert better.value == pytest.approx(100 * (9 / 11 - 1 / 3)) and better.verdict == SUPPORTED
+
+
+def test_shares_above_an_iou_are_compared_by_their_ratio(plan, tmp_path):
+    """JLA finds 8 of 10 boxes exactly, RetinaNet 4, FCOS and the triple head 8 as well."""
+    spec = plan.specs["fig5", "JLA"][0]
+    few = spec.data.model_copy(update={"train": 2, "val": 10})
+    prepare(few, None, tmp_path / "data" / spec.data_id)
+    dataset = open_split(tmp_path / "data" / spec.data_id, "val")
+    objects = [
+        {
+            "image_id": image.image_id,
+            "category_id": dataset.label_to_category[label],
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+        }
+        for image in dataset.truth()
+        for (x1, y1, x2, y2), label in zip(image.boxes.tolist(), image.labels.tolist(), strict=True)
+    ][:10]
+    exact = {"JLA": 8, "Max-IoU (RetinaNet)": 4, "Spatial (FCOS)": 8, "JLA + triple head": 8, "ATSS": 8}
+    for label, hits in exact.items():
+        for run in plan.specs["fig5", label]:
+            folder = tmp_path / "runs" / run.id
+            folder.mkdir(parents=True, exist_ok=True)
+            moved = [
+                each | {"score": 0.9, "bbox": each["bbox"] if index < hits else [0, 0, 1, 1]}
+                for index, each in enumerate(objects)
+            ]
+            (folder / "detections.json.gz").write_bytes(gzip.compress(json.dumps(moved).encode()))
+    found = by_id(plan, tmp_path)
+    assert found["iou95-jla-over-retinanet"].verdict == SUPPORTED
+    assert found["iou95-jla-over-retinanet"].value == pytest.approx(100)
+    assert found["iou95-jla-below-fcos"].verdict == found["iou95-triple-over-jla"].verdict == CONTRADICTED
+    assert "retinanet_one_anchor" in found["iou95-jla-over-retinanet"].says
+
+
+def test_the_csv_is_the_same_again_and_complete(plan, as_published, tmp_path):
+    for name in ("a.csv", "b.csv"):
+        write_csv(ledger(plan, as_published), plan, tmp_path / name)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    frame = read_csv(tmp_path / "a.csv")
+    assert list(frame["claim"]) == [claim.id for claim in plan.claims.claims] and len(frame) >= 25
+    assert set(frame["verdict"]) <= set(VERDICTS) and (frame["says"] != "").all()
+    assert frame.set_index("claim").loc["parameters-exact", "value"] == 34_614_307
+    (tmp_path / "c.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match=r"c\.csv: expected the columns claim,title"):
+        read_csv(tmp_path / "c.csv")
+    with pytest.raises(InputError, match=r"d\.csv: no such ledger"):
+        read_csv(tmp_path / "d.csv")

@@ -1,0 +1,142 @@
+"""Calibration and the GPU's figures: the whole path on the CPU, tiny."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from triplehead.engine import runtime
+from triplehead.engine.bench import bench, write_bench
+from triplehead.engine.calibrate import calibrate
+from triplehead.engine.footprint import footprint
+from triplehead.engine.probe import OBJECTS, Probe
+from triplehead.errors import InputError
+from triplehead.plan.calibration import kind_of, read_calibration
+from triplehead.plan.cost import estimate
+from triplehead.plan.plan import load_plan
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_step_trains_nothing_and_is_the_same_work_each_time(small_spec):
+    probe = Probe(small_spec, runtime.start(small_spec, "cpu"), batch_size=2)
+    before = {name: value.clone() for name, value in probe.detector.named_parameters()}
+    probe.step()
+    gradients = [value.grad for value in probe.detector.parameters() if value.grad is not None]
+    assert any(gradient.abs().sum() > 0 for gradient in gradients)
+    assert all(torch.equal(value, before[name]) for name, value in probe.detector.named_parameters())
+
+
+def test_images_are_as_large_as_the_input_allows_and_boxes_lie_in_them(small_spec):
+    probe = Probe(small_spec, runtime.start(small_spec, "cpu"), batch_size=3)
+    assert [tuple(image.shape) for image in probe.images] == [(3, 96, 96)] * 3
+    boxes = torch.stack([target["boxes"] for target in probe.targets])
+    assert boxes.shape == (3, OBJECTS, 4) and boxes.min() >= 0 and boxes.max() <= 96
+    assert ((boxes[..., 2:] - boxes[..., :2]) >= 15.9).all()
+    assert not torch.equal(probe.images[0], probe.images[1])
+
+
+def test_the_assignment_that_is_timed_is_the_steps(small_spec):
+    probe = Probe(small_spec, runtime.start(small_spec, "cpu"), batch_size=2)
+    matched_gt = probe.assignment(0.0)()
+    assert len(matched_gt) == 2 and (matched_gt >= 0).any() and matched_gt.max() < OBJECTS
+
+
+@pytest.fixture(scope="module")
+def few():
+    """Two rows of Table 5 and what they need."""
+    plan = load_plan({"scale": "smoke"})
+    ids = [plan.specs["table5", label][0].id for label in ("FCOS", "All")]
+    return replace(plan, runs={run_id: plan.runs[run_id] for run_id in ids})
+
+
+def test_a_calibration_is_kept_added_to_and_used(few, tmp_path, capsys):
+    file = tmp_path / "calibration.json"
+    first = replace(few, runs=dict(list(few.runs.items())[:1]))
+    calibrate(first, file, batch_size=1, repeats=2, warmup=1)
+    assert list(read_calibration(file).kinds) == [kind_of(run.spec) for run in first.runs.values()]
+    found = calibrate(few, file, batch_size=2, repeats=2, warmup=1)
+    assert found == read_calibration(file) and found.device == "cpu"
+    assert {step.batch_size for step in found.kinds.values()} == {2}
+    assert set(found.kinds) == {kind_of(run.spec) for run in few.runs.values()}
+    cost = estimate(few, found)
+    for run_id, run in few.runs.items():
+        steps = 30 * 4 / 2 * found.kinds[kind_of(run.spec)].step
+        assert cost.runs[run_id] == pytest.approx(steps + few.scale.cost.run)
+    assert found.hardware in cost.source
+    assert "2/2  triple-jla tiny" in capsys.readouterr().err
+
+
+def test_a_calibration_of_other_hardware_is_dropped(few, tmp_path):
+    file = tmp_path / "calibration.json"
+    first = replace(few, runs=dict(list(few.runs.items())[:1]))
+    other = calibrate(first, file, batch_size=1, repeats=1, warmup=1)
+    kinds = {"another kind": next(iter(other.kinds.values()))}
+    file.write_text(other.model_copy(update={"hardware": "Another", "kinds": kinds}).model_dump_json())
+    assert list(calibrate(first, file, batch_size=1, repeats=1, warmup=1).kinds) == list(other.kinds)
+
+
+def test_a_batch_that_does_not_fit_is_named(few, tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("triplehead.engine.calibrate._measure", full)
+    with pytest.raises(InputError, match=r"4 images of .* do not fit in its memory; give a smaller --batch-size"):
+        calibrate(few, tmp_path / "calibration.json")
+    assert not list(tmp_path.iterdir())
+
+
+def test_disk_is_what_a_run_takes(small_spec, trained):
+    """The counted weights are those of the file; the rest is a bound."""
+    counted = footprint(small_spec)
+    files = {file.name: file.stat().st_size for file in trained.iterdir()}
+    found = small_spec.data.val * 100 * 35 + 100_000
+    assert counted.run - found == pytest.approx(files["model.pt"], rel=0.01)
+    assert sum(files.values()) < counted.run
+
+
+def test_bench_measures_each_detector_in_each_precision(tmp_path):
+    plan = load_plan({"scale": "smoke"})
+    specs = {label: found[0] for (exhibit, label), found in plan.specs.items() if exhibit == "table3"}
+    record = bench(specs, "cpu", batch_size=1, repeats=2, warmup=1)
+    rows = record["rows"]
+    labels = [(row["label"], row["precision"]) for row in rows]
+    assert labels == [(name, bits) for name in specs for bits in ("32-true", "bf16-mixed")]
+    for row in rows:
+        assert row["step_seconds"]["median"] > 0 and row["FPS"] > 0 and row["FPS_model"] > 0
+        assert row["batch_size"] == 1 and row["step_memory"] is None
+    assert [row.get("assigner") for row in rows[::2]] == ["fcos", None, "jla"]
+    shares = [share for row in rows if "assign_share" in row for share in row["assign_share"].values()]
+    assert len(shares) == 8 and all(0 < share < 1 for share in shares)
+    path = write_bench(record, tmp_path)
+    assert json.loads(path.read_text()) == record
+    assert path.name.startswith(record["hardware"].lower().split()[0])
+
+
+def test_what_does_not_fit_is_recorded_and_the_rest_goes_on(monkeypatch):
+    spec = load_plan({"scale": "smoke"}).specs["table5", "FCOS"][0]
+    real = Probe.step
+
+    def step(self, _=None):
+        if self.fabric._precision.precision == "32-true":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        real(self)
+
+    monkeypatch.setattr(Probe, "step", step)
+    full, half = bench({"FCOS": spec}, "cpu", batch_size=1, repeats=1, warmup=1)["rows"]
+    assert full == {"label": "FCOS", "precision": "32-true", "batch_size": 1, "out_of_memory": True}
+    assert half["FPS"] > 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_one_line():
+    with pytest.raises(InputError, match=r"^bench: no GPU can be seen by torch"):
+        bench({}, "gpu")
+    with pytest.raises(InputError, match=r"--calibrate: scale paper is for a GPU and torch sees none"):
+        calibrate(load_plan({"scale": "paper"}))

@@ -1,0 +1,128 @@
+"""What a plan costs: by whose measurement, and when the last run ends."""
+
+import json
+
+import pytest
+
+from triplehead.errors import InputError
+from triplehead.plan.calibration import Calibration, Step, kind_of, read_calibration
+from triplehead.plan.cost import Footprint, amount, calibrated_seconds, disk_bytes, estimate, list_schedule, summary
+from triplehead.plan.plan import load_plan
+
+
+def measured(plan, *labels: str, step: float = 2.0, batch_size: int = 16) -> Calibration:
+    """Made-up times of the kinds behind some rows of Table 5."""
+    specs = [plan.specs["table5", label][0] for label in labels]
+    kinds = {kind_of(spec): Step(batch_size=batch_size, step=step, image=0.1, memory=None) for spec in specs}
+    return Calibration(device="gpu", hardware="A made-up GPU", threads=1, repeats=10, environment={}, kinds=kinds)
+
+
+def test_list_scheduling_is_not_division():
+    assert list_schedule([3, 3, 3], 2) == 6
+    assert list_schedule([1, 1, 4], 2) == 5  # in the plan's order: the long one comes last
+    assert list_schedule([4, 1, 1], 2) == 4
+    assert list_schedule([5], 8) == 5
+    assert list_schedule([], 3) == 0
+
+
+def test_by_the_scale_where_nothing_was_calibrated():
+    one, two = (estimate(load_plan({"seeds": seeds})) for seeds in (1, 2))
+    assert 0 < one.total < two.total and not one.unknown
+    assert one.device == "cpu" and "EPYC" in one.source
+
+
+def test_calibrated_seconds_are_steps_and_detections():
+    plan = load_plan({"scale": "paper"})
+    spec = plan.specs["table5", "FCOS"][0]
+    calibration = measured(plan, "FCOS")
+    assert calibrated_seconds(spec, calibration) == 90_000 * 2.0 + 5000 * 0.1
+    assert calibrated_seconds(spec, measured(plan, "FCOS", batch_size=4)) == 90_000 * 8.0 + 5000 * 0.1
+    assert calibrated_seconds(spec, calibration, around=60) == 90_000 * 2.0 + 60
+    assert calibrated_seconds(plan.specs["table5", "All"][0], calibration) is None
+
+
+def test_runs_of_kinds_that_were_not_measured_are_left_out_and_named():
+    plan = load_plan({"scale": "paper"})
+    found = estimate(plan, measured(plan, "FCOS"))
+    known = [run for run in plan.runs if run not in found.unknown]
+    assert plan.specs["table5", "FCOS"][0].id in known and plan.specs["table5", "All"][0].id in found.unknown
+    assert found.total == len(known) * (90_000 * 2.0 + 5000 * 0.1)
+    lines = summary(found, 1, "1 GPUs")
+    assert "A made-up GPU" in lines[1] and f"without {len(found.unknown)} runs" in lines[2]
+
+
+def test_a_calibration_of_another_scale_gives_way_to_the_scales_own():
+    paper = load_plan({"scale": "paper"})
+    assert estimate(load_plan({"scale": "smoke"}), measured(paper, "FCOS")).device == "cpu"
+
+
+def test_nothing_measured_is_nothing_said():
+    found = estimate(load_plan({"scale": "paper"}))
+    assert found.source == "not measured" and set(found.runs.values()) == {None} and found.device == "gpu"
+    assert summary(found, 8, "8 GPUs")[0].startswith("GPU-hours: not measured")
+
+
+def test_seeds_and_settings_that_cost_nothing_share_a_kind():
+    plan = load_plan({"scale": "paper"})
+    jla = {kind_of(spec) for (exhibit, _), specs in plan.specs.items() if exhibit == "table1" for spec in specs}
+    assert jla == {"fcos-jla resnet50 800x1333 80 classes 32-true"}
+    kinds = {kind_of(run.spec) for run in plan.runs.values()}
+    assert {
+        "triple-jla resnet101 800x1333 80 classes 32-true",
+        "fcos-atss resnet50 600x1000 20 classes 32-true",
+    } < kinds
+
+
+def test_disk_is_all_runs_and_the_states_of_those_that_train_at_once():
+    prints = [Footprint(run=10, state=1), Footprint(run=20, state=5), Footprint(run=30, state=3)]
+    assert [disk_bytes(prints, workers) for workers in (1, 2, 9)] == [65, 68, 69]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(90, "1.5 minutes"), (5400, "90 minutes"), (7200, "2.0 hours"), (36e5, "1,000.0 hours")]
+)
+def test_amounts(seconds, text):
+    assert amount(seconds) == text
+
+
+def test_a_damaged_calibration_is_named(tmp_path):
+    assert read_calibration(tmp_path / "calibration.json") is None
+    good = measured(load_plan({"scale": "paper"}), "FCOS")
+    file = tmp_path / "calibration.json"
+    file.write_text(good.model_dump_json())
+    assert read_calibration(file) == good
+    document = json.loads(good.model_dump_json())
+    document["kinds"][next(iter(document["kinds"]))]["step"] = -1
+    file.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"calibration\.json: kinds.*step: input should be greater than 0"):
+        read_calibration(file)
+
+
+def test_gpus_and_cores_of_a_job():
+    paper, smoke = load_plan({"scale": "paper"}).scale, load_plan({"scale": "smoke"}).scale
+    assert [paper.gpus_of(job) for job in ("data", "train", "speed", "other")] == [0, 1, 1, 0]
+    assert [smoke.gpus_of(job) for job in ("train", "speed")] == [0, 0]
+    assert paper.cpus_of("train") == paper.threads + paper.num_workers > paper.cpus_of("data")
+
+
+@pytest.mark.parametrize(
+    ("resources", "message"),
+    [
+        ("{train: {runtime: 0}}", "resources.train.runtime: input should be greater than 0, found 0"),
+        ("{trian: {runtime: 5}}", "resources.trian: unknown key; did you mean train?"),
+        ("{data: {gpu: 1}}", "resources: data.gpu: this job computes on the CPU, expected 0 or nothing"),
+    ],
+)
+def test_resources_are_validated(experiments, resources, message):
+    file = experiments / "scales" / "smoke.yaml"
+    file.write_text(f"{file.read_text()}resources: {resources}\n")
+    with pytest.raises(InputError, match=message.replace("?", r"\?")):
+        load_plan({"scale": "smoke"}, experiments)
+
+
+def test_resources_are_no_part_of_a_run(experiments):
+    before = list(load_plan({"scale": "smoke"}, experiments).runs)
+    file = experiments / "scales" / "smoke.yaml"
+    file.write_text(f"{file.read_text()}resources: {{train: {{runtime: 5, mem_mb: 9000, gpu: 2}}}}\n")
+    plan = load_plan({"scale": "smoke"}, experiments)
+    assert list(plan.runs) == before and plan.scale.gpus_of("train") == 2

@@ -1,0 +1,104 @@
+"""`--config` keys that change what is trained, or where."""
+
+import pytest
+
+from triplehead.errors import InputError
+from triplehead.plan.plan import load_plan, paper_specs
+
+SCALES = ["smoke", "proxy", "mini", "paper"]
+
+
+def spec(row="All", exhibit="table5", **config):
+    return load_plan(config).specs[exhibit, row][0]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_short_trials_at_every_scale(scale):
+    plan = load_plan({"scale": scale, "iterations": 5, "batch_size": 2, "precision": "16-mixed"})
+    for run in plan.runs.values():
+        schedule = run.spec.schedule
+        assert (schedule.iterations, schedule.batch_size, schedule.precision) == (5, 2, "16-mixed")
+        assert schedule.warmup_iterations <= 5 and schedule.checkpoint_every <= 5
+        assert all(0 < step < 5 for step in schedule.steps)
+        assert type(run.spec).model_validate_json(run.spec.model_dump_json()) == run.spec
+    assert not plan.runs.keys() & load_plan({"scale": scale}).runs.keys()
+
+
+def test_steps_keep_their_shares_and_warm_up_its_length():
+    schedule = spec(scale="paper", iterations=9000).schedule
+    assert (schedule.steps, schedule.warmup_iterations, schedule.lr) == ((6000, 8000), 500, 0.01)
+    assert spec(scale="paper", iterations=180_000).schedule.steps == (120_000, 160_000)
+
+
+def test_where_a_run_is_trained_is_no_part_of_it():
+    here, there = (
+        load_plan({"scale": "paper"} | more)
+        for more in (
+            {},
+            {"accelerator": "cpu", "devices": 8, "micro_batch": 1, "weights_root": "x", "download_weights": True},
+        )
+    )
+    assert list(here.runs) == list(there.runs)
+    assert [plan.scale.gpus_of("train") for plan in (here, there, load_plan({"scale": "paper", "devices": 4}))] == [
+        1,
+        0,
+        4,
+    ]
+
+
+def test_table_4_is_the_papers_whatever_is_tried():
+    before = paper_specs("table4")
+    load_plan({"scale": "paper", "weights": "none", "iterations": 5})
+    assert paper_specs("table4") == before
+
+
+def test_pixels_follow_the_weights():
+    assert spec(scale="paper").input.mean == pytest.approx([122.7717 / 255, 115.9465 / 255, 102.9801 / 255])
+    assert spec(scale="paper").input.std == pytest.approx([1 / 255] * 3)
+    for weights, expected in (("torchvision", "resnet50-torchvision"), ("none", None)):
+        other = spec(scale="paper", weights=weights)
+        assert other.input.mean == (0.485, 0.456, 0.406) and other.pretrained_id == expected
+    assert spec(scale="proxy", weights="torchvision") == spec(scale="proxy")  # no ResNet there
+
+
+def test_the_printed_size_is_a_switch_and_vocs_stays():
+    assert (spec(scale="paper", short_side=500).input.short, spec(scale="paper", short_side=500).input.long) == (
+        500,
+        1333,
+    )
+    voc = spec("FCOS", "table6", scale="paper", short_side=500).input
+    assert (voc.short, voc.long) == (600, 1000)
+    two = spec("Ours, ResNet101", "table9", scale="paper", short_side=500)
+    assert two.schedule.short_range == (400, 500)
+
+
+def test_resnet101_is_trained_as_fcos_was():
+    run = spec("Ours, ResNet101", "table9", scale="paper")
+    assert (run.schedule.iterations, run.schedule.steps, run.schedule.short_range) == (
+        180_000,
+        (120_000, 160_000),
+        (640, 800),
+    )
+    assert (run.schedule.batch_size, run.schedule.lr, run.pretrained_id) == (16, 0.01, "resnet101-msra")
+    assert spec("Ours, ResNet101", "table9") == spec("Ours, ResNet50", "table9")  # one backbone stands for both there
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"devices": 3}, "devices: found 3, which does not divide the batch of 16"),
+        ({"devices": 4, "micro_batch": 3}, "micro_batch: found 3, which does not divide each device's 4 images"),
+        ({"short_side": 2000}, "short_side: found 2000, expected at most 1333"),
+        ({"precision": "fp16"}, "--config: precision: input should be '32-true'"),
+        ({"iterations": 0}, "--config: iterations"),
+    ],
+)
+def test_mistakes(config, message):
+    with pytest.raises(InputError, match=message):
+        load_plan({"scale": "paper"} | config)
+
+
+def test_weights_lie_below_data_root_unless_said_otherwise():
+    assert str(load_plan({"data_root": "d"}).weights_root) == "d/weights"
+    assert str(load_plan({"data_root": "d", "weights_root": "w"}).weights_root) == "w"
+    assert load_plan().weights_root is None

@@ -1,0 +1,77 @@
+"""Snakemake's side of training: the paper scale's plan, its weights, and runs of several processes."""
+
+import csv
+import json
+
+import pytest
+from tests.helpers import write_msra
+from tests.workflow.test_workflow import clone, snakemake  # noqa: F401  clone is a fixture
+
+from triplehead.plan.plan import load_plan
+
+
+def counts(result) -> dict[str, int]:
+    rows = [line.split() for line in result.stdout.split("Job stats:")[1].splitlines()[3:]]
+    return {row[0]: int(row[1]) for row in rows[: next(n for n, row in enumerate(rows) if not row)]}
+
+
+def test_the_paper_scale_is_planned_on_real_images_in_full_layout(clone, real_data):  # noqa: F811
+    write_msra(clone / "weights", 50)
+    arguments = ("-n", "--config", "scale=paper", f"data_root={real_data}", f"weights_root={clone / 'weights'}")
+    result = snakemake(clone, *arguments)
+    assert result.returncode == 0, result.stderr
+    found = counts(result)
+    plan = load_plan({"scale": "paper"})
+    assert (found["data"], found["pretrain"], found["train"]) == (3, 2, len(plan.runs))
+    assert str(clone / "weights" / "R-50.pkl") in result.stdout
+
+    table = snakemake(clone, *arguments[:1], "results/table5.csv", *arguments[1:])
+    found = counts(table)
+    assert (found["data"], found["pretrain"], found["train"], found["table"]) == (1, 1, 7, 1)
+    other = snakemake(clone, *arguments[:1], "results/table5.csv", *arguments[1:], "weights=none")
+    assert "pretrain" not in counts(other) and counts(other)["train"] == 7
+
+
+@pytest.mark.slow
+def test_missing_weights_are_one_line_before_any_training(clone, real_data):  # noqa: F811
+    result = snakemake(
+        clone,
+        "results/pretrained/resnet50-msra.pt",
+        "--cores",
+        "1",
+        "--config",
+        "scale=paper",
+        f"data_root={real_data}",
+    )
+    assert result.returncode != 0
+    said = (clone / "logs" / "pretrain" / "resnet50-msra.log").read_text()
+    assert said.startswith(f"error: {real_data}/weights/R-50.pkl: no such file; get https://")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_run_on_two_processes_from_the_data_to_the_scores(clone):  # noqa: F811
+    config = {"scale": "smoke", "iterations": 4, "batch_size": 4}
+    run = load_plan(config).specs["table5", "FCOS"][0].id
+    said = [f"{key}={value}" for key, value in config.items()] + ["devices=2", "micro_batch=1", "accelerator=cpu"]
+    target = f"results/runs/{run}/scores.json"
+    result = snakemake(clone, target, "--cores", "2", "--config", *said)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert json.loads((clone / target).read_text())["images"] == 32
+    with open(clone / "results" / "runs" / run / "history.csv") as file:
+        assert [row["iteration"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+    log = (clone / "logs" / "train" / f"{run}.log").read_text()
+    assert log.count("4/4") == 1  # one process speaks
+    assert not (clone / "results" / "scratch" / run).exists()
+
+
+@pytest.mark.slow
+def test_a_gpu_that_is_not_there_is_one_line(clone, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    config = {"scale": "smoke", "iterations": 4}
+    run = load_plan(config).specs["table5", "FCOS"][0].id
+    said = ["scale=smoke", "iterations=4", "accelerator=gpu"]
+    result = snakemake(clone, f"results/runs/{run}/scores.json", "--cores", "2", "--config", *said)
+    assert result.returncode != 0
+    log = (clone / "logs" / "train" / f"{run}.log").read_text()
+    assert log == "error: accelerator: gpu is asked for, but torch sees none here; cpu or auto go without\n"
