@@ -110,7 +110,7 @@ def test_gpus_and_cores_of_a_job():
     [
         ("{train: {runtime: 0}}", "resources.train.runtime: input should be greater than 0, found 0"),
         ("{trian: {runtime: 5}}", "resources.trian: unknown key; did you mean train?"),
-        ("{data: {gpu: 1}}", "resources: data.gpu: this job computes on the CPU, expected 0 or nothing"),
+        ("{data: {gpu: 1}}", "resources.data.gpu: this job computes on the CPU, expected 0 or nothing"),
     ],
 )
 def test_resources_are_validated(experiments, resources, message):
