@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas
 
-from triplehead.analysis.tables import read_table, write_csv
+from triplehead.analysis.tables import COLUMNS, read_table, write_csv
 from triplehead.tracking.store import open_store
 
 
@@ -93,15 +93,13 @@ def make_frame(plan, exhibit="table5", ap=30.25) -> pandas.DataFrame:
                     "published": published,
                     "difference": None if published is None else mean - published,
                     "scale": "smoke",
-                    "split": "val",
                     "run_ids": ";".join(plan.run_ids(exhibit, row.label)),
-                    "conditions": "",
                 }
             )
     return pandas.DataFrame(cells)
 
 
 def make_table(plan, results, exhibit="table5") -> pandas.DataFrame:
-    """`make_frame` on disk, as it is read back."""
-    write_csv(make_frame(plan, exhibit), results / f"{exhibit}.csv")
+    """`make_frame` on disk, with the other columns empty, as it is read back."""
+    write_csv(make_frame(plan, exhibit).reindex(columns=list(COLUMNS)), results / f"{exhibit}.csv")
     return read_table(plan, exhibit, results)
