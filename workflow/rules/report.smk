@@ -4,7 +4,7 @@ rule report:
         FIGURES,
         [f"results/runs/{run}/{name}" for run in PLAN.runs for name in RUN_FILES],
         template="reports/report.typ",
-        code=code_of("analysis", "analysis/figures", "report"),
+        code=code_of("analysis", "analysis/statistics", "analysis/figures", "report"),
     output:
         "reports/report.pdf",
     log:
