@@ -203,7 +203,11 @@ def code_of(*packages):
 def table_code(wildcards):
     """Parameters are counted when the table is made."""
     counts = PLAN.exhibits[wildcards.exhibit].kind == "parameters"
-    return code_of("analysis", *(["detectors", "detectors/heads"] if counts else []))
+    return code_of(
+        "analysis",
+        "analysis/statistics",
+        *(["detectors", "detectors/heads"] if counts else []),
+    )
 
 
 def data_root(wildcards):

@@ -1,7 +1,7 @@
 rule figure:
     input:
         files=files_of,
-        code=code_of("analysis", "analysis/figures"),
+        code=code_of("analysis", "analysis/statistics", "analysis/figures"),
     output:
         multiext("results/{figure}", ".pdf", ".png"),
     log:

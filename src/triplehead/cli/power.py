@@ -32,7 +32,7 @@ def show_power(plan: Plan, results: Path, as_json: bool) -> None:
     console.print(
         "Power 80%, two-sided 5%, paired by seed and image; the noise is measured at this scale, the difference is the "
         "paper's. std: of the paired difference, itself uncertain where n is small. "
-        f"none: with {MOST:,} seeds the validation images' own noise would still hide it."
+        f"none: {MOST:,} are too few, mostly since no seed lessens the noise of the validation images."
     )
 
 
