@@ -180,6 +180,15 @@ def test_other_files_are_refused(tmp_path, content):
             imagenet.read_weights(options, tmp_path / "x")
 
 
+@pytest.mark.parametrize("kept", [0, 1, 20_000, 60_000, -1])
+def test_a_torch_file_that_was_cut_short_is_called_damaged(tmp_path, kept):
+    path = tmp_path / "resnet50-0676ba61.pth"
+    torch.save({f"weight {number}": torch.zeros(50, 50) for number in range(20)}, path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"\.pth: is no torch file of tensors, or damaged$"):
+        imagenet.read_weights(TORCHVISION, path)
+
+
 def test_a_missing_file_is_named_with_its_address(tmp_path):
     with pytest.raises(
         InputError, match=r"R-50\.pkl: no such file; get https://\S+/MSRA/R-50\.pkl, or set download_weights"

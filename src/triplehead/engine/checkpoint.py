@@ -18,17 +18,21 @@ def save(path: Path, spec_id: str, **state: Any) -> None:
             raise InputError(path, f"cannot be written ({_line(error, 0)})") from None
 
 
-def load(path: Path, spec_id: str, data: str | None = None) -> dict[str, Any]:
-    """The state saved for `spec_id` (and data of that digest). InputError if it is another's or damaged."""
-    damaged = InputError(path, "damaged, or no checkpoint of this suite; delete it and it is made anew")
+def read(path: Path, damaged: str) -> Any:
+    """What torch saved, on the CPU; nothing is executed. InputError says `damaged` of a file that cannot be that."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         if error.errno == errno.EINVAL:  # torch seeks to before the start of a file that was cut short
-            raise damaged from error
+            raise InputError(path, damaged) from error
         raise InputError(path, f"cannot be read ({error.strerror or error})") from None
     except Exception as error:  # broken bytes: of a dozen types
-        raise damaged from error
+        raise InputError(path, damaged) from error
+
+
+def load(path: Path, spec_id: str, data: str | None = None) -> dict[str, Any]:
+    """The state saved for `spec_id` (and data of that digest). InputError if it is another's or damaged."""
+    state = read(path, "damaged, or no checkpoint of this suite; delete it and it is made anew")
     if not isinstance(state, dict) or "spec" not in state:
         raise InputError(path, "no checkpoint of this suite: expected a mapping with 'spec'")
     if state["spec"] != spec_id:

@@ -135,13 +135,7 @@ def _read_msra(path: Path) -> dict[str, Tensor]:
 
 
 def _read_torchvision(path: Path) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})") from None
-    except _UNREADABLE as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise InputError(path, f"is no torch file of tensors, or damaged ({reason})") from None
+    content = checkpoint.read(path, "is no torch file of tensors, or damaged")
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise InputError(path, "holds no mapping of names to tensors")
     unused = ("fc.weight", "fc.bias")
