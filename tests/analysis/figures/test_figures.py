@@ -89,7 +89,8 @@ def test_captions_say_scale_place_and_that_smoke_means_nothing(smoke, name):
 
 
 def test_a_figure_that_nothing_draws_is_refused(experiments):
-    (experiments / "claims.yaml").unlink()  # it judges Figure 4
+    for name in ("silence", "claims"):  # which judge Figure 4
+        (experiments / f"{name}.yaml").unlink()
     (experiments / "fig4.yaml").rename(experiments / "fig7.yaml")
     plan = load_plan({"scale": "smoke"}, experiments)
     with pytest.raises(InputError, match=r"fig7: no such figure; allowed: fig4"):
