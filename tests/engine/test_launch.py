@@ -103,7 +103,8 @@ def test_both_processes_batchnorm_sees_its_own_images(small_spec, small_data, tm
 
 
 CHILD = """
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs inherit as ignored
 from triplehead.engine.launch import launched, rank
 from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan

@@ -19,7 +19,8 @@ def build_optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.Optimiz
         {"params": biases, "factor": schedule.bias_lr_factor, "weight_decay": schedule.bias_weight_decay},
     ]
     if schedule.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=schedule.lr, fused=True)
+        # In one call; that one unscales fp16's gradients itself, after they should have been clipped.
+        return torch.optim.AdamW(groups, lr=schedule.lr, fused=schedule.precision != "16-mixed")
     return torch.optim.SGD(groups, lr=schedule.lr, momentum=schedule.momentum)
 
 
