@@ -9,24 +9,9 @@ from mlflow import MlflowClient
 from pypdf import PdfReader
 
 from triplehead.analysis.figures import figures
+from triplehead.analysis.tables import read_table
 from triplehead.plan.plan import load_plan
 from triplehead.tracking.store import uri
-
-COLUMNS = [
-    "exhibit",
-    "row",
-    "label",
-    "metric",
-    "mean",
-    "std",
-    "n",
-    "published",
-    "difference",
-    "scale",
-    "split",
-    "run_ids",
-    "conditions",
-]
 
 
 def main() -> None:
@@ -39,8 +24,10 @@ def main() -> None:
     for name, exhibit in plan.exhibits.items():
         if name in drawn:
             continue
-        frame = pd.read_csv(results / f"{name}.csv")
-        assert list(frame.columns) == COLUMNS, (name, list(frame.columns))
+        frame = read_table(plan, name, results)  # refuses other columns and cells
+        if exhibit.kind == "scores":
+            measured = frame[frame["n"] > 0]
+            assert measured[["low", "high"]].notna().all(axis=None), f"{name}: a measured cell without an interval"
         assert len(frame) == len(exhibit.rows) * len(exhibit.metrics), name
         assert (results / f"{name}.tex").read_text().count("\\toprule") == 1, name
     ledger = pd.read_csv(results / "claims.csv").set_index("claim")
