@@ -6,7 +6,16 @@ import pytest
 
 from triplehead.errors import InputError
 from triplehead.plan.calibration import Calibration, Step, kind_of, read_calibration
-from triplehead.plan.cost import Footprint, amount, calibrated_seconds, disk_bytes, estimate, list_schedule, summary
+from triplehead.plan.cost import (
+    Estimate,
+    Footprint,
+    amount,
+    calibrated_seconds,
+    disk_bytes,
+    estimate,
+    list_schedule,
+    summary,
+)
 from triplehead.plan.plan import load_plan
 
 
@@ -126,3 +135,11 @@ def test_resources_are_no_part_of_a_run(experiments):
     file.write_text(f"{file.read_text()}resources: {{train: {{runtime: 5, mem_mb: 9000, gpu: 2}}}}\n")
     plan = load_plan({"scale": "smoke"}, experiments)
     assert list(plan.runs) == before and plan.scale.gpus_of("train") == 2
+
+
+def test_devices_that_share_a_run_shorten_it():
+    seconds = {str(number): 3600.0 for number in range(16)}
+    alone, shared = Estimate("gpu", "steps", seconds), Estimate("gpu", "steps", seconds, devices=8)
+    assert alone.total == shared.total
+    assert alone.wall(8) == shared.wall(1) == 2 * 3600
+    assert any("8 times as fast" in line for line in summary(shared, 1, "8 GPUs"))

@@ -102,3 +102,13 @@ def test_weights_lie_below_data_root_unless_said_otherwise():
     assert str(load_plan({"data_root": "d"}).weights_root) == "d/weights"
     assert str(load_plan({"data_root": "d", "weights_root": "w"}).weights_root) == "w"
     assert load_plan().weights_root is None
+
+
+def test_a_trial_is_not_meaningful():
+    def meaningful(**config):
+        return load_plan(config).scale.meaningful
+
+    assert meaningful(scale="paper") and meaningful(scale="paper", iterations=180_000) and meaningful(seeds=5)
+    assert not meaningful(scale="paper", iterations=5)
+    assert not meaningful(scale="paper", data_complete=False)
+    assert not meaningful(iterations=5)

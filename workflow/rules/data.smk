@@ -6,6 +6,8 @@ checkpoint download:
         "logs/data/download-{layout}.log",
     conda:
         "../../environment.yml"
+    resources:
+        **asked("data"),
     params:
         root=data_root,
     shell:

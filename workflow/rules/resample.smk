@@ -10,6 +10,8 @@ rule resample:
         "logs/resample/{run}.log",
     conda:
         "../../environment.yml"
+    resources:
+        **asked("other"),
     params:
         resampling=PLAN.scale.resampling.model_dump_json(),
     shell:

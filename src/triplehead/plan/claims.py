@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from triplehead.errors import InputError
 from triplehead.plan.options import Options
@@ -115,7 +115,7 @@ class Claim(Options):
     quantity: Quantity
     published: float | None = None  # none: the paper prints no number
     region: Annotated[float, Field(ge=0)] = 0.0
-    seeds: PositiveInt | None = None  # fewest that are judged; none: the file's
+    seeds: Annotated[int, Field(ge=2)] | None = None  # fewest that are judged; none: the file's
     scales: tuple[str, ...] | None = None  # where it can be measured; none: at every scale
     why_not: str | None = None  # elsewhere
 

@@ -29,6 +29,7 @@ class Estimate:
     device: Literal["cpu", "gpu"]
     source: str
     runs: dict[str, float | None]
+    devices: int = 1  # that share each run, whose seconds are those of one
 
     @property
     def total(self) -> float:
@@ -40,8 +41,12 @@ class Estimate:
         return [run for run, seconds in self.runs.items() if seconds is None]
 
     def wall(self, workers: int) -> float:
-        """Seconds until the last known run ends, where each of `workers` takes the plan's next when it is free."""
-        return list_schedule((seconds for seconds in self.runs.values() if seconds is not None), workers)
+        """Seconds until the last known run ends, where each of `workers` takes the plan's next when it is free.
+
+        Devices that share a run are taken to be as many times as fast as one.
+        """
+        known = (seconds for seconds in self.runs.values() if seconds is not None)
+        return list_schedule((seconds / self.devices for seconds in known), workers)
 
 
 def summary(found: Estimate, workers: int, machine: str) -> list[str]:
@@ -52,6 +57,8 @@ def summary(found: Estimate, workers: int, machine: str) -> list[str]:
         f"{amount(found.total, f'{found.device.upper()}-')}, {amount(found.wall(workers))} on {machine}",
         f"by {found.source}",
     ]
+    if found.devices > 1:
+        lines.append(f"if {found.devices} devices are {found.devices} times as fast as one: not measured")
     if found.unknown:
         lines.append(f"without {len(found.unknown)} runs that were not measured; `triplehead plan --calibrate` does it")
     return lines
@@ -81,7 +88,7 @@ def estimate(plan: Plan, calibration: Calibration | None = None) -> Estimate:
         source = f"{calibration.repeats} steps of each kind, timed on {calibration.machine}"
         source += f", and {around:g} s around each run" if around else "; start, reading and scoring not counted"
         seconds = {run_id: calibrated_seconds(spec, calibration, around) for run_id, spec in specs.items()}
-        return Estimate(calibration.device, source, seconds)
+        return Estimate(calibration.device, source, seconds, plan.scale.devices)
     if cost := plan.scale.cost:
         return Estimate(
             "cpu",

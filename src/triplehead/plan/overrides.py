@@ -10,7 +10,8 @@ from triplehead.plan.schema import Config, Scale
 def overridden(scale: Scale, config: Config) -> Scale:
     """The scale with what the configuration sets. Raises InputError for a setting that cannot be.
 
-    `short_side` replaces the side of the data sets that have none of their own.
+    `short_side` replaces the side of the data sets that have none of their own. A shorter training, or a sample of the
+    data where the scale demands all of it, is a trial: its scores mean nothing, and no claim is judged by them.
     """
     changes: dict[str, Any] = {
         "schedules": {name: _schedule(schedule, config) for name, schedule in scale.schedules.items()},
@@ -25,6 +26,11 @@ def overridden(scale: Scale, config: Config) -> Scale:
                 "short_side", f"found {config.short_side}, expected at most {scale.input.long}, the long side"
             )
         changes["input"] = scale.input.model_copy(update={"short": config.short_side})
+    shorter = config.iterations is not None and any(
+        config.iterations < schedule.iterations for schedule in scale.schedules.values()
+    )
+    if shorter or (scale.data_complete and config.data_complete is False):
+        changes["meaningful"] = False
     return scale.model_copy(update=changes)
 
 

@@ -80,6 +80,7 @@ def test_seeds_are_counted_before_anything_is_judged():
     for n, verdict in ((1, TOO_FEW), (2, TOO_FEW), (3, SUPPORTED), (9, SUPPORTED)):
         assert judge_one(interval(1, 2, n=n), 3) == verdict
     assert judge_one(Comparison("x", Estimate(5.0, None, 3), "greater", 0.2), 3) == TOO_FEW  # no interval
+    assert judge_one(interval(1, 2, n=1), 1) == TOO_FEW  # of one model over images, whatever is asked for
 
 
 UP, DOWN, WIDE, FEW = interval(1, 2), interval(-2, -1), interval(-1, 1), interval(1, 2, n=1)

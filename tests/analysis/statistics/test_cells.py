@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from tests.helpers import write_speed_record
 
-from triplehead.analysis.statistics import cell, difference, ratio
+from triplehead.analysis.statistics import cell, cells, difference, ratio
 from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan
 
@@ -53,6 +53,18 @@ def test_a_difference_is_paired_by_seed(plan, tmp_path):
     assert found.value == pytest.approx(np.mean(np.subtract(ours, theirs))) and found.std < 0.3
     back = difference(plan, tmp_path, BASELINE, JLA, "AP")
     assert (back.value, back.low, back.high) == pytest.approx((-found.value, -found.high, -found.low))
+
+
+def test_rows_of_different_splits_are_not_compared(plan, tmp_path, monkeypatch):
+    """One has come back from COCO's server, the other not yet."""
+    splits = {JLA[1]: "test-dev", BASELINE[1]: "val"}
+    values = {0: 30.0, 1: 31.0, 2: 32.0}
+    monkeypatch.setattr(
+        cells, "sample", lambda plan, runs, exhibit, label, metric: cells.Sample(values, split=splits[label])
+    )
+    for compare in (difference, ratio):
+        assert compare(plan, tmp_path, JLA, BASELINE, "AP").value is None
+        assert compare(plan, tmp_path, JLA, JLA, "AP").n == 3
 
 
 def test_only_common_seeds_are_compared(plan, tmp_path):

@@ -46,11 +46,11 @@ def judge(comparisons: Sequence[Comparison], seeds: int) -> tuple[str, Compariso
 
 
 def judge_one(comparison: Comparison, seeds: int) -> str:
-    """The verdict on one comparison; a number that is missing, infinite or NaN is never judged."""
+    """The verdict on one comparison; a number that is missing, infinite or NaN is never judged, nor one seed's."""
     found = comparison.estimate
     if not _known(found.value):
         return NOT_MEASURED
-    if found.n < seeds or found.low is None or found.high is None:
+    if found.n < max(seeds, 2) or found.low is None or found.high is None:
         return TOO_FEW
     if not (_known(found.low) and _known(found.high)):
         return NOT_MEASURED

@@ -56,7 +56,9 @@ def of_sample(found: Sample) -> Estimate:
 
 
 def _pair(plan: Plan, results: Path, a: Row, b: Row, metric: str) -> tuple[Sample, Sample]:
-    return sample(plan, results / RUNS, *a, metric), sample(plan, results / RUNS, *b, metric)
+    """Both rows; nothing where one was measured on test-dev and the other on val."""
+    ours, theirs = sample(plan, results / RUNS, *a, metric), sample(plan, results / RUNS, *b, metric)
+    return (ours, theirs) if ours.split == theirs.split else (Sample({}), Sample({}))
 
 
 def _combined(a: Sample, b: Sample, join) -> Estimate:
