@@ -13,7 +13,8 @@ def speed_record(plan: Plan, exhibit: str, results: Path) -> SpeedRecord:
     record = read_speed(path)
     expected = [(label, specs[0].id) for (name, label), specs in plan.specs.items() if name == exhibit]
     if [(row.label, row.run) for row in record.rows] != expected:
-        raise InputError(path, f"holds other rows or runs than scale {plan.config.scale} asks for; make it again")
+        asked = f"holds other rows or runs than scale {plan.config.scale} asks for"
+        raise InputError(path, f"{asked}; make it again, or ask for its own: -c scale={record.scale}")
     return record
 
 
