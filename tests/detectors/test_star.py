@@ -4,8 +4,8 @@ import pytest
 import torch
 from torchvision.ops import deform_conv2d
 
-from triplehead.detectors.heads.deform import taps_to_offsets
 from triplehead.detectors.heads.box_taps import BoxTaps
+from triplehead.detectors.heads.deform import taps_to_offsets
 from triplehead.detectors.heads.star import StarConv, star_taps, star_vectors
 
 

@@ -97,7 +97,7 @@ class JLAAssigner:
         counts = torch.tensor([len(target["boxes"]) for target in targets], device=device)
         image = torch.arange(len(targets), device=device).repeat_interleave(counts)  # [G]
 
-        gt, point = inside_pairs(points.xy, boxes)
+        gt, point = inside_pairs(points, boxes)
         sample = image[gt] * num_points + point
         loss = joint_loss(
             predictions.logits.reshape(-1, num_classes),

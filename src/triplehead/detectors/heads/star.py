@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from triplehead.detectors.heads.deform import deform_conv
 from triplehead.detectors.heads.box_taps import BoxTaps
+from triplehead.detectors.heads.deform import deform_conv
 
 
 def star_vectors(ltrb: Tensor) -> Tensor:
