@@ -2,7 +2,7 @@
 
 Every row holds the losses of one ground-truth box's candidates. The result is that of scikit-learn's
 `GaussianMixture(2, weights_init=[.5, .5], means_init=[[min], [max]], precisions_init=[[[1]], [[1]]])`
-its other settings left alone, but all rows advance together; those that have converged are set aside when they are half.
+with its other settings left alone, but all rows advance together; the converged are set aside once they are half.
 """
 
 import math
