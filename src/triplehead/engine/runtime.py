@@ -20,7 +20,16 @@ from triplehead.errors import InputError
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.process import code_tags
 
-REPORTED = ("torch", "torchvision", "lightning-fabric", "pycocotools", "numpy", "scikit-learn", "snakemake", "mlflow")
+REPORTED = (
+    "torch",
+    "torchvision",
+    "lightning-fabric",
+    "faster-coco-eval",
+    "numpy",
+    "scikit-learn",
+    "snakemake",
+    "mlflow",
+)
 
 
 class AutocastOnly(MixedPrecision):
