@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
+from benchmarks.measure import Result
 
 from triplehead.engine import runtime
 
@@ -27,12 +28,7 @@ def main(subjects: list[str]) -> None:
     for name in subjects or SUBJECTS:
         for row in import_module(f"benchmarks.{name}").run():
             rows.append(asdict(row))
-            middle, low, high = row.ratio
-            print(
-                f"{row.subject}: {row.ours} {1000 * row.seconds:.3g} ms, {row.other} {1000 * row.other_seconds:.3g} ms, "
-                f"ratio {middle:.3g} ({low:.3g} to {high:.3g}) {row.target and f'target {row.target}'}",
-                flush=True,
-            )
+            print(_line(row), flush=True)
     environment = runtime.environment()
     processor = re.sub(r"[^a-z0-9]+", "-", environment["processor"].lower()).strip("-")
     path = Path(__file__).parent / f"ratios-{processor}-{date.today().isoformat()}.json"
@@ -41,4 +37,12 @@ def main(subjects: list[str]) -> None:
     print(path)
 
 
-main(sys.argv[1:])
+def _line(row: Result) -> str:
+    middle, low, high = row.ratio
+    pair = f"{row.ours} {1000 * row.seconds:.3g} ms, {row.other} {1000 * row.other_seconds:.3g} ms"
+    target = f", target {row.target}" if row.target else ""
+    return f"{row.subject}: {pair}, ratio {middle:.3g} ({low:.3g} to {high:.3g}){target}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

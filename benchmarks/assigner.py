@@ -1,4 +1,4 @@
-"""JLA's assigner against one scikit-learn mixture per ground truth, and as a share of a training step."""
+"""JLA against one scikit-learn mixture per ground truth: the mixtures alone, whole assignments; its share of a step."""
 
 import math
 from collections.abc import Iterator
@@ -8,8 +8,10 @@ import torch
 from benchmarks.measure import Result, by_turns, compare, result
 from benchmarks.probes import paper_probe
 from sklearn.mixture import GaussianMixture
+from torch import Tensor
 
-from triplehead.detectors.assigners.jla import Claims, JLAAssigner
+from triplehead.detectors.assigners.jla import Claims, JLAAssigner, smallest_per_box
+from triplehead.detectors.assigners.mixture import low_cluster
 from triplehead.detectors.boxes import Points, Predictions, make_points
 from triplehead.plan.options import JLA
 
@@ -26,18 +28,30 @@ class OneByOne(JLAAssigner):
         keep = torch.ones_like(claims.gt, dtype=torch.bool)
         for box in range(num_boxes):
             own = (claims.gt == box).nonzero().squeeze(1)
-            losses = claims.loss[own].double().numpy()[:, None]
-            if len(losses) < 2:
-                continue
-            low, high = losses.min(), losses.max()
-            start = {"weights_init": [0.5, 0.5], "means_init": [[low], [high]], "precisions_init": [[[1.0]], [[1.0]]]}
-            first = GaussianMixture(2, **start).fit(losses).predict(losses) == 0
-            boundary = losses[first].max() if first.any() else low
-            keep[own] = torch.from_numpy(losses[:, 0] <= boundary)
+            if len(own) > 1:
+                keep[own] = low_cluster_by_scikit_learn(claims.loss[own])
         return claims[keep]
 
 
-def scene(num_boxes: int, seed: int = 0) -> tuple[Predictions, Points, list[dict[str, torch.Tensor]]]:
+def low_cluster_by_scikit_learn(losses: Tensor) -> Tensor:
+    """Of one box's losses [K] those up to the boundary of the low cluster -> bool [K]."""
+    values = losses.double().numpy()[:, None]
+    low, high = values.min(), values.max()
+    start = {"weights_init": [0.5, 0.5], "means_init": [[low], [high]], "precisions_init": [[[1.0]], [[1.0]]]}
+    first = GaussianMixture(2, **start).fit(values).predict(values) == 0
+    return torch.from_numpy(values[:, 0] <= (values[first].max() if first.any() else low))
+
+
+def candidate_losses(num_boxes: int, k: int = 35) -> Tensor:
+    """The losses [num_boxes, k] that a scene's boxes hand to their mixtures; boxes with fewer are repeated others'."""
+    predictions, points, targets = scene(num_boxes)
+    claims = JLAAssigner(JLA(k=k))._foreground(predictions, points, targets)
+    claims = smallest_per_box(claims, num_boxes, k)
+    rows = [row for row in claims.loss.split(claims.gt.bincount(minlength=num_boxes).tolist()) if len(row) == k]
+    return torch.stack([rows[index % len(rows)] for index in range(num_boxes)])
+
+
+def scene(num_boxes: int, seed: int = 0) -> tuple[Predictions, Points, list[dict[str, Tensor]]]:
     """One image of 800 x 1333 pixels; half of the points predict a box near one that holds them."""
     generator = torch.Generator().manual_seed(seed)
     sizes = [(math.ceil(HEIGHT / stride), math.ceil(WIDTH / stride)) for stride in STRIDES]
@@ -56,13 +70,24 @@ def scene(num_boxes: int, seed: int = 0) -> tuple[Predictions, Points, list[dict
 
 
 def run() -> Iterator[Result]:
-    assigner, loop = JLAAssigner(JLA(k=35)), OneByOne(JLA(k=35))
     for count, target in AGAINST_A_LOOP.items():
+        losses = candidate_losses(count)
+        valid = torch.ones_like(losses, dtype=torch.bool)
+        calls = {
+            "at once": lambda losses=losses, valid=valid: low_cluster(losses, valid, "cluster"),
+            "scikit-learn's": lambda losses=losses: torch.stack([low_cluster_by_scikit_learn(row) for row in losses]),
+        }
+        ours, theirs = (call() for call in calls.values())
+        if not torch.equal(ours, theirs):
+            raise AssertionError(f"{count} boxes: the mixtures disagree")
+        yield from compare(f"mixtures of {count} boxes, K = 35", calls, 3 if count == 1000 else 9, target)
+    assigner, loop = JLAAssigner(JLA(k=35)), OneByOne(JLA(k=35))
+    for count in AGAINST_A_LOOP:
         given = (*scene(count), 0.0)
         if not np.array_equal(assigner(*given), loop(*given)):
             raise AssertionError(f"{count} boxes: the two assigners disagree")
         calls = {"JLA": lambda given=given: assigner(*given), "a mixture a box": lambda given=given: loop(*given)}
-        yield from compare(f"assignment, {count} boxes", calls, 3 if count == 1000 else 9, target)
+        yield from compare(f"assignment, {count} boxes", calls, 3 if count == 1000 else 9)
     scenes = {f"{count} boxes": (*scene(count), 0.0) for count in ALONE}
     seconds = by_turns({name: lambda given=given: assigner(*given) for name, given in scenes.items()}, 7)
     first = "1 boxes"

@@ -63,29 +63,35 @@ def by_pycocotools(path: Path, results: list[dict]) -> COCOeval:
 def run() -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "annotations.json"
-        for images, rounds in ((500, 5), (5000, 1)):
-            content, results = made_up(images)
-            path.write_text(json.dumps(content))
+        yield from _evaluations(path, 500, rounds=5)
+        yield from _resamples(path, 500)
+        yield from _evaluations(path, 5000, rounds=1)
 
-            def ours(results: list[dict] = results) -> dict:
-                evaluation = coco_evaluation(path, results, Evaluation())
-                return coco_numbers(evaluation, coco_matches(evaluation))
 
-            theirs = by_pycocotools(path, results)
-            if list(ours().values()) != [100 * value for value in theirs.stats]:
-                raise AssertionError(f"{images} images: the two evaluations disagree")
-            calls = {"ours, with matches": ours, "pycocotools": lambda results=results: by_pycocotools(path, results)}
-            yield from compare(f"COCO evaluation, {images} images, {len(results)} detections", calls, rounds)
-            if images == 500:
-                matches = coco_matches(coco_evaluation(path, results, Evaluation()))
-                counts = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), RESAMPLES)
+def _evaluations(path: Path, images: int, rounds: int) -> Iterator[Result]:
+    content, results = made_up(images)
+    path.write_text(json.dumps(content))
 
-                def accumulate(evaluator: COCOeval = theirs) -> None:
-                    with contextlib.redirect_stdout(io.StringIO()):
-                        evaluator.accumulate()
+    def ours() -> dict[str, float | None]:
+        evaluation = coco_evaluation(path, results, Evaluation())
+        return coco_numbers(evaluation, coco_matches(evaluation))
 
-                calls = {
-                    f"{RESAMPLES} resamples": lambda: resampled_scores(matches, counts),
-                    "one accumulation by pycocotools": accumulate,
-                }
-                yield from compare("bootstrap, 500 images", calls, 3)
+    if list(ours().values()) != [100 * value for value in by_pycocotools(path, results).stats]:
+        raise AssertionError(f"{images} images: the two evaluations disagree")
+    calls = {"ours, with matches": ours, "pycocotools": lambda: by_pycocotools(path, results)}
+    yield from compare(f"COCO evaluation, {images} images, {len(results)} detections", calls, rounds)
+
+
+def _resamples(path: Path, images: int) -> Iterator[Result]:
+    content, results = made_up(images)
+    path.write_text(json.dumps(content))
+    matches = coco_matches(coco_evaluation(path, results, Evaluation()))
+    counts = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), RESAMPLES)
+    theirs = by_pycocotools(path, results)
+
+    def accumulate() -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            theirs.accumulate()
+
+    calls = {f"{RESAMPLES} resamples": lambda: resampled_scores(matches, counts), "one accumulation": accumulate}
+    yield from compare(f"bootstrap, {images} images, pycocotools", calls, 3)
