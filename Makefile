@@ -1,4 +1,4 @@
-# make reproduce | test | smoke | lint | mlflow | bench-gpu        CORES=4 CONFIG="scale=smoke"
+# make reproduce | test | smoke | lint | mlflow | bench | bench-gpu        CORES=4 CONFIG="scale=smoke"
 PYTHON ?= python3.11
 VENV ?= .venv
 CORES ?= 4
@@ -6,7 +6,7 @@ CONFIG ?=
 BIN := $(VENV)/bin
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(1) $(if $(strip $(CONFIG)),--config $(CONFIG))
 
-.PHONY: reproduce smoke test test-fast lint mlflow bench-gpu environment
+.PHONY: reproduce smoke test test-fast lint mlflow bench bench-gpu environment
 .DEFAULT_GOAL := reproduce
 
 reproduce: environment
@@ -31,6 +31,9 @@ lint: environment
 mlflow: environment
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port 5000 \
 		--backend-store-uri sqlite:///$(abspath results/mlflow.db)
+
+bench: environment
+	$(BIN)/python -m benchmarks
 
 bench-gpu: environment
 	$(BIN)/triplehead bench

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torchvision.ops import deform_conv2d
 
+from triplehead.detectors.heads.box_taps import BoxTaps
 from triplehead.detectors.heads.deform import taps_to_offsets
-from triplehead.detectors.heads.fixed_taps import FixedTaps
 from triplehead.detectors.heads.star import StarConv, star_taps, star_vectors
 
 
@@ -65,7 +65,7 @@ def test_map_of_one_cell():
 
 def test_taps_are_fixed_unless_a_gradient_moves_them():
     ltrb = torch.ones(1, 4, 3, 3)
-    assert isinstance(star_taps(ltrb), FixedTaps)
+    assert isinstance(star_taps(ltrb), BoxTaps)
     assert torch.is_tensor(star_taps(ltrb.requires_grad_()))
 
 

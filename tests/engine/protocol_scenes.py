@@ -45,3 +45,32 @@ def random_scene(seed: int, images: int = 6, most: int = 12, with_regions: bool 
 def _boxes(generator: np.random.Generator, count: int, least: int = 8) -> np.ndarray:
     corner = generator.integers(0, CENT - 40, (count, 2))
     return np.concatenate([corner, corner + generator.integers(least, 40, (count, 2))], axis=1)
+
+
+def random_coco(seed, images=40, classes=4):
+    """-> (annotations, results): crowds, empty images, objects outside each size, scores that tie between images."""
+    generator = np.random.default_rng(seed)
+    annotations, results = [], []
+    for image in range(1, images + 1):
+        for _ in range(int(generator.integers(0, 6))):
+            x, y, w, h = (float(side) for side in generator.integers(1, 50, 4))
+            category = int(generator.integers(1, classes))  # the last class has no object
+            crowd = int(generator.random() < 0.1)
+            annotations.append({"id": len(annotations) + 1, "image_id": image, "category_id": category, "area": w * h,
+                                "bbox": [x, y, w, h], "iscrowd": crowd})  # fmt: skip
+            for _ in range(int(generator.integers(0, 3))):
+                shift = generator.normal(0, 3, 4)
+                box = [x + shift[0], y + shift[1], max(1.0, w + shift[2]), max(1.0, h + shift[3])]
+                wrong = generator.random() < 0.2
+                label = int(generator.integers(1, classes + 1)) if wrong else category
+                results.append({"image_id": image, "category_id": label, "bbox": box})
+    for image in range(1, images + 1):  # in one image no two are alike: `resampled_scores` has a rule for their copies
+        own = [row for row in results if row["image_id"] == image]
+        for row, score in zip(own, generator.choice(30, len(own), replace=False), strict=True):
+            row["score"] = float(score) / 30
+    content = {
+        "images": [{"id": image, "width": 100, "height": 100} for image in range(1, images + 1)],
+        "categories": [{"id": number, "name": str(number)} for number in range(1, classes + 1)],
+        "annotations": annotations,
+    }
+    return content, results

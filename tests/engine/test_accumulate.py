@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from tests.engine.protocol_scenes import CATEGORIES, random_scene
+from tests.engine.protocol_scenes import CATEGORIES, random_coco, random_scene
+from tests.engine.pycocotools_reference import coco_numbers
 
 from triplehead.engine.accumulate import resampled_scores
-from triplehead.engine.coco_scores import coco_evaluation, coco_matches, coco_numbers
+from triplehead.engine.coco_scores import coco_evaluation, coco_matches
 from triplehead.engine.matches import read_matches, write_matches
 from triplehead.engine.visdrone_scores import visdrone_matches, visdrone_scores
 from triplehead.engine.voc_scores import voc_matches, voc_scores
@@ -24,35 +25,6 @@ def same(matches):
 
 def ones(matches):
     return np.ones((1, matches.num_images), dtype=int)
-
-
-def random_coco(seed, images=40, classes=4):
-    """-> (annotations, results): crowds, empty images, objects outside each size, scores that tie between images."""
-    generator = np.random.default_rng(seed)
-    annotations, results = [], []
-    for image in range(1, images + 1):
-        for _ in range(int(generator.integers(0, 6))):
-            x, y, w, h = (float(side) for side in generator.integers(1, 50, 4))
-            category = int(generator.integers(1, classes))  # the last class has no object
-            crowd = int(generator.random() < 0.1)
-            annotations.append({"id": len(annotations) + 1, "image_id": image, "category_id": category, "area": w * h,
-                                "bbox": [x, y, w, h], "iscrowd": crowd})  # fmt: skip
-            for _ in range(int(generator.integers(0, 3))):
-                shift = generator.normal(0, 3, 4)
-                box = [x + shift[0], y + shift[1], max(1.0, w + shift[2]), max(1.0, h + shift[3])]
-                wrong = generator.random() < 0.2
-                label = int(generator.integers(1, classes + 1)) if wrong else category
-                results.append({"image_id": image, "category_id": label, "bbox": box})
-    for image in range(1, images + 1):  # in one image no two are alike: `resampled_scores` has a rule for their copies
-        own = [row for row in results if row["image_id"] == image]
-        for row, score in zip(own, generator.choice(30, len(own), replace=False), strict=True):
-            row["score"] = float(score) / 30
-    content = {
-        "images": [{"id": image, "width": 100, "height": 100} for image in range(1, images + 1)],
-        "categories": [{"id": number, "name": str(number)} for number in range(1, classes + 1)],
-        "annotations": annotations,
-    }
-    return content, results
 
 
 def taken(content, results, counts):
@@ -75,11 +47,16 @@ def evaluated(content, results, path):
     return coco_evaluation(path, results, SIZES)
 
 
+def by_pycocotools(content, results, path):
+    path.write_text(json.dumps(content))
+    return coco_numbers(path, results, SIZES)
+
+
 def test_as_the_images_are_it_is_pycocotools_number_to_the_last_bit(real_data):
     folder = real_data / "coco_eval"
     results = json.loads((folder / "instances_val2014_fakebbox100_results.json").read_text())
     evaluation = coco_evaluation(folder / "instances_val2014_100.json", results, Evaluation())
-    scores = coco_numbers(evaluation)
+    scores = coco_numbers(folder / "instances_val2014_100.json", results, Evaluation())
     assert same(coco_matches(evaluation)) == {name: scores[name] for name in COCO}
     assert scores["AP"] == pytest.approx(50.4581, abs=1e-4)  # what COCO's repository says of them
 
@@ -87,13 +64,13 @@ def test_as_the_images_are_it_is_pycocotools_number_to_the_last_bit(real_data):
 @pytest.mark.parametrize("seed", range(6))
 def test_a_resample_is_the_data_set_with_these_images(tmp_path, seed):
     content, results = random_coco(seed)
-    evaluation = evaluated(content, results, tmp_path / "all.json")
-    matches = coco_matches(evaluation)
-    assert same(matches) == {name: coco_numbers(evaluation)[name] for name in COCO}
+    matches = coco_matches(evaluated(content, results, tmp_path / "all.json"))
+    scores = by_pycocotools(content, results, tmp_path / "all.json")
+    assert same(matches) == {name: scores[name] for name in COCO}
     counts = np.random.default_rng(seed).multinomial(40, np.full(40, 1 / 40), 5)
     found = resampled_scores(matches, counts)
     for index, line in enumerate(counts):
-        expected = coco_numbers(evaluated(*taken(content, results, line), tmp_path / "some.json"))
+        expected = by_pycocotools(*taken(content, results, line), tmp_path / "some.json")
         assert {name: values[index] for name, values in found.items()} == {name: expected[name] for name in COCO}
 
 

@@ -18,6 +18,16 @@ class Points:
     level: Tensor
     sizes: tuple[tuple[int, int], ...]
 
+    @property
+    def columns(self) -> tuple[Tensor, ...]:
+        """x of each level's columns, ascending, pixels."""
+        return tuple(level[:width, 0] for level, (_, width) in zip(self.split(self.xy, 0), self.sizes, strict=True))
+
+    @property
+    def rows(self) -> tuple[Tensor, ...]:
+        """y of each level's rows, ascending, pixels."""
+        return tuple(level[::width, 1] for level, (_, width) in zip(self.split(self.xy, 0), self.sizes, strict=True))
+
     def split(self, values: Tensor, dim: int = 1) -> tuple[Tensor, ...]:
         """Cut a tensor with N entries along dim into its levels."""
         return values.split([h * w for h, w in self.sizes], dim=dim)

@@ -46,7 +46,8 @@ def protocol_scores(
     matches that they were counted from."""
     if spec.dataset == "coco":
         evaluation = coco_evaluation(dataset.annotations, results, spec.evaluation)
-        return coco_numbers(evaluation), coco_matches(evaluation)
+        matches = coco_matches(evaluation)
+        return coco_numbers(evaluation, matches), matches
     scores, matches = {"voc": (voc_scores, voc_matches), "visdrone": (visdrone_scores, visdrone_matches)}[spec.dataset]
     given = dataset.truth(), results, dataset.categories
     return scores(*given), matches(*given)

@@ -23,13 +23,13 @@ class Probe:
     photographs. The learning rate is 0: every step is the same work.
     """
 
-    def __init__(self, spec: RunSpec, fabric: Fabric, batch_size: int):
+    def __init__(self, spec: RunSpec, fabric: Fabric, batch_size: int, objects: int = OBJECTS):
         self.spec, self.fabric = spec, fabric
         self.detector = build_detector(spec).to(memory_format=torch.channels_last)
         optimizer = build_optimizer(self.detector, spec.schedule)
         set_learning_rate(optimizer, 0.0)
         self.model, self.optimizer = fabric.setup(self.detector, optimizer)
-        made = [_sample(spec, index) for index in range(batch_size)]
+        made = [_sample(spec, index, objects) for index in range(batch_size)]
         self.images = [fabric.to_device(image) for image, _ in made]
         self.targets = [{key: fabric.to_device(value) for key, value in target.items()} for _, target in made]
 
@@ -77,14 +77,14 @@ class Probe:
             call(self.images[:1])
 
 
-def _sample(spec: RunSpec, index: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """Image [3, short, long] in 0..1 and its boxes [OBJECTS, 4] with labels."""
+def _sample(spec: RunSpec, index: int, objects: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Image [3, short, long] in 0..1 and its boxes [objects, 4] with labels."""
     height, width = spec.input.short, spec.input.long
     generator = torch.Generator().manual_seed(stream(index))
     image = torch.rand(3, height, width, generator=generator)
     smallest = min(SMALLEST, height)
-    spread = torch.rand(OBJECTS, 2, generator=generator) * math.log(height / smallest)
+    spread = torch.rand(objects, 2, generator=generator) * math.log(height / smallest)
     size = smallest * spread.exp()
-    corner = torch.rand(OBJECTS, 2, generator=generator) * (torch.tensor([width, height]) - size)
-    labels = torch.randint(spec.num_classes, (OBJECTS,), generator=generator)
+    corner = torch.rand(objects, 2, generator=generator) * (torch.tensor([width, height]) - size)
+    labels = torch.randint(spec.num_classes, (objects,), generator=generator)
     return image, {"boxes": torch.cat([corner, corner + size], dim=1), "labels": labels}

@@ -97,7 +97,7 @@ class JLAAssigner:
         counts = torch.tensor([len(target["boxes"]) for target in targets], device=device)
         image = torch.arange(len(targets), device=device).repeat_interleave(counts)  # [G]
 
-        gt, point = inside_pairs(points.xy, boxes)
+        gt, point = inside_pairs(points, boxes)
         sample = image[gt] * num_points + point
         loss = joint_loss(
             predictions.logits.reshape(-1, num_classes),
@@ -142,8 +142,9 @@ def position_in_box(gt: Tensor, num_boxes: int) -> Tensor:
 
 def smallest_per_box(claims: Claims, num_boxes: int, k: int) -> Claims:
     """The k claims of each box with the smallest loss (all, if it has fewer); equal losses: lowest sample."""
-    by_loss = claims.loss.argsort(stable=True)
-    by_box_and_loss = by_loss[claims.gt[by_loss].argsort(stable=True)]
+    # Losses are float32 and not negative, so their bits stand in their order: one sort of whole numbers does for two.
+    bits = (claims.loss + 0.0).view(torch.int32)  # without a negative zero
+    by_box_and_loss = ((claims.gt << 32) | bits).argsort(stable=True)
     rank = position_in_box(claims.gt[by_box_and_loss], num_boxes)
     keep = torch.zeros_like(claims.gt, dtype=torch.bool)
     keep[by_box_and_loss[rank < min(k, len(rank))]] = True  # k has no bound, a tensor's integers have

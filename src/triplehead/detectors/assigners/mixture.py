@@ -2,7 +2,7 @@
 
 Every row holds the losses of one ground-truth box's candidates. The result is that of scikit-learn's
 `GaussianMixture(2, weights_init=[.5, .5], means_init=[[min], [max]], precisions_init=[[[1]], [[1]]])`
-with its other settings left alone, but all rows advance together and a converged row costs nothing more.
+with its other settings left alone, but all rows advance together; the converged are set aside once they are half.
 """
 
 import math
@@ -37,20 +37,20 @@ class Mixture:
 
 
 def _log_joint(x: Tensor, weights: Tensor, means: Tensor, variances: Tensor) -> Tensor:
-    """log(gamma_c N(x | mu_c, Sigma_c)) of samples [R, K] under both components -> [R, 2, K]."""
+    """log(gamma_c N(x | mu_c, Sigma_c)) of samples [R, K] under both components, parameters [2, R] -> [2, R, K]."""
     root = variances.rsqrt()
-    distance = x[:, None, :] * root[:, :, None] - (means * root)[:, :, None]
+    distance = x * root[:, :, None] - (means * root)[:, :, None]
     constant = weights.log() + root.log() - 0.5 * math.log(2 * math.pi)
-    return constant[:, :, None] - 0.5 * distance.square()
+    return constant[:, :, None].sub(distance.square_(), alpha=0.5)
 
 
-def _maximise(x: Tensor, responsibility: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """M-step: samples [R, K] and responsibilities [R, 2, K] (0 where invalid) -> parameters, each [R, 2]."""
+def _maximise(x: Tensor, responsibility: Tensor) -> Tensor:
+    """M-step: samples [R, K], responsibilities [2, R, K] (0 where invalid) -> weights, means, variances [3, 2, R]."""
     mass = responsibility.sum(dim=2) + 10 * torch.finfo(x.dtype).eps
-    means = (responsibility * x[:, None, :]).sum(dim=2) / mass
-    deviation = x[:, None, :] - means[:, :, None]
-    variances = (responsibility * deviation.square()).sum(dim=2) / mass + VARIANCE_FLOOR
-    return mass / mass.sum(dim=1, keepdim=True), means, variances
+    means = (responsibility * x).sum(dim=2) / mass
+    deviation = x - means[:, :, None]
+    variances = (responsibility * deviation.square_()).sum(dim=2) / mass + VARIANCE_FLOOR
+    return torch.stack([mass / mass.sum(dim=0), means, variances])
 
 
 def fit(losses: Tensor, valid: Tensor) -> Mixture:
@@ -64,30 +64,36 @@ def fit(losses: Tensor, valid: Tensor) -> Mixture:
     high = x.masked_fill(~valid, -math.inf).amax(dim=1).where(count > 0, 0.0)
     x = torch.where(valid, x, low[:, None])  # padding must be finite: 0 * inf is NaN
 
-    weights = torch.full((len(x), 2), 0.5, dtype=x.dtype, device=x.device)
-    means = torch.stack([low, high], dim=1)
-    variances = torch.ones_like(weights)
+    start = torch.stack([low, high])
+    fitted = torch.stack([torch.full_like(start, 0.5), start, torch.ones_like(start)])  # [3, 2, R]
     n_iter = torch.zeros_like(count)
 
-    rows = (count >= 2).nonzero().squeeze(1)  # the rows that have not converged
+    rows = (count >= 2).nonzero().squeeze(1)  # those that are computed; among them `moving` have not converged
+    samples, mask, size, parameters = x[rows], valid[rows].double(), count[rows], fitted[:, :, rows]
+    moving = torch.ones_like(rows, dtype=torch.bool)
     bound = torch.full_like(low, -math.inf)[rows]
     for _ in range(MAX_ITERATIONS):
-        if not len(rows):
+        num_moving = int(moving.sum())
+        if 2 * num_moving <= len(rows):
+            fitted[:, :, rows] = parameters
+            rows, samples, mask, size = rows[moving], samples[moving], mask[moving], size[moving]
+            bound, parameters, moving = bound[moving], parameters[:, :, moving], moving[moving]
+        if not num_moving:
             break
-        samples, mask = x[rows], valid[rows]
-        log_joint = _log_joint(samples, weights[rows], means[rows], variances[rows])
-        log_density = log_joint.logsumexp(dim=1)  # [rows, K]
-        responsibility = (log_joint - log_density[:, None, :]).exp() * mask[:, None, :]
-        weights[rows], means[rows], variances[rows] = _maximise(samples, responsibility)
-        n_iter[rows] += 1
+        log_joint = _log_joint(samples, *parameters)
+        log_density = torch.logaddexp(*log_joint)  # [rows, K]
+        responsibility = (log_joint - log_density).exp_() * mask
+        parameters = torch.where(moving, _maximise(samples, responsibility), parameters)
+        n_iter[rows] += moving
         # As in scikit-learn the bound is that of the parameters before this M-step.
-        previous, bound = bound, (log_density * mask).sum(dim=1) / count[rows]
-        moving = (bound - previous).abs() >= TOLERANCE
-        rows, bound = rows[moving], bound[moving]
+        previous, bound = bound, (log_density * mask).sum(dim=1) / size
+        moving = moving & ((bound - previous).abs() >= TOLERANCE)
+    fitted[:, :, rows] = parameters
 
-    log_joint = _log_joint(x, weights, means, variances)
-    labels = (log_joint[:, 1] > log_joint[:, 0]).long()
-    return Mixture(weights, means, variances, labels, log_joint.logsumexp(dim=1), n_iter)
+    log_joint = _log_joint(x, *fitted)
+    labels = (log_joint[1] > log_joint[0]).long()
+    weights, means, variances = fitted.transpose(1, 2)
+    return Mixture(weights, means, variances, labels, torch.logaddexp(*log_joint), n_iter)
 
 
 def low_cluster(losses: Tensor, valid: Tensor, boundary: Literal["cluster", "densest"]) -> Tensor:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from triplehead.detectors.heads.box_taps import BoxTaps
 from triplehead.detectors.heads.deform import deform_conv
-from triplehead.detectors.heads.fixed_taps import FixedTaps
 
 
 def star_vectors(ltrb: Tensor) -> Tensor:
@@ -19,13 +19,12 @@ def star_vectors(ltrb: Tensor) -> Tensor:
     return torch.stack(taps, dim=1)
 
 
-def star_taps(ltrb: Tensor) -> Tensor | FixedTaps:
+def star_taps(ltrb: Tensor) -> Tensor | BoxTaps:
     """The taps of all star convolutions on the same boxes, in the form that is fastest to read.
 
     ltrb: [B, 4, H, W] in cells.
     """
-    taps = star_vectors(ltrb.float())
-    return taps if taps.is_cuda or taps.requires_grad else FixedTaps(taps)
+    return star_vectors(ltrb.float()) if ltrb.is_cuda or ltrb.requires_grad else BoxTaps(ltrb)
 
 
 class StarConv(nn.Module):
@@ -40,7 +39,7 @@ class StarConv(nn.Module):
         self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
         nn.init.normal_(self.weight, std=0.01)
 
-    def forward(self, x: Tensor, taps: Tensor | FixedTaps, level: int = 0) -> Tensor:
+    def forward(self, x: Tensor, taps: Tensor | BoxTaps, level: int = 0) -> Tensor:
         """x: [B, C, H, W]. taps: `star_taps` of the distances from each cell to its coarse box."""
-        x = taps.convolve(x, self.weight) if isinstance(taps, FixedTaps) else deform_conv(x, taps, self.weight)
+        x = taps.convolve(x, self.weight) if isinstance(taps, BoxTaps) else deform_conv(x, taps, self.weight)
         return (self.norm[level](x) if self.norm else x).relu_()

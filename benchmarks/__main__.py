@@ -1,0 +1,48 @@
+"""`python -m benchmarks [SUBJECT ...]`, from the project's root: CPU time on one thread, side by side, as ratios.
+
+Prints a table and writes benchmarks/ratios-<processor>-<date>.json.
+"""
+
+import json
+import re
+import sys
+from dataclasses import asdict
+from datetime import date
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from benchmarks.measure import Result
+
+from triplehead.engine import runtime
+
+SUBJECTS = ("assigner", "step", "inference", "evaluation")
+
+
+def main(subjects: list[str]) -> None:
+    unknown = [name for name in subjects if name not in SUBJECTS]
+    if unknown:
+        sys.exit(f"benchmarks: no subject {unknown[0]!r}; there are {', '.join(SUBJECTS)}")
+    torch.set_num_threads(1)
+    rows = []
+    for name in subjects or SUBJECTS:
+        for row in import_module(f"benchmarks.{name}").run():
+            rows.append(asdict(row))
+            print(_line(row), flush=True)
+    environment = runtime.environment()
+    processor = re.sub(r"[^a-z0-9]+", "-", environment["processor"].lower()).strip("-")
+    path = Path(__file__).parent / f"ratios-{processor}-{date.today().isoformat()}.json"
+    record = {"unit": "CPU seconds, median; one thread", "environment": environment, "rows": rows}
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    print(path)
+
+
+def _line(row: Result) -> str:
+    middle, low, high = row.ratio
+    pair = f"{row.ours} {1000 * row.seconds:.3g} ms, {row.other} {1000 * row.other_seconds:.3g} ms"
+    target = f", target {row.target}" if row.target else ""
+    return f"{row.subject}: {pair}, ratio {middle:.3g} ({low:.3g} to {high:.3g}){target}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

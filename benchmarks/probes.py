@@ -1,0 +1,59 @@
+"""Detectors at work on made-up images, and torchvision's FCOS on the same."""
+
+import torch
+from torch import nn
+from torchvision.models.detection import FCOS
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+
+from triplehead.detectors.backbone import build_backbone
+from triplehead.engine import runtime
+from triplehead.engine.probe import Probe
+from triplehead.plan.plan import Plan, load_plan
+from triplehead.plan.runs import RunSpec
+
+
+def spec_of(plan: Plan, exhibit: str, label: str, **input_size: int) -> RunSpec:
+    """The first seed's run of a row, on images of another size if one is given."""
+    spec = plan.specs[exhibit, label][0]
+    return spec.model_copy(update={"input": spec.input.model_copy(update=input_size)})
+
+
+def probe(spec: RunSpec, batch_size: int, objects: int = 7) -> Probe:
+    return Probe(spec, runtime.start(spec, "cpu", spec.schedule.precision), batch_size, objects)
+
+
+def paper_probe(exhibit: str, label: str, batch_size: int, short: int, long: int, objects: int = 7) -> Probe:
+    return probe(spec_of(load_plan({"scale": "paper"}), exhibit, label, short=short, long=long), batch_size, objects)
+
+
+class Torchvision:
+    """torchvision's FCOS on a probe's backbone options, images and boxes."""
+
+    def __init__(self, like: Probe):
+        spec = like.spec
+        backbone = _Named(build_backbone(spec.detector.backbone))
+        sizes = tuple((stride,) for stride in backbone.pyramid.strides)
+        generator = AnchorGenerator(sizes, ((1.0,),) * len(sizes))
+        short, long = spec.input.short, spec.input.long
+        self.model = FCOS(backbone, spec.num_classes, min_size=short, max_size=long, anchor_generator=generator)
+        self.model.to(memory_format=torch.channels_last)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.0, momentum=0.9)
+        self.images, self.targets = like.images, like.targets
+
+    def step(self) -> None:
+        self.model.train()
+        total = sum(self.model(self.images, self.targets).values())
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        self.optimizer.step()
+
+
+class _Named(nn.Module):
+    """A pyramid in the form that torchvision's detectors ask for."""
+
+    def __init__(self, pyramid: nn.Module):
+        super().__init__()
+        self.pyramid, self.out_channels = pyramid, pyramid.channels
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {str(level): feature for level, feature in enumerate(self.pyramid(images))}

@@ -1,0 +1,34 @@
+"""What is timed side by side gives the same result; the harness itself."""
+
+import itertools
+
+import pytest
+import torch
+from benchmarks import evaluation, measure
+from benchmarks.assigner import OneByOne, scene
+
+from triplehead.detectors.assigners.jla import JLAAssigner
+from triplehead.plan.options import JLA
+
+
+@pytest.mark.parametrize("num_boxes", [1, 7, 60])
+def test_mixtures_one_by_one_choose_the_same_positives(num_boxes):
+    given = (*scene(num_boxes), 0.0)
+    matched = JLAAssigner(JLA(k=35))(*given)
+    assert (matched >= 0).sum() >= num_boxes / 2
+    assert torch.equal(matched, OneByOne(JLA(k=35))(*given))
+
+
+def test_calls_take_turns(monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr("time.process_time", lambda: float(next(clock)))
+    order = []
+    [row] = measure.compare("it", {"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=2)
+    assert order == ["a", "b"] * 3  # the first round is warm-up
+    assert row.ratio == (1, 1, 1) and row.seconds == 1
+
+
+def test_evaluations_agree_on_what_is_made_up(tmp_path):
+    """A row only comes out if both evaluations gave the same numbers."""
+    [row] = evaluation._evaluations(tmp_path / "a.json", 20, rounds=1)
+    assert "2000 detections" in row.subject
