@@ -12,6 +12,7 @@ from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down, require
 from triplehead.plan.calibration import CALIBRATION
+from triplehead.plan.guard import check_scale, remember_scale
 from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.tracking.store import uri as check_uri
@@ -26,6 +27,7 @@ def stop(error):
 try:
     PLAN = load_plan(dict(config))
     check_uri(PLAN.config)
+    check_scale(PLAN.config)
     FIGURE_NAMES = figures.figures(PLAN)
 except InputError as error:
     stop(error)
@@ -223,6 +225,7 @@ def root_of(wildcards):
 onstart:
     try:
         require(workflow.executor_plugin.name)
+        remember_scale(PLAN.config)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

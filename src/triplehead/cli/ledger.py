@@ -62,7 +62,8 @@ def claims(
 ) -> None:
     """Judge what the paper claims by what was measured."""
     from triplehead.analysis.claims.ledger import ledger, write_csv
-    from triplehead.analysis.claims.numbers import interval, signed
+    from triplehead.analysis.claims.numbers import interval, published, signed
+    from triplehead.analysis.claims.verdict import NOT_MEASURED
 
     plan = plan_from(config)
     entries = ledger(plan, paths.RESULTS)
@@ -76,16 +77,23 @@ def claims(
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict")
     for entry in entries:
+        if entry.verdict == NOT_MEASURED:
+            continue
         table.add_row(
             f"{escape(entry.title)} [dim]({entry.section})[/]",
-            signed(entry.published, entry.unit),
+            published(entry.published, entry.unit, entry.kind),
             signed(entry.value, entry.unit),
             escape(interval(entry.low, entry.high, entry.unit)),
             str(entry.n or ""),
             f"[{VERDICTS[entry.verdict]}]{entry.verdict}[/]",
         )
     console = Console()
-    console.print(table)
+    if table.row_count:
+        console.print(table)
+    unmeasured = [entry for entry in entries if entry.verdict == NOT_MEASURED]
+    for reason in dict.fromkeys(entry.says for entry in unmeasured):
+        titles = [entry.title for entry in unmeasured if entry.says == reason]
+        console.print(f"{NOT_MEASURED}: {escape('; '.join(titles))}. [dim]{escape(reason)}[/]", highlight=False)
     found = [entry.verdict for entry in entries]
     console.print(", ".join(f"{found.count(name)} {name}" for name in VERDICTS if name in found))
 

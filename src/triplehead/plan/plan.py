@@ -83,6 +83,11 @@ class Plan:
         return self.all_runs[run_id].spec
 
     @property
+    def at_paper_scale(self) -> bool:
+        """Whether what is measured is of the paper's data and schedule; a trial (`overridden`) is not."""
+        return self.config.scale == "paper" and self.scale.meaningful
+
+    @property
     def data_complete(self) -> bool:
         """Whether the user's data sets must hold what is official."""
         asked = self.config.data_complete

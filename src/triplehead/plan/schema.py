@@ -35,6 +35,7 @@ class Config(Options):
     """experiments/config.yaml, overridden by `--config key=value`."""
 
     scale: str = "proxy"
+    other_scale: Literal["refuse", "replace"] = "refuse"  # what becomes of the tables of another scale in results/
     seeds: PositiveInt | None = None  # none: as many as the scale says
     data_root: str | None = None
     data_complete: Switch | None = None  # whether data sets must hold what is official; none: as the scale says

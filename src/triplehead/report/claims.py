@@ -5,7 +5,7 @@ from typing import Any
 
 from triplehead.analysis.audit import findings, tally
 from triplehead.analysis.claims.ledger import MACHINE, judged, read_csv
-from triplehead.analysis.claims.numbers import interval, signed
+from triplehead.analysis.claims.numbers import interval, published, signed
 from triplehead.analysis.claims.verdict import VERDICTS
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
@@ -34,7 +34,7 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
                 "quote": entry["quote"],
                 "section": entry["section"],
                 "compared": entry["compared"] if claim.quantity.kind in ("best", "ordering", "insensitive") else "",
-                "published": signed(entry["published"], entry["unit"]),
+                "published": published(entry["published"], entry["unit"], entry["kind"]),
                 "value": signed(entry["value"], entry["unit"]),
                 "interval": interval(entry["low"], entry["high"], entry["unit"]),
                 "n": str(entry["n"]) if entry["n"] and entry["kind"] != "parameters" else "",

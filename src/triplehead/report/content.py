@@ -38,7 +38,7 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
     return {
         "scale": scale,
         "about": plan.scale.about,
-        "is_paper": scale == "paper",
+        "is_paper": plan.at_paper_scale,
         "meaningless": not plan.scale.meaningful,
         "seeds": plan.config.seeds or plan.scale.seeds,
         "num_runs": len(plan.runs),
