@@ -11,7 +11,7 @@ import typst
 from triplehead.analysis.figures import OVERVIEW_OF, SUFFIXES, comparison, overview, overviews
 from triplehead.analysis.figures import caption as figure_caption
 from triplehead.analysis.figures import figures as figure_names
-from triplehead.analysis.figures.style import save, style
+from triplehead.analysis.figures.style import save, say_scale, style
 from triplehead.analysis.silence import is_of
 from triplehead.analysis.silence import read_csv as read_silence
 from triplehead.analysis.silence_figure import caption as silence_caption
@@ -79,10 +79,11 @@ def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict
     figures, numbers = [], figure_numbers(plan)
     for name in overviews(plan):
         _copy(results, name, folder)
-        figures.append((name, "Figure 1", "front", overview.caption(plan, frames[OVERVIEW_OF])))
+        figures.append((name, "Overview", "front", overview.caption(plan, frames[OVERVIEW_OF])))
     if any(plan.exhibits[name].kind == "scores" for name in frames):
         with style():
             figure = comparison.draw(plan, frames)
+            say_scale(figure, plan)
             for suffix in SUFFIXES:
                 save(figure, folder / f"comparison.{suffix}")
         figures.append(("comparison", "Figure A", "scores", comparison.caption(plan, frames)))

@@ -66,7 +66,7 @@ def inputs(plan: Plan, exhibit: str) -> list[str]:
 
 def write_figure(plan: Plan, exhibit: str, results: Path) -> None:
     """Draw `results`/<exhibit>.pdf and .png, the same bytes each time. Raises InputError naming what is missing."""
-    from triplehead.analysis.figures.style import save, style
+    from triplehead.analysis.figures.style import save, say_scale, style
 
     if exhibit in overviews(plan):
         from triplehead.analysis.figures.overview import draw
@@ -74,6 +74,7 @@ def write_figure(plan: Plan, exhibit: str, results: Path) -> None:
         draw = _module(plan, exhibit).draw
     with style():
         figure = draw(plan, exhibit, results)
+        say_scale(figure, plan)
         for suffix in SUFFIXES:
             save(figure, results / f"{exhibit}.{suffix}")
 

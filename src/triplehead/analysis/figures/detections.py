@@ -16,7 +16,8 @@ from triplehead.data.prepare import open_split
 from triplehead.data.results import Boxes, Detections, detections, true_boxes
 from triplehead.plan.plan import Plan
 
-PALE = 0.35
+PALE = 0.5  # share of white over the image: so that lines stand out
+LABEL = 6.5  # points
 LEGIBLE = 10  # false positives of an image: more are not named
 RIGHT = {"color": "#0072b2", "width": 1.3, "line": "-"}
 WRONG = {"color": "#d55e00", "width": 1.3, "line": (0, (1, 1))}
@@ -30,7 +31,8 @@ def caption(plan: Plan, exhibit: str) -> list[str]:
         f"Detections are matched with objects of their class at IoU ≥ {IOU}, the best score first.",
         "Each detector is shown above the score at which its F1 on all validation images is highest (at the left), "
         "since scores of different detectors do not mean the same.",
-        "Blue: matched. Orange, dotted, ×: false positive. Black, dashed, ?: missed object.",
+        "Blue: matched. Orange, dotted, ×: false positive. Black, dashed, ?: missed object. A label that would hide "
+        "another is left out.",
     ]
 
 
@@ -44,7 +46,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     indices = example_images(dataset)
     images = [dataset.image(index).permute(1, 2, 0).numpy() for index in indices]
 
-    width = 0.9 * WIDTH  # with Figure 5 on one page
+    width = 0.9 * WIDTH  # with Figure B on one page
     side = (width - 0.4) / len(images)
     height = side * max(image.shape[0] / image.shape[1] for image in images) + 0.19
     figure = Figure(figsize=(width, len(specs) * height + 0.3), layout="constrained")
@@ -76,27 +78,57 @@ def _mark(
     """One panel: what was found in the image, and which of its `objects` (indices into `real`) were missed."""
     missed = np.setdiff1d(objects, matched)
     right, wrong = int((matched >= 0).sum()), int((matched == FALSE).sum())
-    for index in missed:
-        _box(axis, real.boxes[index], "?", MISSED)
-    for box, label, gt in zip(found.boxes, found.label, matched, strict=True):
-        name = dataset.categories[label][1]
-        if gt >= 0:
-            _box(axis, box, name, RIGHT)
-        elif gt == FALSE:
-            _box(axis, box, f"× {name}" if wrong <= LEGIBLE else "×", WRONG)
+    names = [dataset.categories[label][1] for label in found.label]
+    marks = [(real.boxes[index], "?", MISSED) for index in missed]
+    marks += [(box, name, RIGHT) for box, name, gt in zip(found.boxes, names, matched, strict=True) if gt >= 0]
+    marks += [
+        (box, f"× {name}" if wrong <= LEGIBLE else "×", WRONG)
+        for box, name, gt in zip(found.boxes, names, matched, strict=True)
+        if gt == FALSE
+    ]
+    (_, width), (height, _) = axis.get_xlim(), axis.get_ylim()
+    boxes = [box.clip(0, [width, height] * 2) for box, _, _ in marks]
+    for box, (_, _, look) in zip(boxes, marks, strict=True):
+        rectangle(axis, box, **look)
+    taken: list[tuple[float, float, float, float]] = []
+    for box, (_, text, look) in zip(boxes, marks, strict=True):
+        _label(axis, box, text, look, taken)
     axis.set_xlabel(f"{right} found, {wrong} false, {len(missed)} missed", fontsize=8, labelpad=2)
 
 
-def _box(axis: Axes, box: np.ndarray, text: str, look: dict) -> None:
-    """A false positive has its text below, anything else above, since the two often coincide; inside at an edge."""
+def _label(axis: Axes, box: np.ndarray, text: str, look: dict, taken: list[tuple[float, float, float, float]]) -> None:
+    """The text at the first corner of `box` where it covers no label that is `taken` already; nowhere, where it covers
+    one at each: a label that hides another says less than none. Above and below the box, inside at the image's edge."""
     (_, width), (height, _) = axis.get_xlim(), axis.get_ylim()
-    x1, y1, x2, y2 = box.clip(0, [width, height] * 2)
-    rectangle(axis, (x1, y1, x2, y2), **look)
-    if look is WRONG:
-        place = {"x": x2, "y": y2, "ha": "right", "va": "top" if y2 < 0.92 * height else "bottom"}
-    else:
-        place = {"x": x1, "y": y1, "ha": "left", "va": "bottom" if y1 > 0.08 * height else "top"}
-    axis.text(
-        s=plain(text), color="white", fontsize=6.5, clip_on=True, **place,
-        bbox={"facecolor": look["color"], "edgecolor": "none", "pad": 0.6},
-    )  # fmt: skip
+    inches = axis.figure.get_size_inches()[0] / axis.get_subplotspec().get_gridspec().ncols
+    unit = width / (72 * inches)  # pixels a point, a little more than after the layout
+    wide, high = unit * LABEL * (0.5 * len(text) + 0.4), unit * LABEL * 1.25
+    x1, y1, x2, y2 = box
+    corners = [
+        (x1, y1, "left", "bottom"),
+        (x2, y2, "right", "top"),
+        (x1, y2, "left", "top"),
+        (x2, y1, "right", "bottom"),
+    ]
+    if look is WRONG:  # it often coincides with an object that is labelled above
+        corners = [corners[1], corners[2], corners[3], corners[0]]
+    for x, y, across, along in corners:
+        if along == "bottom" and y < high:
+            along = "top"
+        elif along == "top" and y > height - high:
+            along = "bottom"
+        left, top = (x if across == "left" else x - wide), (y if along == "top" else y - high)
+        place = (left, top, left + wide, top + high)
+        if left < 0 or place[2] > width or any(_cover(place, other) for other in taken):
+            continue
+        taken.append(place)
+        axis.text(
+            x, y, plain(text), ha=across, va=along, color="white", fontsize=LABEL, clip_on=True,
+            bbox={"facecolor": look["color"], "edgecolor": "none", "pad": 0.5},
+        )  # fmt: skip
+        return
+
+
+def _cover(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    """Whether two boxes, xyxy, overlap."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

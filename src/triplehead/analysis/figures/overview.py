@@ -39,7 +39,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     """
     frame = read_table(plan, OVERVIEW_OF, results)
     rows = frame[frame["metric"] == METRIC].reset_index(drop=True)
-    figure = Figure(figsize=(WIDTH, 0.75 + 0.21 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.75 + 0.25 * len(rows)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     _side(left, rows["label"], rows["published"], None, PAPER)
     half = (rows["high"] - rows["low"]) / 2
@@ -53,7 +53,8 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
 
 
 def _side(axis: Axes, labels: pd.Series, values: pd.Series, half: pd.Series | None, color: str) -> None:
-    axis.errorbar(values, range(len(values)), xerr=half, fmt="o", color=color, markersize=5, elinewidth=1.2, capsize=2.5)
+    look = {"color": color, "markersize": 5, "elinewidth": 1.2, "capsize": 2.5}
+    axis.errorbar(values, range(len(values)), xerr=half, fmt="o", **look)
     axis.set_xlabel(f"{METRIC} (%)")
     axis.tick_params(axis="y", length=0)
     axis.grid(False, axis="y")

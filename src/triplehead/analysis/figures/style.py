@@ -71,6 +71,13 @@ def save(figure: Figure, out: Path) -> Path:
     return out
 
 
+def say_scale(figure: Figure, plan: Plan) -> None:
+    """The scale in the lower right corner: a figure is often seen without its caption."""
+    nothing = "" if plan.scale.meaningful else ": scores mean nothing"
+    place = figure.subfigs[-1] if figure.subfigs else figure
+    place.supxlabel(f"{plan.config.scale} scale{nothing}", x=0.995, ha="right", fontsize=6.5, color="#777777")
+
+
 def series(index: int) -> dict:
     """Colour, dash and marker of the curve with that index."""
     return dict(SERIES[index % len(SERIES)])
