@@ -76,8 +76,9 @@ def test_no_label_hides_another(own):
     path.write_bytes(gzip.compress(json.dumps([*found, *wrong]).encode()))
     with style():
         figure = detections.draw(plan, "fig6", results)
+        figure.set_dpi(300)  # as it is saved
         figure.canvas.draw()
-        extents = [[text.get_window_extent() for text in axis.texts] for axis in figure.axes]
+        extents = [[text.get_window_extent().padded(-1) for text in axis.texts] for axis in figure.axes]
     dropped = 0
     for axis, boxes in zip(figure.axes, extents, strict=True):
         assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
