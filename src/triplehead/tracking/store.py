@@ -117,9 +117,11 @@ class Store:
 
     def drop_default(self) -> None:
         """Delete the experiment that MLflow makes by itself, unless somebody uses it."""
-        default = self.client.get_experiment("0")
-        if default.lifecycle_stage == "active" and not list(self.runs("", "0")):
-            self.client.delete_experiment("0")
+        default = self.client.get_experiment_by_name("Default")
+        if default is None or default.lifecycle_stage != "active":
+            return
+        if not list(self.runs("", default.experiment_id)):
+            self.client.delete_experiment(default.experiment_id)
 
     def disconnect(self) -> None:
         """Let go of a SQLite file that will be or was moved: connections are cached by URI."""

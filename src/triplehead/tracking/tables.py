@@ -22,7 +22,7 @@ def log_exhibit(
 ) -> None:
     """Bring the rows of one table up to date; a failing store is a warning.
 
-    frame: tidy, with row, label, metric, mean, std, n, low, high, published, difference, scale, run_ids. `files` (CSV,
+    frame: tidy, with row, label, metric, mean, std, n, low, high, published, scale, run_ids. `files` (CSV,
     LaTeX) become artifacts of every row. `runs`: the folder of the runs, whose seeds are nested below their rows (None:
     rows alone). A second call with the same frame changes nothing.
     """
@@ -80,17 +80,17 @@ def _delete(store: Store, row: "Run") -> None:
 
 PARTS = {
     "mean": "{}",
-    "low": "interval/{}_low",
-    "high": "interval/{}_high",
     "published": "published/{}",
-    "difference": "difference/{}",
-    "std": "std/{}",
-}  # columns of a table -> metrics; the UI gives each name before a slash a section of charts
+    "low": "uncertainty/{}_low",
+    "high": "uncertainty/{}_high",
+    "std": "uncertainty/{}_std",
+}  # columns of a table -> metrics; the UI gives each name before a slash a section of charts. Measured minus published is
+# left out: below the paper scale the two sides come from different data.
 
 
 def row_metrics(cells: "pandas.DataFrame") -> dict[str, float]:
-    """{"AP": mean, "interval/AP_low", "interval/AP_high", "published/AP", "difference/AP", "std/AP", "n": seeds},
-    without empty cells."""
+    """{"AP": mean, "published/AP", "uncertainty/AP_low", "uncertainty/AP_high", "uncertainty/AP_std", "n": seeds},
+    without empty cells; low and high: the mean's 95% interval."""
     metrics: dict[str, float] = {}
     for cell in cells.to_dict("records"):
         found = {column: cell.get(column) for column in PARTS if not _empty(cell.get(column))}
