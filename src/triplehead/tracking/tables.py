@@ -78,14 +78,15 @@ def _delete(store: Store, row: "Run") -> None:
         store.client.delete_run(run.info.run_id)
 
 
+# Columns of a table -> metrics; the UI gives each name before a slash a section of charts. Measured minus published is
+# left out: below the paper scale the two sides come from different data.
 PARTS = {
     "mean": "{}",
     "published": "published/{}",
     "low": "uncertainty/{}_low",
     "high": "uncertainty/{}_high",
     "std": "uncertainty/{}_std",
-}  # columns of a table -> metrics; the UI gives each name before a slash a section of charts. Measured minus published is
-# left out: below the paper scale the two sides come from different data.
+}
 
 
 def row_metrics(cells: "pandas.DataFrame") -> dict[str, float]:
