@@ -54,7 +54,7 @@ def exhibit_experiment(key: str, exhibit: Exhibit, scale: str) -> Experiment:
         [
             f"{exhibit_title(key)} of the paper, section {exhibit.section}, at scale {scale}: a run per row, its seeds "
             "nested below it (the plus sign). The button with the curve shows all as charts.",
-            "Metrics of a row: `AP` and the like, means over its seeds; `published/`, the paper's "
+            "Metrics of a row: `mean/AP` and the like, over its seeds; `published/`, the paper's "
             "numbers, on its own data and schedule; `uncertainty/`, 95% interval and standard deviation.",
             "What several tables use was trained once: the tag `also_in` names them, `trained_as` the training run.",
             *exhibit.notes,

@@ -81,7 +81,7 @@ def _delete(store: Store, row: "Run") -> None:
 # Columns of a table -> metrics; the UI gives each name before a slash a section of charts. Measured minus published is
 # left out: below the paper scale the two sides come from different data.
 PARTS = {
-    "mean": "{}",
+    "mean": "mean/{}",
     "published": "published/{}",
     "low": "uncertainty/{}_low",
     "high": "uncertainty/{}_high",
@@ -90,7 +90,7 @@ PARTS = {
 
 
 def row_metrics(cells: "pandas.DataFrame") -> dict[str, float]:
-    """{"AP": mean, "published/AP", "uncertainty/AP_low", "uncertainty/AP_high", "uncertainty/AP_std", "n": seeds},
+    """{"mean/AP", "published/AP", "uncertainty/AP_low", "uncertainty/AP_high", "uncertainty/AP_std", "n": seeds}
     without empty cells; low and high: the mean's 95% interval."""
     metrics: dict[str, float] = {}
     for cell in cells.to_dict("records"):
