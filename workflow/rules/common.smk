@@ -56,8 +56,11 @@ LEDGER = "results/claims.csv"
 AUDIT = [str(file) for file in [paths.EXPERIMENTS / "audit.yaml"] if file.is_file()]
 SILENCE = [f"results/silence.{suffix}" for suffix in ("csv", "pdf", "png")]
 FIGURES = [
-    f"results/{name}.{suffix}" for name in FIGURE_NAMES for suffix in figures.SUFFIXES
+    f"results/{name}.{suffix}"
+    for name in [*figures.overviews(PLAN), *FIGURE_NAMES]
+    for suffix in figures.SUFFIXES
 ]
+REPORT = ["reports/report.pdf", "reports/report.html"]
 
 
 def asked(job):

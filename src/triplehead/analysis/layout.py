@@ -72,7 +72,8 @@ class TableLayout:
     left: tuple[str, ...]  # headings of the left columns
     metrics: tuple[str, ...]
     lines: tuple[Line, ...]
-    caption: tuple[str, ...]  # sentences
+    caption: tuple[str, ...]  # sentences: what the two sides are
+    definitions: tuple[str, ...]  # sentences: how to read the numbers, mostly the same for all tables
     notes: tuple[tuple[str, str], ...]  # (letter or nothing, text)
 
     @property
@@ -118,7 +119,7 @@ def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, 
     notes += [("", text) for text in _band_notes(frame)]
     return TableLayout(
         exhibit, table.title, table.kind, table.transposed, left, table.metrics, tuple(lines),
-        caption(plan, exhibit, frame, how), tuple(notes),
+        caption(plan, exhibit, frame, how), definitions(plan, exhibit, frame), tuple(notes),
     )  # fmt: skip
 
 
@@ -145,12 +146,17 @@ def caption(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, ...] 
         first,
         f"Paper: as published, on {PUBLISHED_ON[table.protocol]}{' test-dev' if table.split == 'test-dev' else ''}.",
         f"Measured: {plan.config.scale} scale, on {data_phrase(plan, exhibit)}; {seeds_phrase(frame)}.",
-        *interval_sentences(frame),
     ]
-    if table.kind == "scores":
-        sentences.append("All scores in %.")
     if table.average is not None:
         sentences.append(AVERAGES[table.average])
+    return tuple(sentences)
+
+
+def definitions(plan: Plan, exhibit: str, frame: pd.DataFrame) -> tuple[str, ...]:
+    """Sentences on how the numbers of a table of scores are to be read."""
+    if plan.exhibits[exhibit].kind != "scores" or not frame["n"].any():
+        return ()
+    sentences = ["All scores in %.", *interval_sentences(frame)]
     if not plan.scale.meaningful:
         sentences.append("At this scale the measured scores mean nothing: they show only that everything runs.")
         sentences.append("Bold: the paper's highest value of a column.")

@@ -35,6 +35,10 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
     the file.
     """
     scale = plan.config.scale
+    layouts = [
+        table_layout(plan, name, frame, caption_sentences(plan, name, results)) for name, frame in frames.items()
+    ]
+    definitions = shared_sentences(layouts)
     return {
         "scale": scale,
         "about": plan.scale.about,
@@ -44,10 +48,8 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
         "num_runs": len(plan.runs),
         "num_specs": len({run.spec.group for run in plan.runs.values()}),
         "data": [data_sentence(spec, results / "data" / name) for name, spec in plan.data.items()],
-        "tables": [
-            printed_table(table_layout(plan, name, frame, caption_sentences(plan, name, results)))
-            for name, frame in frames.items()
-        ],
+        "definitions": definitions,
+        "tables": [printed_table(layout, definitions) for layout in layouts],
         "ran": trained_specs(plan),
         "cost": cost_sentence(plan, results),
         "choices": choices_in_force(plan),
@@ -82,12 +84,22 @@ def _listed_in(data: Folder, split: str) -> str:
     return listed if isinstance(listed, str) else " and ".join(listed)
 
 
-def printed_table(layout: TableLayout) -> dict[str, Any]:
-    """A table as the template takes it: numbers are text already."""
+def shared_sentences(layouts: list[TableLayout]) -> list[str]:
+    """What every table of scores would say below or above it: the report says it once."""
+    said = [
+        [*layout.definitions, *(text for letter, text in layout.notes if not letter)]
+        for layout in layouts
+        if layout.kind == "scores"
+    ]
+    return [text for text in said[0] if all(text in others for others in said)] if len(said) > 1 else []
+
+
+def printed_table(layout: TableLayout, elsewhere: list[str]) -> dict[str, Any]:
+    """A table as the templates take it: numbers are text already. elsewhere: sentences that stand before the tables."""
     return {
         "heading": layout.heading,
         "title": layout.title,
-        "caption": " ".join(layout.caption),
+        "caption": " ".join([*layout.caption, *(text for text in layout.definitions if text not in elsewhere)]),
         "transposed": layout.transposed,
         "has_std": layout.has_std,
         "left": list(layout.left),
@@ -114,7 +126,7 @@ def printed_table(layout: TableLayout) -> dict[str, Any]:
             }
             for line in layout.lines
         ],
-        "notes": [list(note) for note in layout.notes],
+        "notes": [list(note) for note in layout.notes if note[0] or note[1] not in elsewhere],
     }
 
 

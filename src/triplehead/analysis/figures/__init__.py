@@ -1,7 +1,8 @@
 """The figures: which there are, what each reads, and how one becomes results/<name>.pdf and .png.
 
-A figure's module has `draw(plan, exhibit, results) -> Figure` and `caption(plan, exhibit) -> sentences`. This file
-imports neither matplotlib nor torch: Snakemake reads it while it builds the DAG.
+A figure's module has `draw(plan, exhibit, results) -> Figure` and `caption(plan, exhibit) -> sentences`. The overview
+is no exhibit: it is drawn from a finished table. This file imports neither matplotlib nor torch: Snakemake reads it
+while it builds the DAG.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
 
 SUFFIXES = ("pdf", "png")
+OVERVIEW, OVERVIEW_OF = "overview", "table5"  # the figure that stands for the whole study, and its table
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ def figures(plan: Plan) -> list[str]:
     return names
 
 
+def overviews(plan: Plan) -> list[str]:
+    """The overview's name, where the plan has the table that it is drawn from."""
+    return [OVERVIEW] if OVERVIEW_OF in plan.exhibits else []
+
+
 def source(exhibit: str) -> Source:
     """Raises InputError for a figure that is not in FIGURES."""
     if exhibit not in FIGURES:
@@ -59,11 +66,15 @@ def inputs(plan: Plan, exhibit: str) -> list[str]:
 
 def write_figure(plan: Plan, exhibit: str, results: Path) -> None:
     """Draw `results`/<exhibit>.pdf and .png, the same bytes each time. Raises InputError naming what is missing."""
-    from triplehead.analysis.figures.style import save, style
+    from triplehead.analysis.figures.style import save, say_scale, style
 
-    module = _module(plan, exhibit)
+    if exhibit in overviews(plan):
+        from triplehead.analysis.figures.overview import draw
+    else:
+        draw = _module(plan, exhibit).draw
     with style():
-        figure = module.draw(plan, exhibit, results)
+        figure = draw(plan, exhibit, results)
+        say_scale(figure, plan)
         for suffix in SUFFIXES:
             save(figure, results / f"{exhibit}.{suffix}")
 
@@ -80,5 +91,5 @@ def caption(plan: Plan, exhibit: str) -> str:
 
 def _module(plan: Plan, exhibit: str) -> ModuleType:
     if exhibit not in plan.exhibits:
-        raise InputError(exhibit, f"no such figure; allowed: {', '.join(figures(plan))}")
+        raise InputError(exhibit, f"no such figure; allowed: {', '.join([*overviews(plan), *figures(plan)])}")
     return import_module(f"{__name__}.{source(exhibit).module}")

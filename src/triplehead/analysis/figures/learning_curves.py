@@ -41,12 +41,13 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
                 every = max(1, len(curves[0]) // MARKERS)
                 look = {"linewidth": 1.1, "markersize": 3.5, "markevery": (index * every // len(rows), every)}
                 over_seeds(axis, curves, series(index) | look, label)
-        axis.set_title(f"{loss.capitalize()} loss", loc="left")
         axis.set_xlabel("iteration")
+        axis.set_ylabel(f"{loss} loss (log scale)")
+        axis.set_xlim(left=0)
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
         axis.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
-        axis.yaxis.set_major_locator(mpl.ticker.LogLocator(base=10, subs=(1, 2, 5)))
+        axis.yaxis.set_major_locator(mpl.ticker.LogLocator(base=10, subs=(1, 1.5, 2, 3, 4, 5, 7)))
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=3.5)
     return figure

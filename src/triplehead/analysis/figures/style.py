@@ -35,6 +35,7 @@ STYLE = {
     "pdf.fonttype": 42,  # TrueType: some publishers refuse Type 3
 }
 METADATA = {".pdf": {"CreationDate": None, "Creator": None, "Producer": None}, ".png": {"Software": None}}
+NARROW = 0.4  # percentage points: the least that an axis of scores spans
 WIDTH = 6.7  # inches: the report's text width
 PAPER, MEASURED = "#8a8a8a", "#b3362b"
 # Colours after Okabe and Ito, told apart by the colour-blind; dash and marker tell them apart without colour.
@@ -70,6 +71,13 @@ def save(figure: Figure, out: Path) -> Path:
     return out
 
 
+def say_scale(figure: Figure, plan: Plan) -> None:
+    """The scale in the lower right corner: a figure is often seen without its caption."""
+    nothing = "" if plan.scale.meaningful else ": scores mean nothing"
+    place = figure.subfigs[-1] if figure.subfigs else figure
+    place.supxlabel(f"{plan.config.scale} scale{nothing}", x=0.995, ha="right", fontsize=6.5, color="#777777")
+
+
 def series(index: int) -> dict:
     """Colour, dash and marker of the curve with that index."""
     return dict(SERIES[index % len(SERIES)])
@@ -82,6 +90,17 @@ def over_seeds(axis: Axes, curves: Sequence[pd.Series], look: dict, label: str) 
     if len(curves) > 1:
         low, high = values.min(axis=1), values.max(axis=1)
         axis.fill_between(values.index, low, high, color=look["color"], alpha=0.15, linewidth=0)
+
+
+def tenths(axis: Axes) -> None:
+    """Ticks of scores (x) no finer than the tenths that tables print, and no axis that blows up less than that."""
+    low, high = axis.get_xlim()
+    if high - low < NARROW:
+        middle = (low + high) / 2
+        axis.set_xlim(middle - NARROW / 2, middle + NARROW / 2)
+        axis.xaxis.set_major_locator(mpl.ticker.MultipleLocator(0.1))
+    else:
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
 
 
 def smooth(values: pd.Series) -> pd.Series:
