@@ -79,11 +79,13 @@ def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict
             save(comparison.draw(plan, frames), folder / "comparison.pdf")
         figures.append(("comparison.pdf", "Figure A", "scores", comparison.caption(plan, frames)))
     for name in figure_names(plan):
-        made, own = results / f"{name}.pdf", plan.exhibits[name].section is None
+        made, section = results / f"{name}.pdf", "own" if plan.exhibits[name].section is None else "paper"
         if not made.is_file():
             raise InputError(made, "no such figure; make it first")
         (folder / made.name).write_bytes(made.read_bytes())
-        figures.append((made.name, f"Figure {numbers[name]}", "own" if own else "paper", figure_caption(plan, name)))
+        figures.append(
+            (made.name, f"Figure {numbers[name]}", "yours" if name in plan.own else section, figure_caption(plan, name))
+        )
     return [dict(zip(("file", "heading", "section", "caption"), figure, strict=True)) for figure in figures]
 
 

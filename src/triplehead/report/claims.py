@@ -12,7 +12,8 @@ from triplehead.plan.plan import Plan
 
 
 def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
-    """Counts of the verdicts, and a line for each claim, from results/claims.csv.
+    """Counts of the verdicts on the paper's claims, and a line for each claim, also the user's (`own`), from
+    results/claims.csv.
 
     Raises InputError if that file is of other claims, another scale or other runs.
     """
@@ -30,6 +31,7 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
         _check(plan, path, entry)
         lines.append(
             {
+                "own": entry["claim"] in plan.own,
                 "title": entry["title"],
                 "quote": entry["quote"],
                 "section": entry["section"],
@@ -42,7 +44,7 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
                 "says": entry["says"],
             }
         )
-    verdicts = [line["verdict"] for line in lines]
+    verdicts = [line["verdict"] for line in lines if not line["own"]]
     return {"lines": lines, "counts": [[name, str(verdicts.count(name))] for name in VERDICTS if name in verdicts]}
 
 

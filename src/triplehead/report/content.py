@@ -13,7 +13,7 @@ from triplehead.data.prepare import read_manifest
 from triplehead.errors import InputError
 from triplehead.plan.calibration import CALIBRATION, read_calibration
 from triplehead.plan.cost import amount, estimate
-from triplehead.plan.options import LAYOUTS, CocoFolder, Folder, Scenes
+from triplehead.plan.options import LAYOUTS, CocoFolder, Folder, OwnPart, Scenes
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.report.choices import choices_in_force, departures
@@ -34,7 +34,9 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
     calibration.json. Raises InputError naming
     the file.
     """
-    scale = plan.config.scale
+    scale, config = plan.config.scale, plan.config.model_dump(mode="json")
+    if plan.config.extra is not None:  # jobs get it with its whole path, which is a machine's
+        config["extra"] = Path(plan.config.extra).name
     return {
         "scale": scale,
         "about": plan.scale.about,
@@ -46,6 +48,7 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
         "data": [data_sentence(spec, results / "data" / name) for name, spec in plan.data.items()],
         "tables": [
             printed_table(table_layout(plan, name, frame, caption_sentences(plan, name, results)))
+            | {"own": name in plan.own}
             for name, frame in frames.items()
         ],
         "ran": trained_specs(plan),
@@ -53,7 +56,8 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
         "choices": choices_in_force(plan),
         "departures": departures(plan),
         "environment": environment(plan, results / "runs"),
-        "config": {key: _setting(value) for key, value in plan.config.model_dump(mode="json").items()},
+        "own": own_classes(plan),
+        "config": {key: _setting(value) for key, value in config.items()},
         "runs": provenance(plan, results / "runs"),
     }
 
@@ -143,6 +147,24 @@ def trained_specs(plan: Plan) -> list[dict[str, Any]]:
     return list(lines.values())
 
 
+def own_classes(plan: Plan) -> list[dict[str, str]] | None:
+    """Each class of the user's with its options, the digest of its source and the rows that use it; None without any
+    experiments of theirs."""
+    if not plan.own:
+        return None
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    for run in plan.runs.values():
+        loss = getattr(run.spec.detector, "loss", None)
+        parts = (getattr(run.spec.detector, "head", None), getattr(run.spec.detector, "assigner", None))
+        for part in (*parts, getattr(loss, "box", None)):
+            if isinstance(part, OwnPart):
+                settings = ", ".join(f"{key} {_setting(value)}" for key, value in part.options.items()) or "none"
+                line = lines.setdefault((part.path, settings), {"class": part.path, "options": settings, "used": []})
+                line["source"] = part.source
+                line["used"] += [f"{exhibit}: {label}" for exhibit, label in run.users]
+    return [line | {"used": "; ".join(dict.fromkeys(line["used"]))} for line in lines.values()]
+
+
 def cost_sentence(plan: Plan, results: Path) -> str:
     """What all runs take by the estimate of `triplehead plan`, or that nobody has measured it."""
     found = estimate(plan, read_calibration(results / CALIBRATION.name))
@@ -183,14 +205,21 @@ def provenance(plan: Plan, runs: Path) -> list[dict[str, str]]:
 
 
 def figure_numbers(plan: Plan) -> dict[str, str]:
-    """The paper's figures keep their numbers; ours have letters. A is the comparison of the tables' rows."""
-    names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure"]
+    """The paper's figures keep their numbers; ours have letters, the user's their names. A is the comparison of the tables' rows."""
+    names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure" and name not in plan.own]
     letters = iter("BCDEFGHIJKLMNOPQRSTUVWXYZ")
-    return {name: next(letters) if plan.exhibits[name].section is None else name.removeprefix("fig") for name in names}
+    own = {
+        name: f"({name})" for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure" and name in plan.own
+    }
+    return own | {
+        name: next(letters) if plan.exhibits[name].section is None else name.removeprefix("fig") for name in names
+    }
 
 
 def _short(plan: Plan, exhibit: str) -> str:
     """table5 -> T5, fig4 -> F4, fig_ap_by_size -> FB."""
+    if exhibit in plan.own:
+        return exhibit
     figures = figure_numbers(plan)
     return f"F{figures[exhibit]}" if exhibit in figures else exhibit.replace("table", "T")
 

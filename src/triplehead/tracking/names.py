@@ -12,7 +12,8 @@ from triplehead.plan.schema import Exhibit
 KIND = "triplehead.kind"  # on every run of ours: TRAINING, ROW or CLAIM
 RUN_ID = "triplehead.run_id"
 TRAINING, ROW, CLAIM = "training", "row", "claim"
-EXHIBIT_KEY = re.compile(r"table\d+|fig\w+")
+EXHIBIT_KEY = re.compile(r"table\d+|fig\w+|own\.\w+")  # of a run's tags
+PAPER_KEY = re.compile(r"(table|fig)(\d+)|fig\w+")
 MAX_PARAM = 500  # characters; what every MLflow server takes
 
 User = tuple[str, str]  # exhibit, row's label
@@ -40,9 +41,10 @@ def claims_experiment(scale: str) -> Experiment:
 
 def exhibit_experiment(key: str, exhibit: Exhibit, scale: str) -> Experiment:
     """For example "Table 5 · Individual component ablation studies (proxy)"."""
+    place = f"of the paper, section {exhibit.section}" if exhibit.section else "beyond the paper"
     note = "\n\n".join(
         [
-            f"{exhibit_title(key)} of the paper, section {exhibit.section}, at scale {scale}: a run per row. "
+            f"{exhibit_title(key)} {place}, at scale {scale}: a run per row. "
             "`*_published` is the paper's number, on its own data and schedule.",
             *exhibit.notes,
         ]
@@ -51,7 +53,9 @@ def exhibit_experiment(key: str, exhibit: Exhibit, scale: str) -> Experiment:
 
 
 def exhibit_title(key: str) -> str:
-    """ "table5" -> "Table 5", "fig4" -> "Figure 4"."""
+    """ "table5" -> "Table 5", "fig4" -> "Figure 4"; a table of the user's own: "Yours: mine"."""
+    if not PAPER_KEY.fullmatch(key):
+        return f"Yours: {key}"
     kind, number = re.fullmatch(r"(\D+)(\d*)", key).groups()
     return f"{'Figure' if kind == 'fig' else kind.capitalize()} {number}".strip()
 
@@ -92,7 +96,8 @@ def run_tags(spec: RunSpec, users: list[User]) -> dict[str, str]:
         "mlflow.source.name": "triplehead",
     }
     for exhibit in dict.fromkeys(exhibit for exhibit, _ in users):
-        tags[exhibit] = "; ".join(label for key, label in users if key == exhibit)
+        tag = exhibit if PAPER_KEY.fullmatch(exhibit) else f"own.{exhibit}"
+        tags[tag] = "; ".join(label for key, label in users if key == exhibit)
     return tags
 
 

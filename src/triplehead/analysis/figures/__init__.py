@@ -36,20 +36,25 @@ def figures(plan: Plan) -> list[str]:
     """The plan's figures. Raises InputError for one that nothing here can draw."""
     names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure"]
     for name in names:
-        source(name)
+        source(plan, name)
     return names
 
 
-def source(exhibit: str) -> Source:
-    """Raises InputError for a figure that is not in FIGURES."""
-    if exhibit not in FIGURES:
-        raise InputError(exhibit, f"no such figure; allowed: {', '.join(FIGURES)}")
-    return FIGURES[exhibit]
+def source(plan: Plan, exhibit: str) -> Source:
+    """Raises InputError for a figure that is not in FIGURES, nor drawn as one of them."""
+    name = plan.exhibits[exhibit].drawn_as or exhibit
+    if name not in FIGURES:
+        raise InputError(exhibit, f"no such figure{_as(name, exhibit)}; allowed: {', '.join(FIGURES)}")
+    return FIGURES[name]
+
+
+def _as(name: str, exhibit: str) -> str:
+    return "" if name == exhibit else f" {name!r} (drawn_as)"
 
 
 def inputs(plan: Plan, exhibit: str) -> list[str]:
     """The files that a figure is drawn from, below results/."""
-    wanted = source(exhibit)
+    wanted = source(plan, exhibit)
     runs = plan.run_ids(exhibit)
     files = [f"runs/{run}/{name}" for run in runs for name in wanted.reads]
     if wanted.data:
@@ -72,6 +77,8 @@ def caption(plan: Plan, exhibit: str) -> str:
     """What a figure shows, where it is in the paper, and what its scale makes of it."""
     declared, scale = plan.exhibits[exhibit], plan.config.scale
     place = "beyond the paper" if declared.section is None else f"section {declared.section} of the paper"
+    if exhibit in plan.own:
+        place = "your own experiment, not the paper's"
     sentences = [f"{declared.title} ({place}; {scale} scale).", *_module(plan, exhibit).caption(plan, exhibit)]
     if not plan.scale.meaningful:
         sentences.append("At this scale it shows only that everything runs: the detectors have hardly learned.")
@@ -81,4 +88,4 @@ def caption(plan: Plan, exhibit: str) -> str:
 def _module(plan: Plan, exhibit: str) -> ModuleType:
     if exhibit not in plan.exhibits:
         raise InputError(exhibit, f"no such figure; allowed: {', '.join(figures(plan))}")
-    return import_module(f"{__name__}.{source(exhibit).module}")
+    return import_module(f"{__name__}.{source(plan, exhibit).module}")
