@@ -15,7 +15,6 @@ from triplehead.plan.documents import Layer, read_yaml, validate
 from triplehead.plan.references import References
 from triplehead.plan.schema import Exhibit, Row
 
-CLAIMS = "claims.yaml"
 GROUP = "Yours"  # above rows that do not say theirs
 # What lies below results/ under the names that tables and figures would have.
 RESERVED = ("claims", "silence", "calibration", "mlflow", "runs", "data", "pretrained", "scratch", "speed")
@@ -35,35 +34,40 @@ def read_exhibits(folder: Path, paper: dict[str, Exhibit]) -> dict[str, OwnExhib
     """The folder's tables, then its figures. Raises InputError for one that is wrong, and where there is none."""
     if not folder.is_dir():
         raise InputError(folder, "no such folder, expected that of your experiments; `triplehead new` makes one")
-    files = sorted(file for file in folder.glob("*.yaml") if file.name != CLAIMS)
+    files = sorted(file for file in folder.glob("*.yaml") if not _holds_claims(file))
     if not files:
         raise InputError(folder, "holds no table (*.yaml); `triplehead new assigner NAME` writes one")
-    found = {}
-    for file in files:
+    found, known = {}, dict(paper)
+    for file in sorted(files, key=lambda file: read_yaml(file).get("kind") == "figure"):  # which may name their rows
         if not re.fullmatch(r"[a-z][a-z0-9_]*", file.stem) or file.stem in RESERVED or file.stem in paper:
             problem = "is taken" if file.stem in RESERVED or file.stem in paper else "is no name of a table"
             raise InputError(
                 file, f"{file.stem!r} {problem}; expected small letters, digits and _, and a name of its own"
             )
-        found[file.stem] = _read(file, paper)
-    return dict(sorted(found.items(), key=lambda item: item[1].exhibit.kind == "figure"))
+        found[file.stem] = _read(file, known)
+        known[file.stem] = found[file.stem].exhibit
+    return found
 
 
-def read_claims(folder: Path) -> Claims:
-    """claims.yaml, where there is one: claims need neither section nor sentence, and carry their file's seeds."""
-    file = folder / CLAIMS
-    if not file.exists():
-        return Claims()
-    document = read_yaml(file)
-    claims = document.get("claims")
-    if isinstance(claims, list):
-        document["claims"] = [
-            {"section": "yours", "sentence": each.get("title")} | each if isinstance(each, dict) else each
-            for each in claims
-        ]
-    declared = validate(Claims, Layer(file, "", document))
-    with_seeds = (claim.model_copy(update={"seeds": declared.seeds_of(claim)}) for claim in declared.claims)
-    return declared.model_copy(update={"claims": tuple(with_seeds)})
+def read_claims(folder: Path) -> dict[Path, Claims]:
+    """claims.yaml and claims_*.yaml: claims need neither section nor sentence, and carry their file's seeds."""
+    found = {}
+    for file in sorted(filter(_holds_claims, folder.glob("*.yaml"))):
+        document = read_yaml(file)
+        claims = document.get("claims")
+        if isinstance(claims, list):
+            document["claims"] = [
+                {"section": "yours", "sentence": each.get("title")} | each if isinstance(each, dict) else each
+                for each in claims
+            ]
+        declared = validate(Claims, Layer(file, "", document))
+        with_seeds = (claim.model_copy(update={"seeds": declared.seeds_of(claim)}) for claim in declared.claims)
+        found[file] = declared.model_copy(update={"claims": tuple(with_seeds)})
+    return found
+
+
+def _holds_claims(file: Path) -> bool:
+    return file.stem == "claims" or file.stem.startswith("claims_")
 
 
 def _read(file: Path, paper: dict[str, Exhibit]) -> OwnExhibit:

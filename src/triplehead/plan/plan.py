@@ -25,7 +25,7 @@ from triplehead.plan.options import (
     ResNet,
 )
 from triplehead.plan.overrides import check_batches, overridden
-from triplehead.plan.own_folder import CLAIMS, read_claims, read_exhibits
+from triplehead.plan.own_folder import read_claims, read_exhibits
 from triplehead.plan.own_parts import resolved
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Config, DatasetName, DetectorFile, Exhibit, Row, Scale, Spec
@@ -147,16 +147,14 @@ class Experiments:
             name: self._with_rows(name, each.exhibit, each.file) for name, each in found.items() if each.exhibit.rows_of
         }
         self._check_bands()
-        claims, scales = read_claims(folder), self._scales()
-        check_claims(folder / CLAIMS, claims, self.exhibits, scales)
-        known = {claim.id for claim in self.claims.claims}
-        for index, claim in enumerate(claims.claims):
-            if claim.id in known | self.exhibits.keys():
-                raise InputError(
-                    folder / CLAIMS, f"claims.{index}.id: {claim.id!r} is used by the paper's, or by a table"
-                )
-        self.own_claims = tuple(claim.id for claim in claims.claims)
-        self.claims = self.claims.model_copy(update={"claims": (*self.claims.claims, *claims.claims)})
+        for file, declared in read_claims(folder).items():
+            check_claims(file, declared, self.exhibits, self._scales())
+            known = {claim.id for claim in self.claims.claims} | self.exhibits.keys()
+            for index, claim in enumerate(declared.claims):
+                if claim.id in known:
+                    raise InputError(file, f"claims.{index}.id: {claim.id!r} is taken by another claim or a table")
+            self.own_claims += tuple(claim.id for claim in declared.claims)
+            self.claims = self.claims.model_copy(update={"claims": (*self.claims.claims, *declared.claims)})
 
     def _scales(self) -> tuple[str, ...]:
         return tuple(sorted(path.stem for path in (self.folder / "scales").glob("*.yaml")))

@@ -205,7 +205,7 @@ def provenance(plan: Plan, runs: Path) -> list[dict[str, str]]:
 
 
 def figure_numbers(plan: Plan) -> dict[str, str]:
-    """The paper's figures keep their numbers; ours have letters, the user's their names. A is the comparison of the tables' rows."""
+    """The paper's figures keep their numbers; ours letters, A the comparison of the tables; the user's have names."""
     names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure" and name not in plan.own]
     letters = iter("BCDEFGHIJKLMNOPQRSTUVWXYZ")
     own = {
