@@ -21,6 +21,7 @@ from triplehead.paths import atomic
 from triplehead.plan.plan import Plan
 from triplehead.report.claims import audit_content, claims_content
 from triplehead.report.content import figure_numbers, report_content
+from triplehead.report.own import own_content
 
 TEMPLATE = Path("reports/report.typ")
 
@@ -38,6 +39,7 @@ def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE
     if plan.claims.claims:
         content["claims"] = claims_content(plan, results)
     content["audit"] = audit_content()
+    content["own"] = own_content(plan, results, frames)
     if not template.is_file():
         raise InputError(template, "no such file; run from the project's root")
     with tempfile.TemporaryDirectory(prefix="triplehead-report-") as name:

@@ -12,8 +12,7 @@ from triplehead.plan.plan import Plan
 
 
 def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
-    """Counts of the verdicts on the paper's claims, and a line for each claim, also the user's (`own`), from
-    results/claims.csv.
+    """Counts of the verdicts, and a line for each claim, from results/claims.csv; `own`: lines of the user's claims.
 
     Raises InputError if that file is of other claims, another scale or other runs.
     """
@@ -23,15 +22,14 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
     declared = {claim.id: claim for claim in plan.claims.claims}
     if [entry["claim"] for entry in found] != list(declared):
         raise InputError(path, "holds other claims than experiments/claims.yaml; make it again")
-    lines = []
+    lines, own = [], []
     for entry in found:
         claim = declared[entry["claim"]]
         if entry["kind"] in MACHINE and entry["n"]:
             entry = judged(plan, results, claim).document()  # numbers of this machine, which the ledger leaves out
         _check(plan, path, entry)
-        lines.append(
+        (own if claim.id in plan.own else lines).append(
             {
-                "own": entry["claim"] in plan.own,
                 "title": entry["title"],
                 "quote": entry["quote"],
                 "section": entry["section"],
@@ -44,8 +42,12 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
                 "says": entry["says"],
             }
         )
-    verdicts = [line["verdict"] for line in lines if not line["own"]]
-    return {"lines": lines, "counts": [[name, str(verdicts.count(name))] for name in VERDICTS if name in verdicts]}
+    verdicts = [line["verdict"] for line in lines]
+    return {
+        "lines": lines,
+        "counts": [[name, str(verdicts.count(name))] for name in VERDICTS if name in verdicts],
+        "own": own,
+    }
 
 
 def audit_content() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from triplehead.data.prepare import read_manifest
 from triplehead.errors import InputError
 from triplehead.plan.calibration import CALIBRATION, read_calibration
 from triplehead.plan.cost import amount, estimate
-from triplehead.plan.options import LAYOUTS, CocoFolder, Folder, OwnPart, Scenes
+from triplehead.plan.options import LAYOUTS, CocoFolder, Folder, Scenes
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.report.choices import choices_in_force, departures
@@ -48,15 +48,14 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
         "data": [data_sentence(spec, results / "data" / name) for name, spec in plan.data.items()],
         "tables": [
             printed_table(table_layout(plan, name, frame, caption_sentences(plan, name, results)))
-            | {"own": name in plan.own}
             for name, frame in frames.items()
+            if name not in plan.own
         ],
         "ran": trained_specs(plan),
         "cost": cost_sentence(plan, results),
         "choices": choices_in_force(plan),
         "departures": departures(plan),
         "environment": environment(plan, results / "runs"),
-        "own": own_classes(plan),
         "config": {key: _setting(value) for key, value in config.items()},
         "runs": provenance(plan, results / "runs"),
     }
@@ -145,24 +144,6 @@ def trained_specs(plan: Plan) -> list[dict[str, Any]]:
         )
         line["seeds"] += 1
     return list(lines.values())
-
-
-def own_classes(plan: Plan) -> list[dict[str, str]] | None:
-    """Each class of the user's with its options, the digest of its source and the rows that use it; None without any
-    experiments of theirs."""
-    if not plan.own:
-        return None
-    lines: dict[tuple[str, str], dict[str, Any]] = {}
-    for run in plan.runs.values():
-        loss = getattr(run.spec.detector, "loss", None)
-        parts = (getattr(run.spec.detector, "head", None), getattr(run.spec.detector, "assigner", None))
-        for part in (*parts, getattr(loss, "box", None)):
-            if isinstance(part, OwnPart):
-                settings = ", ".join(f"{key} {_setting(value)}" for key, value in part.options.items()) or "none"
-                line = lines.setdefault((part.path, settings), {"class": part.path, "options": settings, "used": []})
-                line["source"] = part.source
-                line["used"] += [f"{exhibit}: {label}" for exhibit, label in run.users]
-    return [line | {"used": "; ".join(dict.fromkeys(line["used"]))} for line in lines.values()]
 
 
 def cost_sentence(plan: Plan, results: Path) -> str:
