@@ -36,25 +36,28 @@ def figures(plan: Plan) -> list[str]:
     """The plan's figures. Raises InputError for one that nothing here can draw."""
     names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure"]
     for name in names:
-        source(plan, name)
+        source_of(plan, name)
     return names
 
 
-def source(plan: Plan, exhibit: str) -> Source:
-    """Raises InputError for a figure that is not in FIGURES, nor drawn as one of them."""
-    name = plan.exhibits[exhibit].drawn_as or exhibit
-    if name not in FIGURES:
-        raise InputError(exhibit, f"no such figure{_as(name, exhibit)}; allowed: {', '.join(FIGURES)}")
-    return FIGURES[name]
+def source(exhibit: str) -> Source:
+    """Raises InputError for a figure that is not in FIGURES."""
+    if exhibit not in FIGURES:
+        raise InputError(exhibit, f"no such figure; allowed: {', '.join(FIGURES)}")
+    return FIGURES[exhibit]
 
 
-def _as(name: str, exhibit: str) -> str:
-    return "" if name == exhibit else f" {name!r} (drawn_as)"
+def source_of(plan: Plan, exhibit: str) -> Source:
+    """That of the figure as which an exhibit is drawn: its own, unless it says another."""
+    name = plan.exhibits[exhibit].drawn_as
+    if name is not None and name not in FIGURES:
+        raise InputError(exhibit, f"drawn_as: no such figure {name!r}; allowed: {', '.join(FIGURES)}")
+    return source(name or exhibit)
 
 
 def inputs(plan: Plan, exhibit: str) -> list[str]:
     """The files that a figure is drawn from, below results/."""
-    wanted = source(plan, exhibit)
+    wanted = source_of(plan, exhibit)
     runs = plan.run_ids(exhibit)
     files = [f"runs/{run}/{name}" for run in runs for name in wanted.reads]
     if wanted.data:
@@ -88,4 +91,4 @@ def caption(plan: Plan, exhibit: str) -> str:
 def _module(plan: Plan, exhibit: str) -> ModuleType:
     if exhibit not in plan.exhibits:
         raise InputError(exhibit, f"no such figure; allowed: {', '.join(figures(plan))}")
-    return import_module(f"{__name__}.{source(plan, exhibit).module}")
+    return import_module(f"{__name__}.{source_of(plan, exhibit).module}")
