@@ -32,7 +32,11 @@ try:
 except InputError as error:
     stop(error)
 
-hand_down(dict(config))
+# Jobs find the user's own experiments wherever they run.
+hand_down(
+    dict(config)
+    | ({"extra": os.path.abspath(PLAN.config.extra)} if PLAN.config.extra else {})
+)
 
 # Not workflow.cores, which raises on a cluster: there it is none.
 CORES = workflow.resource_settings.cores
@@ -192,7 +196,7 @@ def declaration_of(wildcards):
     """What an exhibit shows beside its measurements: a changed label or published number rewrites it."""
     name = wildcards.get("exhibit") or wildcards.get("figure")
     exhibit = PLAN.exhibits[name]
-    counted = paper_specs(name) if exhibit.kind == "parameters" else []
+    counted = paper_specs(name, extra=PLAN.config.extra) if exhibit.kind == "parameters" else []
     return "".join(part.model_dump_json() for part in (exhibit, PLAN.scale, *counted))
 
 

@@ -75,11 +75,12 @@ class TableLayout:
     caption: tuple[str, ...]  # sentences: what the two sides are
     definitions: tuple[str, ...]  # sentences: how to read the numbers, mostly the same for all tables
     notes: tuple[tuple[str, str], ...]  # (letter or nothing, text)
+    own: bool = False  # a table of the user's, not the paper's
 
     @property
     def heading(self) -> str:
-        """For example Table 5."""
-        return f"Table {self.name.removeprefix('table')}"
+        """For example Table 5; of the user's own: Yours (mine)."""
+        return f"Yours ({self.name})" if self.own else f"Table {self.name.removeprefix('table')}"
 
     @property
     def has_std(self) -> bool:
@@ -119,14 +120,16 @@ def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, 
     notes += [("", text) for text in _band_notes(frame)]
     return TableLayout(
         exhibit, table.title, table.kind, table.transposed, left, table.metrics, tuple(lines),
-        caption(plan, exhibit, frame, how), definitions(plan, exhibit, frame), tuple(notes),
+        caption(plan, exhibit, frame, how), definitions(plan, exhibit, frame), tuple(notes), exhibit in plan.own,
     )  # fmt: skip
 
 
 def caption(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Sentences that say what either side is: section, data, scale, seeds."""
     table = plan.exhibits[exhibit]
-    first = f"{table.title} (section {table.section} of the paper)."
+    own = exhibit in plan.own
+    place = "your own experiment, not the paper's" if own else f"section {table.section} of the paper"
+    first = f"{table.title} ({place})."
     if table.kind == "parameters":
         counted = "Measured: counted exactly on the paper's own architecture, whatever the scale of this report."
         return (first, "Paper: as published.", counted)

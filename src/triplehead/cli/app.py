@@ -1,5 +1,6 @@
 """Commands, and how an error becomes one line and an exit status."""
 
+import json
 import signal
 import sys
 from typing import Annotated, Any
@@ -25,6 +26,20 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
+ExtraOption = Annotated[
+    str | None, typer.Option("--extra", metavar="DIR", help="Short for --config extra=DIR: your own experiments.")
+]
+
+
+def with_extra(items: list[str] | None, extra: str | None) -> list[str] | None:
+    """The configuration with the folder that --extra names. Raises InputError if --config names another."""
+    if extra is None:
+        return items
+    if (other := parse_config(items).get("extra", extra)) != extra:
+        raise InputError("--extra", f"{extra}, but --config says extra={other}")
+    return [*(items or []), f"extra={json.dumps(extra)}"]
+
+
 def parse_config(items: list[str] | None) -> dict[str, Any]:
     """["scale=smoke", "seeds=2"] -> {"scale": "smoke", "seeds": 2}."""
     values = {}
@@ -46,7 +61,7 @@ def plan_from(items: list[str] | None) -> Plan:
 
 def main() -> None:
     """Run a command; InputError exits with 2, as do mistakes in the command line."""
-    from triplehead.cli import bench, data, inspect, ledger, plan, testdev, verify, work  # noqa: F401  registers the commands
+    from triplehead.cli import bench, data, inspect, ledger, new, plan, testdev, verify, work  # noqa: F401  registers the commands
 
     # As an exception, so that what is half done is put away and MLflow learns of it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.cli.app import ConfigOption, ExtraOption, app, plan_from, with_extra
 from triplehead.cli.inspect import JsonOption
 
 VERDICTS = {
@@ -59,13 +59,14 @@ def claims(
     config: ConfigOption = None,
     as_json: JsonOption = False,
     write: Annotated[bool, typer.Option("--write", help="Write results/claims.csv as well.")] = False,
+    extra: ExtraOption = None,
 ) -> None:
     """Judge what the paper claims by what was measured."""
     from triplehead.analysis.claims.ledger import ledger, write_csv
     from triplehead.analysis.claims.numbers import interval, published, signed
     from triplehead.analysis.claims.verdict import NOT_MEASURED
 
-    plan = plan_from(config)
+    plan = plan_from(with_extra(config, extra))
     entries = ledger(plan, paths.RESULTS)
     if write:
         write_csv(entries, plan, paths.RESULTS / "claims.csv")

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from triplehead.cli.app import ConfigOption, JsonOption, app, parse_config, plan_from
+from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, app, parse_config, plan_from, with_extra
 from triplehead.devices import own_gpus
 from triplehead.errors import InputError
 from triplehead.paths import RESULTS
@@ -41,12 +41,14 @@ def plan(
     calibrate: CalibrateOption = False,
     batch_size: BatchSize = None,
     power: PowerOption = False,
+    extra: ExtraOption = None,
 ) -> None:
     """Show the runs, who uses each, and what they will cost: time, disk, and how long on so many cores or GPUs."""
     if scale is not None:
         if parse_config(config).get("scale", scale) != scale:
             raise InputError("--scale", f"{scale}, but --config says scale={parse_config(config)['scale']}")
         config = [*(config or []), f"scale={scale}"]
+    config = with_extra(config, extra)
     if batch_size is not None and not calibrate:
         raise InputError("--batch-size", "is for --calibrate alone")
     plan = plan_from(config)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from triplehead.plan.options import Data, Detector, Evaluation, Input, Options, ResNet, Schedule, Tiny
+from triplehead.plan.options import Data, Detector, Evaluation, Input, Options, OwnPart, ResNet, Schedule, Tiny
 
 
 def digest(options: Options | dict) -> str:
@@ -41,7 +41,8 @@ class RunSpec(Options):
         """For example fcos-jla: what a reader wants to know of a run before its digest."""
         if self.detector.architecture != "dense":
             return self.detector.architecture
-        return f"{self.detector.head.name}-{self.detector.assigner.name}"
+        parts = (self.detector.head, self.detector.assigner)
+        return "-".join(part.class_name if isinstance(part, OwnPart) else part.name for part in parts)
 
     @cached_property
     def group(self) -> str:

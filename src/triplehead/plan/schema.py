@@ -44,6 +44,7 @@ class Config(Options):
     tracking_uri: str | None = None  # none: SQLite below results/
     weights_root: str | None = None  # none: weights/ below data_root
     download_weights: Switch = False  # those that are not there, from their publishers
+    extra: str | None = None  # a folder of the user's own experiments, run beside the paper's
     # Where to train: no part of a run, whose numbers do not depend on it but by rounding. None: as the scale says.
     accelerator: Accelerator | None = None
     devices: PositiveInt | None = None
@@ -200,6 +201,7 @@ class Exhibit(Options):
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     rows_of: str | None = None  # instead of rows: the labels and specs of that exhibit
+    drawn_as: str | None = None  # of a figure: the one whose drawing it is with other rows; none: its own
 
     @model_validator(mode="after")
     def _has_rows(self) -> Self:

@@ -21,6 +21,7 @@ from triplehead.paths import atomic
 from triplehead.plan.plan import Plan
 from triplehead.report.claims import audit_content, claims_content
 from triplehead.report.content import figure_numbers, report_content
+from triplehead.report.own import own_content
 from triplehead.report.page import PAGE, page
 
 TEMPLATE = Path("reports/report.typ")
@@ -39,6 +40,7 @@ def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE
     if plan.claims.claims:
         content["claims"] = claims_content(plan, results)
     content["audit"] = audit_content()
+    content["own"] = own_content(plan, results, frames)
     if not template.is_file():
         raise InputError(template, "no such file; run from the project's root")
     with tempfile.TemporaryDirectory(prefix="triplehead-report-") as name:
@@ -89,7 +91,7 @@ def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict
         figures.append(("comparison", "Figure A", "scores", comparison.caption(plan, frames)))
     for name in figure_names(plan):
         _copy(results, name, folder)
-        section = "own" if plan.exhibits[name].section is None else "paper"
+        section = "yours" if name in plan.own else "own" if plan.exhibits[name].section is None else "paper"
         figures.append((name, f"Figure {numbers[name]}", section, figure_caption(plan, name)))
     return [dict(zip(("name", "heading", "section", "caption"), figure, strict=True)) for figure in figures]
 

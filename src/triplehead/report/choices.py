@@ -82,7 +82,9 @@ def departures(plan: Plan) -> list[dict[str, str]]:
     """Settings of the runs that differ from the same rows' at the paper scale: setting, paper, here."""
     found: dict[str, tuple[list[str], list[str]]] = {}
     for exhibit in dict.fromkeys(name for name, _ in plan.specs):
-        for row, published in zip(plan.exhibits[exhibit].rows, paper_specs(exhibit), strict=True):
+        for row, published in zip(
+            plan.exhibits[exhibit].rows, paper_specs(exhibit, extra=plan.config.extra), strict=True
+        ):
             if published is None or (exhibit, row.label) not in plan.specs:
                 continue
             there, here = _settings(published), _settings(plan.specs[exhibit, row.label][0], plan.data_complete)

@@ -20,7 +20,7 @@ HEADLINES = (
 
 def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
     """Counts of the verdicts, the lines of HEADLINES, a line for each claim that was judged, and of the others their
-    titles by the reason, from results/claims.csv.
+    titles by the reason, from results/claims.csv; `own`: the lines of the user's claims.
 
     Raises InputError if that file is of other claims, another scale or other runs.
     """
@@ -30,13 +30,13 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
     declared = {claim.id: claim for claim in plan.claims.claims}
     if [entry["claim"] for entry in found] != list(declared):
         raise InputError(path, "holds other claims than experiments/claims.yaml; make it again")
-    lines, headlines = [], []
+    lines, headlines, own = [], [], []
     for entry in found:
         claim = declared[entry["claim"]]
         if entry["kind"] in MACHINE and entry["n"]:
             entry = judged(plan, results, claim).document()  # numbers of this machine, which the ledger leaves out
         _check(plan, path, entry)
-        lines.append(
+        (own if claim.id in plan.own else lines).append(
             {
                 "title": entry["title"],
                 "quote": entry["quote"],
@@ -62,6 +62,7 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
         "lines": [line for line in lines if line["verdict"] != NOT_MEASURED],
         "unjudged": [{"reason": reason, "lines": named} for reason, named in unjudged.items()],
         "counts": [[name, str(verdicts.count(name))] for name in VERDICTS if name in verdicts],
+        "own": own,
     }
 
 

@@ -34,9 +34,13 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
     calibration.json. Raises InputError naming
     the file.
     """
-    scale = plan.config.scale
+    scale, config = plan.config.scale, plan.config.model_dump(mode="json")
+    if plan.config.extra is not None:  # jobs get it with its whole path, which is a machine's
+        config["extra"] = Path(plan.config.extra).name
     layouts = [
-        table_layout(plan, name, frame, caption_sentences(plan, name, results)) for name, frame in frames.items()
+        table_layout(plan, name, frame, caption_sentences(plan, name, results))
+        for name, frame in frames.items()
+        if name not in plan.own
     ]
     definitions = shared_sentences(layouts)
     return {
@@ -55,7 +59,7 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
         "choices": choices_in_force(plan),
         "departures": departures(plan),
         "environment": environment(plan, results / "runs"),
-        "config": {key: _setting(value) for key, value in plan.config.model_dump(mode="json").items()},
+        "config": {key: _setting(value) for key, value in config.items()},
         "runs": provenance(plan, results / "runs"),
     }
 
@@ -195,14 +199,21 @@ def provenance(plan: Plan, runs: Path) -> list[dict[str, str]]:
 
 
 def figure_numbers(plan: Plan) -> dict[str, str]:
-    """The paper's figures keep their numbers; ours have letters. A is the comparison of the tables' rows."""
-    names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure"]
+    """The paper's figures keep their numbers; ours letters, A the comparison of the tables; the user's have names."""
+    names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure" and name not in plan.own]
     letters = iter("BCDEFGHIJKLMNOPQRSTUVWXYZ")
-    return {name: next(letters) if plan.exhibits[name].section is None else name.removeprefix("fig") for name in names}
+    own = {
+        name: f"({name})" for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure" and name in plan.own
+    }
+    return own | {
+        name: next(letters) if plan.exhibits[name].section is None else name.removeprefix("fig") for name in names
+    }
 
 
 def _short(plan: Plan, exhibit: str) -> str:
     """table5 -> T5, fig4 -> F4, fig_ap_by_size -> FB."""
+    if exhibit in plan.own:
+        return exhibit
     figures = figure_numbers(plan)
     return f"F{figures[exhibit]}" if exhibit in figures else exhibit.replace("table", "T")
 

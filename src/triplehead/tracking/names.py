@@ -14,7 +14,8 @@ RUN_ID = "triplehead.run_id"
 KINDS = TRAINING, ROW, SEED, CLAIM, REPORT = "training", "row", "seed", "claim", "report"
 TRAINED = "trained_as"  # on a row's seed: the id of its training run
 SHARED = "also_in"  # on a row and its seeds: who else uses the same runs
-EXHIBIT_KEY = re.compile(r"table\d+|fig\w+")
+EXHIBIT_KEY = re.compile(r"table\d+|fig\w+|own\.\w+")  # of a run's tags
+PAPER_KEY = re.compile(r"(table|fig)(\d+)|fig\w+")
 MAX_PARAM = 500  # characters; what every MLflow server takes
 
 User = tuple[str, str]  # exhibit, row's label
@@ -50,9 +51,10 @@ def report_experiment(scale: str) -> Experiment:
 
 def exhibit_experiment(key: str, exhibit: Exhibit, scale: str) -> Experiment:
     """For example "Table 5 · Individual component ablation studies (proxy)"."""
+    place = f"of the paper, section {exhibit.section}" if exhibit.section else "beyond the paper"
     note = "\n\n".join(
         [
-            f"{exhibit_title(key)} of the paper, section {exhibit.section}, at scale {scale}: a run per row, its seeds "
+            f"{exhibit_title(key)} {place}, at scale {scale}: a run per row, its seeds "
             "nested below it (the plus sign). The button with the curve shows all as charts.",
             "Metrics of a row: `mean/AP` and the like, over its seeds; `published/`, the paper's "
             "numbers, on its own data and schedule; `uncertainty/`, 95% interval and standard deviation.",
@@ -64,7 +66,9 @@ def exhibit_experiment(key: str, exhibit: Exhibit, scale: str) -> Experiment:
 
 
 def exhibit_title(key: str) -> str:
-    """ "table5" -> "Table 5", "fig4" -> "Figure 4", "fig_learning_curves" -> "Figure learning curves"."""
+    """ "table5" -> "Table 5", "fig_quantiles" -> "Figure quantiles"; one of the user's own: "Yours: mine"."""
+    if not PAPER_KEY.fullmatch(key):
+        return f"Yours: {key}"
     if key.startswith("fig_"):
         return f"Figure {key.removeprefix('fig_').replace('_', ' ')}"
     kind, number = re.fullmatch(r"(\D+)(\d*)", key).groups()
@@ -114,7 +118,8 @@ def run_tags(spec: RunSpec, users: list[User]) -> dict[str, str]:
         "mlflow.source.name": "triplehead",
     }
     for exhibit in dict.fromkeys(exhibit for exhibit, _ in users):
-        tags[exhibit] = "; ".join(label for key, label in users if key == exhibit)
+        tag = exhibit if PAPER_KEY.fullmatch(exhibit) else f"own.{exhibit}"
+        tags[tag] = "; ".join(label for key, label in users if key == exhibit)
     return tags
 
 

@@ -38,7 +38,7 @@ def figures(plan: Plan) -> list[str]:
     """The plan's figures. Raises InputError for one that nothing here can draw."""
     names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure"]
     for name in names:
-        source(name)
+        source_of(plan, name)
     return names
 
 
@@ -54,9 +54,17 @@ def source(exhibit: str) -> Source:
     return FIGURES[exhibit]
 
 
+def source_of(plan: Plan, exhibit: str) -> Source:
+    """That of the figure as which an exhibit is drawn: its own, unless it says another."""
+    name = plan.exhibits[exhibit].drawn_as
+    if name is not None and name not in FIGURES:
+        raise InputError(exhibit, f"drawn_as: no such figure {name!r}; allowed: {', '.join(FIGURES)}")
+    return source(name or exhibit)
+
+
 def inputs(plan: Plan, exhibit: str) -> list[str]:
     """The files that a figure is drawn from, below results/."""
-    wanted = source(exhibit)
+    wanted = source_of(plan, exhibit)
     runs = plan.run_ids(exhibit)
     files = [f"runs/{run}/{name}" for run in runs for name in wanted.reads]
     if wanted.data:
@@ -83,6 +91,8 @@ def caption(plan: Plan, exhibit: str) -> str:
     """What a figure shows, where it is in the paper, and what its scale makes of it."""
     declared, scale = plan.exhibits[exhibit], plan.config.scale
     place = "beyond the paper" if declared.section is None else f"section {declared.section} of the paper"
+    if exhibit in plan.own:
+        place = "your own experiment, not the paper's"
     sentences = [f"{declared.title} ({place}; {scale} scale).", *_module(plan, exhibit).caption(plan, exhibit)]
     if not plan.scale.meaningful:
         sentences.append("At this scale it shows only that everything runs: the detectors have hardly learned.")
@@ -92,4 +102,4 @@ def caption(plan: Plan, exhibit: str) -> str:
 def _module(plan: Plan, exhibit: str) -> ModuleType:
     if exhibit not in plan.exhibits:
         raise InputError(exhibit, f"no such figure; allowed: {', '.join([*overviews(plan), *figures(plan)])}")
-    return import_module(f"{__name__}.{source(exhibit).module}")
+    return import_module(f"{__name__}.{source_of(plan, exhibit).module}")

@@ -45,12 +45,16 @@ def draw(plan: Plan, frames: dict[str, pd.DataFrame], metric: str = "AP") -> Fig
         )  # fmt: skip
         left.set_yticks(places, [plain(label) for label in frame["label"]])
         left.set_ylim(len(frame) - 0.5, -0.5)
-        left.set_title(f"Table {name.removeprefix('table')}", loc="left", fontweight="bold")
-        for axis, values in ((left, frame["published"]), (right, frame["mean"])):
+        title = f"Yours: {name}" if name in plan.own else f"Table {name.removeprefix('table')}"
+        left.set_title(plain(title), loc="left", fontweight="bold")
+        for axis, values, empty in (
+            (left, frame["published"], "not published"),
+            (right, frame["mean"], "not measured"),
+        ):
             axis.tick_params(axis="y", length=0)
             axis.spines["left"].set_visible(False)
             if values.isna().all():
-                axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", color=PAPER)
+                axis.text(0.5, 0.5, empty, transform=axis.transAxes, ha="center", color=PAPER)
             else:
                 axis.margins(x=0.08)
                 tenths(axis)

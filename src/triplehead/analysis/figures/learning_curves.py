@@ -6,7 +6,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from triplehead.analysis.figures.read import read_history
-from triplehead.analysis.figures.style import WIDTH, band_phrase, over_seeds, series, smooth
+from triplehead.analysis.figures.style import WIDTH, band_phrase, over_seeds, rows_phrase, series, smooth
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
 
@@ -16,7 +16,8 @@ MARKERS = 8  # on a curve
 
 def caption(plan: Plan, exhibit: str) -> list[str]:
     return [
-        f"Training losses of Table 5's rows ({band_phrase(plan, exhibit)}; moving mean over a twentieth of training).",
+        f"Training losses of {rows_phrase(plan, exhibit)} ({band_phrase(plan, exhibit)}; moving mean over a twentieth "
+        "of training).",
         "Each row chooses its own positives, so a lower loss is not a better detector.",
         "AP during training is not measured.",
     ]

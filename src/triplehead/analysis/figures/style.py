@@ -117,6 +117,11 @@ def band_phrase(plan: Plan, exhibit: str) -> str:
     return f"line: mean over {number} seeds, band: from the smallest to the largest"
 
 
+def rows_phrase(plan: Plan, exhibit: str) -> str:
+    """Whose rows a figure beyond the paper shows."""
+    return "the rows below" if exhibit in plan.own else "Table 5's rows"
+
+
 def show(axis: Axes, image: np.ndarray, pale: float = 0.0) -> None:
     """An image [H, W, 3] uint8 in its own pixels, without ticks; `pale`: share of white over it."""
     height, width = image.shape[:2]

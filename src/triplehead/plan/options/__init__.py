@@ -31,6 +31,7 @@ from triplehead.plan.options.detectors import (
     SecondStage,
 )
 from triplehead.plan.options.heads import HEADS, BorderHead, DyHead, FCOSHead, Head, Init, Norm, TripleHead
+from triplehead.plan.options.own import OwnAssigner, OwnBoxLoss, OwnHead, OwnPart
 from triplehead.plan.options.training import (
     BoxPostprocess,
     Evaluation,
@@ -72,6 +73,10 @@ __all__ = [
     "MaxIoU",
     "Norm",
     "Options",
+    "OwnAssigner",
+    "OwnBoxLoss",
+    "OwnHead",
+    "OwnPart",
     "Postprocess",
     "Precision",
     "Pretrain",

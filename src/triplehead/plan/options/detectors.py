@@ -29,7 +29,7 @@ class Dense(Options):
                 f"assigner.boundaries: the {self.backbone.name} backbone has {levels} levels, "
                 f"expected {levels - 1} boundaries, found {len(self.assigner.boundaries)}"
             )
-        if self.head.norm == "group" and channels % 32:
+        if getattr(self.head, "norm", None) == "group" and channels % 32:
             raise ValueError(f"head.norm: 'group' needs backbone.channels that 32 divides, found {channels}")
         self._anchors_fit()
         return self

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat
 
 from triplehead.plan.options.base import Options, Share
+from triplehead.plan.options.own import OwnHead
 
 Norm = Literal["group", "batch"]
 # Of a head's hidden convolutions: deviation 0.01, as FCOS has it for SGD and 256 channels, or wider for few channels.
@@ -69,5 +70,5 @@ class DyHead(FCOSHead):
     num_convs: Annotated[int, Field(ge=0, le=8)] = 0  # of FCOS's towers; 0: the blocks replace them
 
 
-Head = Annotated[FCOSHead | TripleHead | BorderHead | DyHead, Field(discriminator="name")]
+Head = Annotated[FCOSHead | TripleHead | BorderHead | DyHead | OwnHead, Field(discriminator="name")]
 HEADS = {"fcos": FCOSHead, "triple": TripleHead, "border": BorderHead, "dyhead": DyHead}

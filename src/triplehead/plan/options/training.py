@@ -5,12 +5,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from triplehead.plan.options.base import Options, Share
+from triplehead.plan.options.own import OwnBoxLoss
 
 
 class Loss(Options):
     focal_alpha: Share = 0.25
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
-    box: Literal["iou", "giou"] = "iou"
+    box: Literal["iou", "giou"] | OwnBoxLoss = "iou"
     box_weight: PositiveFloat = 1.0  # of a head with one box
     coarse_weight: PositiveFloat = 1.0
     refined_weight: PositiveFloat = 1.0
