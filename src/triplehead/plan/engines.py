@@ -17,20 +17,21 @@ def importable() -> bool:
 
 
 def chosen_engine(row: Engine | None, study: Engine | None, dataset: str) -> Engine:
-    """What a row says; else what the study says, where that can train the row's data set; else this suite."""
+    """What a row says; else what the study says, where that can score the row's data set; else this suite."""
     return row or (study if study and dataset in DATASETS[study] else "triplehead")
 
 
-def check_engine(engine: Engine, dataset: str, devices: int, file: Path, at: str) -> None:
-    """Raise InputError, naming the place that asks for it, where the engine cannot train the run."""
+def check_engine(engine: Engine, dataset: str, sharing: dict[str, int | bool | None], file: Path, at: str) -> None:
+    """Raise InputError, naming the place that asks for it, where the engine cannot train the run.
+
+    sharing: the settings by which a batch is shared, none where it is not.
+    """
     if engine == "triplehead":
         return
-    where = f"{at}: found 'detectron2'"
+    where = f"{at}: found {engine!r}"
     if not importable():
-        raise InputError(
-            file, f"{where}, but detectron2 cannot be imported here; docs/detectron2.md says how to get it"
-        )
+        raise InputError(file, f"{where}, but it cannot be imported here; docs/detectron2.md says how to get it")
     if dataset not in DATASETS[engine]:
         raise InputError(file, f"{where}, whose evaluator is COCO's, on dataset {dataset!r}; allowed: triplehead")
-    if devices > 1:
-        raise InputError(file, f"{where}, which trains in one process here, with devices={devices}; expected 1")
+    if shared := next((name for name, value in sharing.items() if value), None):
+        raise InputError(file, f"{where}, which takes a batch whole, in one process; expected {shared} not to be set")

@@ -218,7 +218,8 @@ class Experiments:
                 )
         stem = scale.detectors.get(spec.detector, spec.detector)
         engine = chosen_engine(spec.engine, engine, spec.dataset)
-        check_engine(engine, spec.dataset, scale.devices, file, f"{at}.engine")
+        sharing = {"devices": scale.devices > 1, "micro_batch": scale.micro_batch}
+        check_engine(engine, spec.dataset, sharing, file, f"{at}.engine")
         data, backbone = scale.datasets[spec.dataset], scale.backbones[spec.backbone]
         inputs = self._block(scale, scale_file, spec.dataset, "input")
         if isinstance(backbone, ResNet):
