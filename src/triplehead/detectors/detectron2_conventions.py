@@ -3,10 +3,10 @@
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.ops import batched_nms, box_area, clip_boxes_to_image, roi_align
+from torchvision.ops import MultiScaleRoIAlign, batched_nms, box_area, clip_boxes_to_image, roi_align
 
 CANONICAL_SIDE, CANONICAL_LEVEL = 224, 4  # a box of this side belongs to P4 (Lin et al. 2017, eq. 1)
 
@@ -37,12 +37,12 @@ class ExactAnchors(AnchorGenerator):
         return super().grid_anchors(grid_sizes, exact)
 
 
-class AlignedPool(nn.Module):
+class AlignedPool(MultiScaleRoIAlign):
     """RoIAlign that puts pixel centres at half numbers and samples as often as a bin has cells (detectron2's V2)."""
 
     def __init__(self, names: list[str], strides: list[int], output_size: int):
-        super().__init__()
-        self.names, self.strides, self.output_size = names, strides, output_size
+        super().__init__(names, output_size, sampling_ratio=0)
+        self.names, self.strides = names, strides
 
     def forward(self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list) -> Tensor:
         """features: by level [B, C, H, W]; boxes: of each image [P, 4] -> [sum of P, C, S, S]."""
@@ -53,7 +53,7 @@ class AlignedPool(nn.Module):
         image = torch.cat([torch.full((len(each), 1), float(i), device=each.device) for i, each in enumerate(boxes)])
         regions = torch.cat([image, torch.cat(boxes)], dim=1)  # [sum of P, 5]
         example = features[self.names[0]]
-        pooled = example.new_zeros(len(regions), example.shape[1], self.output_size, self.output_size)
+        pooled = example.new_zeros(len(regions), example.shape[1], *self.output_size)
         for index, (name, stride) in enumerate(zip(self.names, self.strides, strict=True)):
             mine = (level == index).nonzero().flatten()
             found = roi_align(features[name], regions[mine], self.output_size, 1 / stride, 0, aligned=True)
