@@ -1,0 +1,47 @@
+"""Commands of the bridge to detectron2; docs/detectron2.md."""
+
+from pathlib import Path
+
+import typer
+
+from triplehead import paths
+from triplehead.cli.app import ConfigOption, app, parse_config, plan_from
+from triplehead.jobs import handed_down
+from triplehead.plan.plan import load_plan
+
+bridge = typer.Typer(help="The bridge to detectron2, where that can be imported.", no_args_is_help=True)
+app.add_typer(bridge, name="detectron2")
+
+
+@bridge.command()
+def configs(folder: Path) -> None:
+    """Write a LazyConfig file for every row of Tables 1, 2, 5, 6, 7 and 8, at the paper scale."""
+    from triplehead.detectron2.generate import write_configs
+
+    written = write_configs(folder, paths.EXPERIMENTS)
+    print(f"{len(written)} files below {folder}")
+
+
+@bridge.command()
+def export(run_id: str, out: Path, config: ConfigOption = None) -> None:
+    """Write a trained run's weights as a checkpoint of detectron2's own class, where it has one."""
+    from triplehead.detectors.build import build_detector
+    from triplehead.detectron2.weights import write
+    from triplehead.engine import checkpoint
+
+    spec = plan_from(config).run(run_id)
+    file = paths.RUNS / run_id / "model.pt"
+    model = build_detector(spec)
+    checkpoint.load_weights(model, checkpoint.load(file, spec.id)["model"], file)
+    write(model, out)
+
+
+@bridge.command()
+def compare(exhibit: str, config: ConfigOption = None) -> None:
+    """Write results/<table>_engines.csv: its rows as either engine measured them, from runs that are done."""
+    from triplehead.analysis.engines import write_comparison
+
+    given = handed_down() | parse_config(config)
+    plans = {engine: load_plan(given | {"engine": engine}) for engine in ("triplehead", "detectron2")}
+    table = write_comparison(plans, exhibit, paths.RESULTS)
+    print(table[["triplehead_mean", "detectron2_mean", "difference", "triplehead_loss", "detectron2_loss"]].to_string())
