@@ -66,7 +66,8 @@ def lively(model: nn.Module, seed: int = 0) -> nn.Module:
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1:
             fan = parameter[0].numel()
-            gain = 2.0 if "bottom_up" in name else 1.0
+            regression = any(part in name for part in ("anchor_deltas", "bbox_pred"))
+            gain = 2.0 if "bottom_up" in name else 0.1 if regression else 1.0
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * (gain / fan) ** 0.5)
         elif name.endswith("bias"):
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.05)
