@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from triplehead.detectors.dense import DenseDetector
 
+FORMAT = "BGR"  # of detectron2's images, unless a configuration says otherwise
+
 
 class Contract(nn.Module):
     """`detector` of this suite as a detectron2 model.
@@ -19,7 +21,7 @@ class Contract(nn.Module):
     iterations: of the training, for assigners that depend on its progress, which detectron2's event storage knows.
     """
 
-    def __init__(self, detector: nn.Module, iterations: int, input_format: str = "BGR"):
+    def __init__(self, detector: nn.Module, iterations: int, input_format: str = FORMAT):
         super().__init__()
         self.detector, self.iterations, self.input_format = detector, iterations, input_format
 

@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from triplehead.data.dataset import DetectionDataset
 from triplehead.data.loader import batch_samples, stream
+from triplehead.detectron2.contract import FORMAT
 from triplehead.plan.runs import RunSpec
 
-FORMAT = "BGR"
 _DRAW = 2  # stream of random numbers; those of data/loader.py come before
 
 

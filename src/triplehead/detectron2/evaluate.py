@@ -8,8 +8,8 @@ from pathlib import Path
 from detectron2.evaluation import COCOEvaluator, inference_on_dataset
 from detectron2.structures import Instances
 
-from triplehead.detectron2.contract import Contract
-from triplehead.detectron2.data import FORMAT, register, test_loader
+from triplehead.detectron2.contract import FORMAT, Contract
+from triplehead.detectron2.data import register, test_loader
 from triplehead.engine import runtime
 from triplehead.engine.coco_scores import coco_evaluation, coco_matches, coco_numbers
 from triplehead.engine.evaluate import trained_model

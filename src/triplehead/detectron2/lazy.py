@@ -30,11 +30,10 @@ from detectron2.modeling.roi_heads import FastRCNNConvFCHead, FastRCNNOutputLaye
 from detectron2.solver import get_default_optimizer_params
 from omegaconf import DictConfig, OmegaConf
 
+from triplehead.detectron2.contract import FORMAT
 from triplehead.detectron2.meta_arch import TripleHead
 from triplehead.detectron2.solver import lr_multiplier as multiplier_of
 from triplehead.plan.options import Schedule
-
-FORMAT = "BGR"
 
 
 def backbone(depth: int, stride_in_1x1: bool, freeze_at: int, levels: str, channels: int = 256) -> DictConfig:

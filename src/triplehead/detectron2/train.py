@@ -10,8 +10,8 @@ from detectron2.solver import LRMultiplier
 from lightning_fabric import Fabric
 
 from triplehead.detectors.build import build_detector
-from triplehead.detectron2.contract import Contract
-from triplehead.detectron2.data import FORMAT, train_loader
+from triplehead.detectron2.contract import FORMAT, Contract
+from triplehead.detectron2.data import train_loader
 from triplehead.detectron2.solver import build_optimizer, lr_multiplier
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.history import History
