@@ -32,7 +32,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from triplehead.detectron2.contract import FORMAT
 from triplehead.detectron2.meta_arch import TripleHead
-from triplehead.detectron2.solver import lr_multiplier as multiplier_of
+from triplehead.detectron2.solver import Rate
 from triplehead.plan.options import Schedule
 
 
@@ -248,9 +248,9 @@ def lr_multiplier(**schedule: Any) -> DictConfig:
     return L(scheduler)(**schedule)
 
 
-def scheduler(**schedule: Any):
-    """fvcore's scheduler of a `Schedule`."""
-    return multiplier_of(Schedule.model_validate(schedule, strict=False))
+def scheduler(**schedule: Any) -> Rate:
+    """A `Schedule` as fvcore's scheduler."""
+    return Rate(Schedule.model_validate(schedule, strict=False))
 
 
 def train(max_iter: int, init_checkpoint: str, checkpoint_every: int) -> DictConfig:

@@ -3,10 +3,11 @@
 from typing import Any
 
 import torch
-from detectron2.solver import WarmupParamScheduler, get_default_optimizer_params
-from fvcore.common.param_scheduler import CosineParamScheduler, MultiStepParamScheduler, ParamScheduler
+from detectron2.solver import get_default_optimizer_params
+from fvcore.common.param_scheduler import ParamScheduler
 from torch import nn
 
+from triplehead.engine.schedule import learning_rate
 from triplehead.plan.options import Schedule
 
 
@@ -31,19 +32,17 @@ def build_optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.Optimiz
     return kind(parameter_groups(model, schedule), lr=schedule.lr, **settings)
 
 
-def lr_multiplier(schedule: Schedule) -> ParamScheduler:
-    """Of the base rate by the share of training. Equals `engine.schedule.learning_rate`, but for linear warm-up into a
-    cosine, which detectron2 starts from the cosine's value at the warm-up's end."""
-    if schedule.decay == "cosine":
-        decay: ParamScheduler = CosineParamScheduler(1, 0)
-    else:
-        values = [schedule.gamma**index for index in range(len(schedule.steps) + 1)]
-        decay = MultiStepParamScheduler(values, milestones=[*schedule.steps, schedule.iterations])
-    if not schedule.warmup_iterations:
-        return decay
-    return WarmupParamScheduler(
-        decay, schedule.warmup_factor, schedule.warmup_iterations / schedule.iterations, schedule.warmup
-    )
+class Rate(ParamScheduler):
+    """`engine.schedule.learning_rate` as fvcore wants it: share of training -> factor of the base rate.
+
+    fvcore's own parts would do for steps; a linear warm-up into a cosine they start from the cosine at its end.
+    """
+
+    def __init__(self, schedule: Schedule):
+        self.schedule = schedule
+
+    def __call__(self, where: float) -> float:
+        return learning_rate(self.schedule, round(where * self.schedule.iterations)) / self.schedule.lr
 
 
 def _clipping(kind: type[torch.optim.Optimizer], norm: float) -> type[torch.optim.Optimizer]:

@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from triplehead.detectors.build import build_detector
 from triplehead.detectron2.contract import FORMAT, Contract
 from triplehead.detectron2.data import train_loader
-from triplehead.detectron2.solver import build_optimizer, lr_multiplier
+from triplehead.detectron2.solver import Rate, build_optimizer
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.history import History
 from triplehead.engine.progress import TrainingProgress
@@ -53,7 +53,7 @@ def train(
         provenance |= {"weights": found["file"]} if "file" in found else {}
     model = Contract(detector, schedule.iterations, FORMAT).to(fabric.device).train()
     optimizer = build_optimizer(model, schedule)
-    multiplier = lr_multiplier(schedule)
+    multiplier = Rate(schedule)
     snapshots = Snapshots(spec, runtime.open_data(spec, data, "val"))
     kept = _Kept(spec, lambda share: schedule.lr * multiplier(share), snapshots, fabric)
 
