@@ -61,7 +61,18 @@ def plan_from(items: list[str] | None) -> Plan:
 
 def main() -> None:
     """Run a command; InputError exits with 2, as do mistakes in the command line."""
-    from triplehead.cli import bench, data, inspect, ledger, new, plan, testdev, verify, work  # noqa: F401  registers the commands
+    from triplehead.cli import (  # noqa: F401  registers the commands
+        bench,
+        data,
+        detectron2,
+        inspect,
+        ledger,
+        new,
+        plan,
+        testdev,
+        verify,
+        work,
+    )
 
     # As an exception, so that what is half done is put away and MLflow learns of it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -48,8 +48,12 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
     if rank() == 0:  # the others see what their first process owns
         own_gpus(plan.scale.gpus_of("train"))  # before torch looks for one
 
-    from triplehead.engine.evaluate import evaluate
-    from triplehead.engine.train import train
+    if spec.engine == "detectron2":
+        from triplehead.detectron2.evaluate import evaluate
+        from triplehead.detectron2.train import train
+    else:
+        from triplehead.engine.evaluate import evaluate
+        from triplehead.engine.train import train
     from triplehead.tracking.run import Tracker
     from triplehead.tracking.store import uri
 
@@ -57,6 +61,8 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
     pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
     machine = {"accelerator": plan.scale.accelerator, "num_workers": plan.scale.num_workers}
     shared = {"devices": plan.scale.devices, "micro_batch": plan.scale.micro_batch}
+    if spec.engine == "detectron2":
+        shared = {}  # one process that takes the whole batch: the plan has refused anything else
     if rank() > 0:  # started by the process that holds the lock and tells MLflow
         train(spec, data, out, scratch, Tracker(None, spec, [], out), pretrained, **machine, **shared)
         return

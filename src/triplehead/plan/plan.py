@@ -11,6 +11,7 @@ from triplehead.paths import EXPERIMENTS
 from triplehead.plan.audit import Audit, check_audit
 from triplehead.plan.claims import Claims, Place, check_claims
 from triplehead.plan.documents import Layer, Model, read_yaml, validate
+from triplehead.plan.engines import Engine, check_engine, chosen_engine
 from triplehead.plan.options import (
     ASSIGNERS,
     DETECTORS,
@@ -233,16 +234,22 @@ class Experiments:
         values = common.model_dump(mode="json", exclude_unset=True) if isinstance(common, Options) else common
         return [Layer(file, part, values), Layer(file, f"dataset_settings.{dataset}.{part}", changes)]
 
-    def resolve(self, scale_name: str, scale: Scale, exhibit: str, index: int, seed: int = 0) -> RunSpec | None:
-        """The run behind row `index` of an exhibit; None if the row is only cited."""
+    def resolve(
+        self, scale_name: str, scale: Scale, exhibit: str, index: int, seed: int = 0, engine: Engine | None = None
+    ) -> RunSpec | None:
+        """The run behind row `index` of an exhibit; None if the row is only cited. engine: of rows that name none."""
         row = self.exhibits[exhibit].rows[index]
         file, at = self._place(exhibit, index)
-        folder = self.own_folder if exhibit in self.own else None
-        return None if row.spec is None else self._resolve(scale_name, scale, row, file, f"{at}.spec", seed, folder)
+        own = self.own_folder if exhibit in self.own else None
+        spec_at = f"{at}.spec"
+        return None if row.spec is None else self._resolve(scale_name, scale, row, file, spec_at, seed, engine, own)
+            None if row.spec is None else self._resolve(scale_name, scale, row, file, f"{at}.spec", seed, engine, own)
+        )
 
     def _resolve(
-        self, scale_name: str, scale: Scale, row: Row, file: Path, at: str, seed: int, own: Path | None = None
-    ) -> RunSpec:
+        self, scale_name: str, scale: Scale, row: Row, file: Path, at: str, seed: int,
+        engine: Engine | None = None, own: Path | None = None,
+    ) -> RunSpec:  # fmt: skip
         """The run that a row's spec asks for, which stands in `file` at `at`; own: the folder of its own classes."""
         scale_file = self.folder / "scales" / f"{scale_name}.yaml"
         spec = row.spec
@@ -253,6 +260,9 @@ class Experiments:
                     file, f"{at}.{key}: no {getattr(spec, key)!r} at scale {scale_name}; allowed: {', '.join(known)}"
                 )
         stem = scale.detectors.get(spec.detector, spec.detector)
+        engine = chosen_engine(spec.engine, engine, spec.dataset)
+        sharing = {"devices": scale.devices > 1, "micro_batch": scale.micro_batch}
+        check_engine(engine, spec.dataset, sharing, file, f"{at}.engine")
         data, backbone = scale.datasets[spec.dataset], scale.backbones[spec.backbone]
         parts = resolved(Layer(file, at, self._parts(spec)), own, scale_name, self._scales())
         inputs = self._block(scale, scale_file, spec.dataset, "input")
@@ -269,6 +279,7 @@ class Experiments:
             evaluation=validate(Evaluation, self._block(scale, scale_file, spec.dataset, "evaluation")),
             threads=scale.threads,
             seed=seed,
+            engine=engine,
         )
 
     @staticmethod
@@ -283,7 +294,9 @@ class Experiments:
                     )
         return Layer(inputs[0].file, inputs[0].prefix, backbone.pixels)
 
-    def variants(self, scale_name: str, scale: Scale, specs: dict[Place, tuple[RunSpec, ...]]) -> tuple[Variant, ...]:
+    def variants(
+        self, scale_name: str, scale: Scale, specs: dict[Place, tuple[RunSpec, ...]], engine: Engine | None = None
+    ) -> tuple[Variant, ...]:
         """Every switch of silence.yaml at every value that is not in force; specs: those of the exhibits' rows."""
         file, found = self.folder / f"{SILENCE}.yaml", []
         for index, switch in enumerate(self.silence.switches):
@@ -292,7 +305,7 @@ class Experiments:
             for value in switch.values:
                 row, at = varied(switch, value, base), f"switches.{index}"
                 variant = tuple(
-                    self._resolve(scale_name, scale, row, file, at, spec.seed) for spec in specs[exhibit, label]
+                    self._resolve(scale_name, scale, row, file, at, spec.seed, engine) for spec in specs[exhibit, label]
                 )
                 if variant != specs[exhibit, label]:
                     found.append(Variant(switch.name, text(value), (exhibit, label), variant))
@@ -361,13 +374,15 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
             continue
         seeds = min(config.seeds or scale.seeds, exhibit.seeds or math.inf)
         for index, row in enumerate(exhibit.rows):
-            specs = [experiments.resolve(config.scale, scale, name, index, seed) for seed in range(seeds)]
+            specs = [
+                experiments.resolve(config.scale, scale, name, index, seed, config.engine) for seed in range(seeds)
+            ]
             if specs[0] is None:
                 continue
             plan.specs[name, row.label] = tuple(specs)
             for spec in specs:
                 plan.runs.setdefault(spec.id, Run(spec)).users.append((name, row.label))
-    variants = experiments.variants(config.scale, scale, plan.specs)
+    variants = experiments.variants(config.scale, scale, plan.specs, config.engine)
     extra: dict[str, Run] = {}
     for variant in variants:
         for spec in variant.specs:

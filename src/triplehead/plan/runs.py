@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from triplehead.plan.engines import Engine
 from triplehead.plan.options import Data, Detector, Evaluation, Input, Options, OwnPart, ResNet, Schedule, Tiny
 
 
@@ -20,6 +21,8 @@ def digest(options: Options | dict) -> str:
 class RunSpec(Options):
     """Everything that decides a run's numbers, all defaults written out."""
 
+    later = ("engine",)
+
     format: Literal[2] = 2  # of the code's meaning: raised when the same spec trains to other weights
     scale: str
     dataset: str
@@ -31,10 +34,12 @@ class RunSpec(Options):
     evaluation: Evaluation
     threads: PositiveInt
     seed: Annotated[int, Field(ge=0)]
+    engine: Engine = "triplehead"
 
     @cached_property
     def id(self) -> str:
-        return f"{self.scale}-{self.dataset}-{self.short_name}-s{self.seed}-{digest(self)}"
+        by = "" if self.engine == "triplehead" else f"-{self.engine}"
+        return f"{self.scale}-{self.dataset}-{self.short_name}{by}-s{self.seed}-{digest(self)}"
 
     @property
     def short_name(self) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from triplehead.plan.datasets import Url
+from triplehead.plan.engines import Engine
 from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Precision, Schedule, Weights
 from triplehead.plan.resources import JobName, JobResources
 from triplehead.plan.speed import REFERENCE, SPEED_METRICS, Speed
@@ -49,6 +50,7 @@ class Config(Options):
     accelerator: Accelerator | None = None
     devices: PositiveInt | None = None
     micro_batch: PositiveInt | None = None
+    engine: Engine | None = None  # of rows that name none and can have it; none: triplehead. Part of a run's id
     # What to train otherwise than the scale says: part of a run's id (plan/overrides.py).
     weights: Weights | None = None
     iterations: PositiveInt | None = None
@@ -149,6 +151,7 @@ class Spec(Options):
     """What a row trains, before a scale and a seed are chosen."""
 
     detector: str
+    engine: Engine | None = None  # none: the configuration's
     dataset: DatasetName = "coco"
     backbone: BackboneName = "resnet50"
     schedule: str = "1x"

@@ -24,6 +24,7 @@ from triplehead.plan.options.data import (
 from triplehead.plan.options.detectors import (
     DETECTORS,
     POSTPROCESS,
+    Conventions,
     Dense,
     Detector,
     FasterRCNN,
@@ -55,6 +56,7 @@ __all__ = [
     "BorderHead",
     "BoxPostprocess",
     "CocoFolder",
+    "Conventions",
     "Data",
     "Dense",
     "Detector",

@@ -15,6 +15,8 @@ Init = Literal["normal", "kaiming"]
 class FCOSHead(Options):
     """Two parallel towers (FCOS, Tian et al. 2019)."""
 
+    later = ("box_activation",)
+
     name: Literal["fcos"] = "fcos"
     quality: Literal["none", "centerness", "iou"] = "none"
     centerness_on: Literal["classification", "regression"] = "classification"  # tower; ATSS: regression
@@ -23,6 +25,7 @@ class FCOSHead(Options):
     init: Init = "normal"
     box_coder: Literal["distance", "delta"] = "distance"
     box_unit: Literal["pixel", "stride"] = "pixel"  # of distances
+    box_activation: Literal["exp", "relu"] = "exp"  # of distances; relu: FCOS as detectron2 and torchvision have it
     anchor_scale: PositiveFloat = 8.0  # side in strides of the anchor that deltas start from
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
 

@@ -34,8 +34,12 @@ class RetinaNetPostprocess(BoxPostprocess):
 class Postprocess(RetinaNetPostprocess):
     """Of a dense detector."""
 
+    later = ("rule",)
+
     nms_iou: Share = 0.6
     quality_exponent: Share = 0.5  # score = class^(1-q) * quality^q
+    # "detectron2": `score_threshold` is on the score, the quality included, and boxes are cut at the border after NMS.
+    rule: Literal["fcos", "detectron2"] = "fcos"
 
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
