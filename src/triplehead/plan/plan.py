@@ -59,7 +59,7 @@ class Plan:
     variants: tuple[Variant, ...] = ()
     extra_runs: dict[str, Run] = field(default_factory=dict)  # of variants, that no exhibit asks for
 
-    @property
+    @cached_property
     def all_runs(self) -> dict[str, Run]:
         return self.runs | self.extra_runs
 
@@ -315,9 +315,10 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
             continue
         seeds = min(config.seeds or scale.seeds, exhibit.seeds or math.inf)
         for index, row in enumerate(exhibit.rows):
-            specs = [experiments.resolve(config.scale, scale, name, index, seed) for seed in range(seeds)]
-            if specs[0] is None:
+            first = experiments.resolve(config.scale, scale, name, index)
+            if first is None:
                 continue
+            specs = [first.with_seed(seed) for seed in range(seeds)]
             plan.specs[name, row.label] = tuple(specs)
             for spec in specs:
                 plan.runs.setdefault(spec.id, Run(spec)).users.append((name, row.label))

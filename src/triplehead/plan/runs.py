@@ -36,6 +36,10 @@ class RunSpec(Options):
     def id(self) -> str:
         return f"{self.scale}-{self.dataset}-{self.short_name}-s{self.seed}-{digest(self)}"
 
+    def with_seed(self, seed: int) -> "RunSpec":
+        """The same run from another seed; what is valid is not validated again, nor what was digested copied."""
+        return type(self).model_construct(**{name: getattr(self, name) for name in type(self).model_fields} | {"seed": seed})
+
     @property
     def short_name(self) -> str:
         """For example fcos-jla: what a reader wants to know of a run before its digest."""
