@@ -10,7 +10,7 @@ from triplehead.analysis import figures
 from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
-from triplehead.jobs import hand_down, require
+from triplehead.jobs import hand_down, name_runs, require
 from triplehead.plan.calibration import CALIBRATION
 from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
@@ -31,22 +31,14 @@ except InputError as error:
     stop(error)
 
 hand_down(dict(config))
+name_runs(PLAN)
 
 # Not workflow.cores, which raises on a cluster: there it is none.
 CORES = workflow.resource_settings.cores
 # No more jobs at once than the machine has cores, however many were asked for: they would only slow each other.
 THREADS = PLAN.scale.threads * math.ceil((CORES or 1) / os.cpu_count())
 STORE = "results/mlflow.ready"
-RUN_FILES = (
-    "spec.json",
-    "environment.json",
-    "model.pt",
-    "history.csv",
-    "assignments.json.gz",
-    "scores.json",
-    "detections.json.gz",
-    "matches.npz",
-)
+RUN_FILES = paths.RUN_FILES
 
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
 TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", "tex")]
@@ -96,12 +88,19 @@ def annotation_folders_of(wildcards):
     return fingerprint(data, Path(root)) if data.source == "folder" and root else None
 
 
+def spec_of(wildcards):
+    try:
+        return PLAN.run(wildcards.run)
+    except InputError as error:
+        stop(error)
+
+
 def data_of(wildcards):
-    return f"results/data/{PLAN.run(wildcards.run).data_id}/manifest.json"
+    return f"results/data/{spec_of(wildcards).data_id}/manifest.json"
 
 
 def pretrained_of(wildcards):
-    backbone = PLAN.run(wildcards.run).pretrained_id
+    backbone = spec_of(wildcards).pretrained_id
     return f"results/pretrained/{backbone}.pt" if backbone else []
 
 
@@ -229,7 +228,8 @@ onstart:
 
 
 wildcard_constraints:
-    run="|".join(PLAN.all_runs),
+    # Of the form of an id, not one of them: Snakemake reads the expression anew for each job. spec_of knows them.
+    run="[^/]+-s[0-9]+-[0-9a-f]+",
     data="|".join(PLAN.data),
     layout="|".join(LAYOUTS),
     pretrained="|".join(PLAN.pretrained) or "none",

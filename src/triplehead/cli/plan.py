@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from triplehead.cli.app import ConfigOption, JsonOption, app, parse_config, plan_from
+from triplehead.cli.app import ConfigOption, JsonOption, ScaleOption, app, scaled
 from triplehead.devices import own_gpus
 from triplehead.errors import InputError
 from triplehead.paths import RESULTS
@@ -15,7 +15,6 @@ from triplehead.plan.calibration import read_calibration
 from triplehead.plan.cost import Estimate, Footprint, disk_bytes, estimate, summary
 from triplehead.plan.plan import Plan
 
-ScaleOption = Annotated[str | None, typer.Option("--scale", help="Short for --config scale=NAME.")]
 Cores = Annotated[int, typer.Option(min=1, help="Cores that the runs share, where they compute on the CPU.")]
 Gpus = Annotated[int, typer.Option(min=1, help="GPUs that the runs share, where they compute on those.")]
 BatchSize = Annotated[
@@ -43,13 +42,9 @@ def plan(
     power: PowerOption = False,
 ) -> None:
     """Show the runs, who uses each, and what they will cost: time, disk, and how long on so many cores or GPUs."""
-    if scale is not None:
-        if parse_config(config).get("scale", scale) != scale:
-            raise InputError("--scale", f"{scale}, but --config says scale={parse_config(config)['scale']}")
-        config = [*(config or []), f"scale={scale}"]
     if batch_size is not None and not calibrate:
         raise InputError("--batch-size", "is for --calibrate alone")
-    plan = plan_from(config)
+    plan = scaled(config, scale)
     if power:
         from triplehead.cli.power import show_power
 

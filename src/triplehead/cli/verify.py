@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from triplehead import paths
-from triplehead.analysis.layout import number
 from triplehead.cli.app import ConfigOption, app, plan_from
 from triplehead.errors import InputError
 
@@ -25,6 +24,7 @@ def verify(
     A row with fewer seeds than its band asks for is reported, and decides nothing.
     """
     from triplehead.analysis.acceptance import judged
+    from triplehead.analysis.layout import number
 
     plan = plan_from(config)
     for name in exhibits or ():

@@ -38,7 +38,8 @@ class RunSpec(Options):
 
     def with_seed(self, seed: int) -> "RunSpec":
         """The same run from another seed; what is valid is not validated again, nor what was digested copied."""
-        return type(self).model_construct(**{name: getattr(self, name) for name in type(self).model_fields} | {"seed": seed})
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self).model_construct(**values | {"seed": seed})
 
     @property
     def short_name(self) -> str:
