@@ -11,7 +11,10 @@ from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down, name_runs, require
+from triplehead.needs import check_devices, check_folders, weights_file
+from triplehead.devices import count_gpus
 from triplehead.plan.calibration import CALIBRATION
+from triplehead.plan.datasets import read_dataset
 from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.tracking.store import uri as check_uri
@@ -62,8 +65,9 @@ def asked(job):
 
 
 def annotations_of(wildcards):
-    """The user's annotation files: changed ones are another data set. Missing ones are the command's to name, but a
-    target that needs data_root, and has none, ends before anything runs."""
+    """The user's annotation files: changed ones are another data set. A target that needs
+    data_root, and has none, or one that lacks what must be there, ends before anything runs.
+    """
     data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
     if data.source != "folder":
         return []
@@ -75,6 +79,16 @@ def annotations_of(wildcards):
         stop(
             f"{root}: no such folder, expected data_root, the folder of scale {PLAN.config.scale}'s data sets"
         )
+    if (
+        not PLAN.config.download
+        and not Path(f"results/data/{wildcards.data}/manifest.json").is_file()
+    ):
+        try:
+            check_folders(
+                read_dataset(data.layout), data, Path(root), PLAN.data_complete
+            )
+        except InputError as error:
+            stop(error)
     if PLAN.config.download:
         # Where it has not run: it first, then this anew.
         checkpoints.download.get(layout=data.layout)
@@ -108,6 +122,13 @@ def pretrained_from(wildcards):
     """ImageNet weights are made from the user's file, which the command names where it is missing; others from data."""
     backbone = PLAN.pretrained[wildcards.pretrained].detector.backbone
     if backbone.name == "resnet":
+        made = (paths.PRETRAINED / f"{wildcards.pretrained}.pt").is_file()
+        try:
+            weights_file(
+                backbone, PLAN.weights_root, PLAN.config.download_weights or made
+            )
+        except InputError as error:
+            stop(error)
         file = PLAN.weights_root and PLAN.weights_root / backbone.file
         return [str(file)] if file and file.is_file() else []
     return f"results/data/{PLAN.pretrained[wildcards.pretrained].data_id}/manifest.json"
@@ -219,9 +240,20 @@ def root_of(wildcards):
     return os.path.realpath(folder) if folder else None
 
 
+def trains():
+    return any(job.rule.name == "train" for job in workflow.dag.needrun_jobs())
+
+
 onstart:
     try:
         require(workflow.executor_plugin.name)
+        if workflow.executor_plugin.name == "local" and trains():
+            check_devices(
+                PLAN.scale.accelerator,
+                PLAN.scale.devices,
+                count_gpus(),
+                "nvidia-smi",
+            )
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

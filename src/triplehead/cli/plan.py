@@ -1,6 +1,7 @@
 """`triplehead plan`: what would run, and what it costs, before anything is spent."""
 
 import json
+import os
 from typing import Annotated, Any
 
 import typer
@@ -21,9 +22,14 @@ BatchSize = Annotated[
     int | None, typer.Option(min=1, help="Images of a calibrated step, where the schedule's do not fit here.")
 ]
 CalibrateOption = Annotated[
-    bool, typer.Option("--calibrate", help="First time ten steps of each kind of run here: results/calibration.json.")
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="First time ten steps of each kind of run here, on the scale's GPU (or, with --batch-size 1, on the CPU): results/calibration.json.",
+    ),
 ]
 
+ALL_CORES = os.cpu_count() or 1
 
 PowerOption = Annotated[
     bool, typer.Option("--power", help="Instead: the seeds that it takes to see each difference that the paper prints.")
@@ -35,7 +41,7 @@ def plan(
     config: ConfigOption = None,
     scale: ScaleOption = None,
     as_json: JsonOption = False,
-    cores: Cores = 4,
+    cores: Cores = ALL_CORES,
     gpus: Gpus = 1,
     calibrate: CalibrateOption = False,
     batch_size: BatchSize = None,
