@@ -73,7 +73,7 @@ class LogHandler(LogHandlerBase):
             name, _ = self._jobs.pop(fields["jobid"], (fields["rule_name"], 0.0))
             lines = [self._line("FAILED", name)]
             for log in fields["log"] or ():
-                lines += [*(f"    {line}" for line in last_lines(log)), f"    whole log: {log}"]
+                lines += [*(f"    {line}" for line in last_lines(log, 20)), f"    whole log: {log}"]
             return lines
         text = record.getMessage()
         if event is None and record.levelno < logging.WARNING and (not text.strip() or text.startswith(CHATTER)):

@@ -39,7 +39,7 @@ def check_folders(declared: DatasetFile, data: Folder, root: Path, complete: boo
     hint = download_hint(declared, data.layout, root)
     for name in data.annotations:
         if not (root / name).exists():
-            raise InputError(root / name, f"is not there; {hint}")
+            raise InputError(root / name, f"no such file or folder; {hint}")
     needed = [archive for archive in declared.archives if not archive.optional]
     for place, fewest in ((place, count) for archive in needed for place, count in archive.gives.items()):
         path = root / declared.folder / place

@@ -84,9 +84,9 @@ def annotations_of(wildcards):
         and not Path(f"results/data/{wildcards.data}/manifest.json").is_file()
     ):
         try:
-            check_folders(
-                read_dataset(data.layout), data, Path(root), PLAN.data_complete
-            )
+            # A dry run plans for a sample, too.
+            complete = PLAN.data_complete and not workflow.dryrun
+            check_folders(read_dataset(data.layout), data, Path(root), complete)
         except InputError as error:
             stop(error)
     if PLAN.config.download:

@@ -11,6 +11,7 @@ from rich.table import Table
 from triplehead.cli.app import ConfigOption, JsonOption, ScaleOption, app, scaled
 from triplehead.devices import own_gpus
 from triplehead.errors import InputError
+from triplehead.footprints import footprints
 from triplehead.paths import RESULTS
 from triplehead.plan.calibration import read_calibration
 from triplehead.plan.cost import Estimate, Footprint, disk_bytes, estimate, summary
@@ -25,7 +26,8 @@ CalibrateOption = Annotated[
     bool,
     typer.Option(
         "--calibrate",
-        help="First time ten steps of each kind of run here, on the scale's GPU (or, with --batch-size 1, on the CPU): results/calibration.json.",
+        help="Time ten steps of each kind of run here first, on a GPU where the scale is for one; "
+        "--batch-size 1 does it on the CPU. Writes results/calibration.json.",
     ),
 ]
 
@@ -65,25 +67,15 @@ def plan(
     found = estimate(plan, read_calibration())
     needed = max(1, plan.scale.gpus_of("train")) if found.device == "gpu" else plan.scale.threads
     workers = max(1, (gpus if found.device == "gpu" else cores) // needed)
-    footprints = _footprints(plan)
-    disk = disk_bytes(list(footprints.values()), workers)
+    sizes = footprints(plan)
+    disk = disk_bytes(list(sizes.values()), workers)
     if as_json:
-        print(json.dumps(_document(plan, found, footprints, workers, disk), indent=1))
+        print(json.dumps(_document(plan, found, sizes, workers, disk), indent=1))
     else:
         _print(plan, found, workers, f"{gpus} GPUs" if found.device == "gpu" else f"{cores} cores", disk)
 
 
-def _footprints(plan: Plan) -> dict[str, Footprint]:
-    from triplehead.engine.footprint import footprint
-
-    groups: dict[str, Footprint] = {}
-    for run in plan.runs.values():
-        if run.spec.group not in groups:
-            groups[run.spec.group] = footprint(run.spec)
-    return {run_id: groups[run.spec.group] for run_id, run in plan.runs.items()}
-
-
-def _document(plan: Plan, found: Estimate, footprints: dict[str, Footprint], workers: int, disk: int) -> dict[str, Any]:
+def _document(plan: Plan, found: Estimate, sizes: dict[str, Footprint], workers: int, disk: int) -> dict[str, Any]:
     known = len(found.unknown) < len(plan.runs)
     return {
         "scale": plan.config.scale,
@@ -103,7 +95,7 @@ def _document(plan: Plan, found: Estimate, footprints: dict[str, Footprint], wor
                 "seed": run.spec.seed,
                 "users": [{"exhibit": exhibit, "row": label} for exhibit, label in run.users],
                 "seconds": found.runs[run.id],
-                "disk_bytes": footprints[run.id].run,
+                "disk_bytes": sizes[run.id].run,
                 "spec": run.spec.model_dump(mode="json"),
             }
             for run in plan.runs.values()
