@@ -122,11 +122,11 @@ def pretrained_from(wildcards):
     """ImageNet weights are made from the user's file, which the command names where it is missing; others from data."""
     backbone = PLAN.pretrained[wildcards.pretrained].detector.backbone
     if backbone.name == "resnet":
+        # Not asked for where it has been used already, nor by a dry run.
         made = (paths.PRETRAINED / f"{wildcards.pretrained}.pt").is_file()
+        excused = PLAN.config.download_weights or made or workflow.dryrun
         try:
-            weights_file(
-                backbone, PLAN.weights_root, PLAN.config.download_weights or made
-            )
+            weights_file(backbone, PLAN.weights_root, excused)
         except InputError as error:
             stop(error)
         file = PLAN.weights_root and PLAN.weights_root / backbone.file

@@ -249,9 +249,8 @@ class Experiments:
             base = next(row for row in self.exhibits[exhibit].rows if row.label == label)
             for value in switch.values:
                 row, at = varied(switch, value, base), f"switches.{index}"
-                variant = tuple(
-                    self._resolve(scale_name, scale, row, file, at, spec.seed) for spec in specs[exhibit, label]
-                )
+                first = self._resolve(scale_name, scale, row, file, at, 0)
+                variant = tuple(first.with_seed(spec.seed) for spec in specs[exhibit, label])
                 if variant != specs[exhibit, label]:
                     found.append(Variant(switch.name, text(value), (exhibit, label), variant))
         return tuple(found)
