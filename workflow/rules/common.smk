@@ -10,9 +10,12 @@ from triplehead.analysis import figures
 from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
-from triplehead.jobs import hand_down, require
+from triplehead.jobs import hand_down, name_runs, require
+from triplehead.needs import check_devices, check_folders, weights_file
+from triplehead.devices import count_gpus
 from triplehead.plan.calibration import CALIBRATION
 from triplehead.plan.guard import check_scale, remember_scale
+from triplehead.plan.datasets import read_dataset
 from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.tracking.store import uri as check_uri
@@ -37,22 +40,14 @@ hand_down(
     dict(config)
     | ({"extra": os.path.abspath(PLAN.config.extra)} if PLAN.config.extra else {})
 )
+name_runs(PLAN)
 
 # Not workflow.cores, which raises on a cluster: there it is none.
 CORES = workflow.resource_settings.cores
 # No more jobs at once than the machine has cores, however many were asked for: they would only slow each other.
 THREADS = PLAN.scale.threads * math.ceil((CORES or 1) / os.cpu_count())
 STORE = "results/mlflow.ready"
-RUN_FILES = (
-    "spec.json",
-    "environment.json",
-    "model.pt",
-    "history.csv",
-    "assignments.json.gz",
-    "scores.json",
-    "detections.json.gz",
-    "matches.npz",
-)
+RUN_FILES = paths.RUN_FILES
 
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
 TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", "tex")]
@@ -79,8 +74,9 @@ def asked(job):
 
 
 def annotations_of(wildcards):
-    """The user's annotation files: changed ones are another data set. Missing ones are the command's to name, but a
-    target that needs data_root, and has none, ends before anything runs."""
+    """The user's annotation files: changed ones are another data set. A target that needs
+    data_root, and has none, or one that lacks what must be there, ends before anything runs.
+    """
     data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
     if data.source != "folder":
         return []
@@ -92,6 +88,16 @@ def annotations_of(wildcards):
         stop(
             f"{root}: no such folder, expected data_root, the folder of scale {PLAN.config.scale}'s data sets"
         )
+    if (
+        not PLAN.config.download
+        and not Path(f"results/data/{wildcards.data}/manifest.json").is_file()
+    ):
+        try:
+            # A dry run plans for a sample, too.
+            complete = PLAN.data_complete and not workflow.dryrun
+            check_folders(read_dataset(data.layout), data, Path(root), complete)
+        except InputError as error:
+            stop(error)
     if PLAN.config.download:
         # Where it has not run: it first, then this anew.
         checkpoints.download.get(layout=data.layout)
@@ -105,12 +111,19 @@ def annotation_folders_of(wildcards):
     return fingerprint(data, Path(root)) if data.source == "folder" and root else None
 
 
+def spec_of(wildcards):
+    try:
+        return PLAN.run(wildcards.run)
+    except InputError as error:
+        stop(error)
+
+
 def data_of(wildcards):
-    return f"results/data/{PLAN.run(wildcards.run).data_id}/manifest.json"
+    return f"results/data/{spec_of(wildcards).data_id}/manifest.json"
 
 
 def pretrained_of(wildcards):
-    backbone = PLAN.run(wildcards.run).pretrained_id
+    backbone = spec_of(wildcards).pretrained_id
     return f"results/pretrained/{backbone}.pt" if backbone else []
 
 
@@ -118,6 +131,13 @@ def pretrained_from(wildcards):
     """ImageNet weights are made from the user's file, which the command names where it is missing; others from data."""
     backbone = PLAN.pretrained[wildcards.pretrained].detector.backbone
     if backbone.name == "resnet":
+        # Not asked for where it has been used already, nor by a dry run.
+        made = (paths.PRETRAINED / f"{wildcards.pretrained}.pt").is_file()
+        excused = PLAN.config.download_weights or made or workflow.dryrun
+        try:
+            weights_file(backbone, PLAN.weights_root, excused)
+        except InputError as error:
+            stop(error)
         file = PLAN.weights_root and PLAN.weights_root / backbone.file
         return [str(file)] if file and file.is_file() else []
     return f"results/data/{PLAN.pretrained[wildcards.pretrained].data_id}/manifest.json"
@@ -196,7 +216,11 @@ def declaration_of(wildcards):
     """What an exhibit shows beside its measurements: a changed label or published number rewrites it."""
     name = wildcards.get("exhibit") or wildcards.get("figure")
     exhibit = PLAN.exhibits[name]
-    counted = paper_specs(name, extra=PLAN.config.extra) if exhibit.kind == "parameters" else []
+    counted = (
+        paper_specs(name, extra=PLAN.config.extra)
+        if exhibit.kind == "parameters"
+        else []
+    )
     return "".join(part.model_dump_json() for part in (exhibit, PLAN.scale, *counted))
 
 
@@ -229,9 +253,20 @@ def root_of(wildcards):
     return os.path.realpath(folder) if folder else None
 
 
+def trains():
+    return any(job.rule.name == "train" for job in workflow.dag.needrun_jobs())
+
+
 onstart:
     try:
         require(workflow.executor_plugin.name)
+        if workflow.executor_plugin.name == "local" and trains():
+            check_devices(
+                PLAN.scale.accelerator,
+                PLAN.scale.devices,
+                count_gpus(),
+                "nvidia-smi",
+            )
         remember_scale(PLAN.config)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -239,7 +274,8 @@ onstart:
 
 
 wildcard_constraints:
-    run="|".join(PLAN.all_runs),
+    # Of the form of an id, not one of them: Snakemake reads the expression anew for each job. spec_of knows them.
+    run="[^/]+-s[0-9]+-[0-9a-f]+",
     data="|".join(PLAN.data),
     layout="|".join(LAYOUTS),
     pretrained="|".join(PLAN.pretrained) or "none",

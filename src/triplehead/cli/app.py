@@ -23,6 +23,7 @@ ConfigOption = Annotated[
     list[str] | None,
     typer.Option("--config", "-c", metavar="KEY=VALUE", help="As Snakemake's --config, for example scale=smoke."),
 ]
+ScaleOption = Annotated[str | None, typer.Option("--scale", help="Short for --config scale=NAME.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -59,6 +60,15 @@ def plan_from(items: list[str] | None) -> Plan:
     return load_plan(handed_down() | parse_config(items))
 
 
+def scaled(config: list[str] | None, scale: str | None) -> Plan:
+    """The plan at --scale, where it is given. Raises InputError where --config says another."""
+    if scale is None:
+        return plan_from(config)
+    if (other := parse_config(config).get("scale", scale)) != scale:
+        raise InputError("--scale", f"{scale}, but --config says scale={other}")
+    return plan_from([*(config or []), f"scale={scale}"])
+
+
 def main() -> None:
     """Run a command; InputError exits with 2, as do mistakes in the command line."""
     from triplehead.cli import (  # noqa: F401  registers the commands
@@ -69,6 +79,7 @@ def main() -> None:
         ledger,
         new,
         plan,
+        status,
         testdev,
         verify,
         work,

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from triplehead import paths
-from triplehead.analysis.layout import number
 from triplehead.cli.app import ConfigOption, ExtraOption, app, plan_from, with_extra
 from triplehead.errors import InputError
 
@@ -26,6 +25,7 @@ def verify(
     A row with fewer seeds than its band asks for is reported, and decides nothing.
     """
     from triplehead.analysis.acceptance import judged
+    from triplehead.analysis.layout import number
 
     plan = plan_from(with_extra(config, extra))
     for name in exhibits or ():

@@ -63,7 +63,7 @@ class Plan:
     extra_runs: dict[str, Run] = field(default_factory=dict)  # of variants, that no exhibit asks for
     own: frozenset[str] = frozenset()  # exhibits and claims of the user's folder
 
-    @property
+    @cached_property
     def all_runs(self) -> dict[str, Run]:
         return self.runs | self.extra_runs
 
@@ -243,8 +243,6 @@ class Experiments:
         own = self.own_folder if exhibit in self.own else None
         spec_at = f"{at}.spec"
         return None if row.spec is None else self._resolve(scale_name, scale, row, file, spec_at, seed, engine, own)
-            None if row.spec is None else self._resolve(scale_name, scale, row, file, f"{at}.spec", seed, engine, own)
-        )
 
     def _resolve(
         self, scale_name: str, scale: Scale, row: Row, file: Path, at: str, seed: int,
@@ -304,9 +302,8 @@ class Experiments:
             base = next(row for row in self.exhibits[exhibit].rows if row.label == label)
             for value in switch.values:
                 row, at = varied(switch, value, base), f"switches.{index}"
-                variant = tuple(
-                    self._resolve(scale_name, scale, row, file, at, spec.seed, engine) for spec in specs[exhibit, label]
-                )
+                first = self._resolve(scale_name, scale, row, file, at, 0, engine)
+                variant = tuple(first.with_seed(spec.seed) for spec in specs[exhibit, label])
                 if variant != specs[exhibit, label]:
                     found.append(Variant(switch.name, text(value), (exhibit, label), variant))
         return tuple(found)
@@ -374,11 +371,10 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
             continue
         seeds = min(config.seeds or scale.seeds, exhibit.seeds or math.inf)
         for index, row in enumerate(exhibit.rows):
-            specs = [
-                experiments.resolve(config.scale, scale, name, index, seed, config.engine) for seed in range(seeds)
-            ]
-            if specs[0] is None:
+            first = experiments.resolve(config.scale, scale, name, index, engine=config.engine)
+            if first is None:
                 continue
+            specs = [first.with_seed(seed) for seed in range(seeds)]
             plan.specs[name, row.label] = tuple(specs)
             for spec in specs:
                 plan.runs.setdefault(spec.id, Run(spec)).users.append((name, row.label))

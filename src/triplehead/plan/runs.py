@@ -41,6 +41,11 @@ class RunSpec(Options):
         by = "" if self.engine == "triplehead" else f"-{self.engine}"
         return f"{self.scale}-{self.dataset}-{self.short_name}{by}-s{self.seed}-{digest(self)}"
 
+    def with_seed(self, seed: int) -> "RunSpec":
+        """The same run from another seed; what is valid is not validated again, nor what was digested copied."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self).model_construct(**values | {"seed": seed})
+
     @property
     def short_name(self) -> str:
         """For example fcos-jla: what a reader wants to know of a run before its digest."""
