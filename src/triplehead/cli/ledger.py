@@ -74,6 +74,7 @@ def claims(
     table = Table("claim", title=f"What the paper claims, judged at the {plan.config.scale} scale")
     for name in ("published", "measured", "95% interval", "n"):
         table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("over")
     table.add_column("verdict")
     for entry in entries:
         table.add_row(
@@ -82,6 +83,7 @@ def claims(
             signed(entry.value, entry.unit),
             escape(interval(entry.low, entry.high, entry.unit)),
             str(entry.n or ""),
+            entry.interval_over,
             f"[{VERDICTS[entry.verdict]}]{entry.verdict}[/]",
         )
     console = Console()
