@@ -95,10 +95,11 @@ def claims(
 @app.command()
 def silence(config: ConfigOption = None) -> None:
     """Write results/silence.csv, .pdf and .png: what each open choice changes, from the runs of its variants."""
-    from triplehead.analysis.silence import effects, write_csv
+    from triplehead.analysis.silence import effects, read_csv, summary, write_csv
     from triplehead.analysis.silence_figure import write_figure
 
     plan = plan_from(config)
     found = effects(plan, paths.RESULTS)
     write_csv(found, paths.RESULTS / "silence.csv")
     write_figure(plan, found, paths.RESULTS)
+    print(summary(plan, read_csv(paths.RESULTS / "silence.csv")))

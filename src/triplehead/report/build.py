@@ -14,6 +14,7 @@ from triplehead.analysis.figures import figures as figure_names
 from triplehead.analysis.figures.style import save, style
 from triplehead.analysis.silence import is_of
 from triplehead.analysis.silence import read_csv as read_silence
+from triplehead.analysis.silence import summary as silence_summary
 from triplehead.analysis.silence_figure import caption as silence_caption
 from triplehead.analysis.tables import TABLES, read_csv
 from triplehead.errors import InputError
@@ -88,7 +89,7 @@ def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict
 
 
 def _silence(plan: Plan, results: Path, folder: Path) -> dict[str, Any] | None:
-    """Put the figure of the open choices into `folder` -> its file and caption; None where that study was not run."""
+    """Put the figure of the open choices into `folder` -> its file, caption and summary; None where there is none."""
     table, figure = results / "silence.csv", results / "silence.pdf"
     if not (plan.variants and table.is_file() and figure.is_file()):
         return None
@@ -96,4 +97,9 @@ def _silence(plan: Plan, results: Path, folder: Path) -> dict[str, Any] | None:
     if not is_of(plan, frame):
         return None
     (folder / figure.name).write_bytes(figure.read_bytes())
-    return {"file": figure.name, "heading": "Figure S", "caption": silence_caption(plan, frame)}
+    return {
+        "file": figure.name,
+        "heading": "Figure S",
+        "caption": silence_caption(plan, frame),
+        "summary": silence_summary(plan, frame),
+    }

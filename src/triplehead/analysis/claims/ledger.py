@@ -26,9 +26,9 @@ MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another n
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim and its verdict. compared: the comparison that decided; value, low, high: of it, in `unit`; interval_over:
-    the sources of noise that low and high cover (`Estimate.sources`); n: its seeds (repeats of a speed); seeds: the
-    fewest that are judged. Empty where nothing was measured."""
+    """A claim and its verdict. compared: the comparison that decided; value, low, high: of it, in `unit`;
+    interval_over: the sources of noise that low and high cover (`Estimate.sources`); n: its seeds (repeats of a speed);
+    seeds: the fewest that are judged. Empty where nothing was measured."""
 
     claim: str
     title: str
