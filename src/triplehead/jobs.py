@@ -6,11 +6,15 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterable
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from triplehead.errors import InputError
+from triplehead.paths import REPLICATES
+from triplehead.plan.schema import Resampling
 
 _VARIABLE = "TRIPLEHEAD_CONFIG"
 
@@ -53,3 +57,20 @@ def declared(rules: Iterable[Any]) -> list[str]:
         parts = re.split(r"\{\w+,([^}]*)\}", pattern)  # text, values, text, ...
         files += map("".join, product(*(part.split("|") if at % 2 else [part] for at, part in enumerate(parts))))
     return files
+
+
+def resampled_after(run: Path, resampling: Resampling) -> bool:
+    """Whether replicates.npz in a run's folder is the rule `resample`'s, and not `train`'s: a trained run has none, or
+    one of other resamples, or one that this rule made. Snakemake would take the latter for a change, and train anew."""
+    if not (run / "scores.json").exists():
+        return False
+    import numpy as np  # for nothing, in a new clone
+
+    try:
+        with np.load(run / REPLICATES, allow_pickle=False) as archive:
+            asked_for = tuple(archive["drawn"]) == (resampling.replicates, resampling.seed)
+            return not asked_for or "again" not in archive or bool(archive["again"])
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # named by what reads it
+        return False

@@ -10,7 +10,7 @@ from triplehead.analysis import figures
 from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
-from triplehead.jobs import hand_down, require
+from triplehead.jobs import hand_down, require, resampled_after
 from triplehead.plan.calibration import CALIBRATION
 from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
@@ -47,6 +47,13 @@ RUN_FILES = (
     "detections.json.gz",
     "matches.npz",
 )
+
+# Runs whose resamples were made, or are to be, after them: by an older version, or with another `resampling`.
+RESAMPLED_AFTER = [
+    run
+    for run in PLAN.all_runs
+    if resampled_after(paths.RUNS / run, PLAN.scale.resampling)
+]
 
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
 TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", "tex")]
@@ -94,6 +101,11 @@ def annotation_folders_of(wildcards):
     """VOC and VisDrone have a file for each image: too many to be inputs one by one."""
     data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
     return fingerprint(data, Path(root)) if data.source == "folder" and root else None
+
+
+def one_of(names):
+    """A wildcard that is one of these; of none it is nothing that occurs."""
+    return "|".join(sorted(names)) or "none"
 
 
 def data_of(wildcards):
