@@ -1,8 +1,9 @@
-# make reproduce | test | smoke | lint | mlflow | bench | bench-gpu        CORES=4 CONFIG="scale=smoke"
+# make reproduce | test | smoke | lint | mlflow | bench | bench-gpu        CORES=4 CONFIG="scale=smoke" PORT=5000
 PYTHON ?= python3.11
 VENV ?= .venv
 CORES ?= 4
 CONFIG ?=
+PORT ?= 5000
 BIN := $(VENV)/bin
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(1) $(if $(strip $(CONFIG)),--config $(CONFIG))
 
@@ -28,9 +29,12 @@ lint: environment
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
+# One process, heard on this machine alone; its own warnings are not the user's to mend.
 mlflow: environment
-	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port 5000 \
-		--backend-store-uri sqlite:///$(abspath results/mlflow.db)
+	@echo 'http://127.0.0.1:$(PORT)  Choose "Model training" at the top left; Ctrl-C ends it.'
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_LOGGING_LEVEL=WARNING \
+		PYTHONWARNINGS=ignore $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
+		--uvicorn-opts "--log-level warning" $(foreach kind,backend registry,--$(kind)-store-uri sqlite:///$(abspath results/mlflow.db))
 
 bench: environment
 	$(BIN)/python -m benchmarks

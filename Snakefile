@@ -20,5 +20,5 @@ rule reproduce_all:
         TABLES,
         FIGURES,
         LEDGER,
-        "reports/report.pdf",
+        REPORT,
         "results/mlflow.tables",

@@ -8,7 +8,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from pypdf import PdfReader
 
-from triplehead.analysis.figures import figures
+from triplehead.analysis.figures import figures, overviews
 from triplehead.analysis.tables import read_table
 from triplehead.plan.plan import load_plan
 from triplehead.tracking.store import uri
@@ -18,7 +18,7 @@ def main() -> None:
     plan = load_plan({"scale": "smoke"})
     results = Path("results")
     drawn = figures(plan)
-    for name in drawn:
+    for name in [*overviews(plan), *drawn]:
         assert len(PdfReader(results / f"{name}.pdf").pages) == 1, name
         assert (results / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
     for name, exhibit in plan.exhibits.items():
@@ -43,9 +43,13 @@ def main() -> None:
     assert not list(results.rglob("*.tmp")) and not list((results / "scratch").glob("*")), "something was left over"
 
     text = "".join(page.extract_text() for page in PdfReader("reports/report.pdf").pages)
-    tables, pictures = (f"Table {n}" for n in range(1, 10)), (f"Figure {n}" for n in (4, 5, 6))
-    for expected in ("smoke", "34,614,307", "What the paper claims", "the paper against itself", *tables, *pictures):
+    numbered = [*(f"Table {n}" for n in range(1, 10)), *(f"Figure {n}" for n in (4, 5, 6))]
+    for expected in ("smoke", "34,614,307", "What the paper claims", "The paper against itself", *numbered):
         assert expected in text, expected
+    page = Path("reports/report.html").read_text(encoding="utf-8")
+    assert page.rstrip().endswith("</html>") and page.count('<img src="data:image/png;base64,') == len(drawn) + 2
+    for expected in ("smoke", "34,614,307", "What the paper claims", "The paper against itself", *numbered):
+        assert expected in page, expected
 
     client = MlflowClient(uri(plan.config))
     experiments = client.search_experiments()

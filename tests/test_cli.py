@@ -18,7 +18,7 @@ def triplehead(*arguments: str, cwd: Path | None = None) -> subprocess.Completed
 
 
 def test_plan_as_json_holds_every_run_with_its_users_and_cost():
-    result = triplehead("plan", "--json", "-c", "scale=proxy")
+    result = triplehead("plan", "--json", "-c", "scale=proxy", "--cores", "4")
     plan = json.loads(result.stdout)
     assert [run["id"] for run in plan["runs"]] == list(load_plan().runs)
     users = [{(user["exhibit"], user["row"]) for user in run["users"]} for run in plan["runs"]]
@@ -33,7 +33,7 @@ def test_plan_as_json_holds_every_run_with_its_users_and_cost():
 
 
 def test_plan_as_a_table():
-    result = triplehead("plan", "-c", "scale=smoke")
+    result = triplehead("plan", "-c", "scale=smoke", "--cores", "4")
     assert result.returncode == 0
     runs = len(load_plan({"scale": "smoke"}).runs)
     assert f"{runs} runs of {runs} specs, 4 at once, at most" in result.stdout

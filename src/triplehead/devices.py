@@ -40,6 +40,14 @@ def visible_gpus() -> list[str]:
     return [name for gpu in gpus for name in gpu[1:] or gpu]
 
 
+def count_gpus() -> int:
+    """GPUs that a run on this machine may use; where nvidia-smi is not installed, as the kernel lists them."""
+    found = len(visible_gpus())
+    if found or VISIBLE in os.environ:
+        return found
+    return sum(1 for path in Path("/dev").glob("nvidia*") if path.name.removeprefix("nvidia").isdecimal())
+
+
 def own_gpus(count: int, folder: Path | None = None) -> list[str]:
     """Take `count` GPUs that no other job of ours holds until this process ends, and let CUDA see those alone.
 

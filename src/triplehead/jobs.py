@@ -7,16 +7,18 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from triplehead.errors import InputError
 from triplehead.paths import REPLICATES
+from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Resampling
 
 _VARIABLE = "TRIPLEHEAD_CONFIG"
+_LABELS: dict[str, str] = {}  # run id -> what a reader calls it, in the process that builds the DAG
 
 
 def hand_down(config: dict[str, Any]) -> None:
@@ -47,15 +49,22 @@ def require(executor: str) -> None:
         raise InputError("slurm", f"does not answer ({reason})")
 
 
-def declared(rules: Iterable[Any]) -> list[str]:
+def declared(rules: Iterable[Any], values: Mapping[str, Sequence[str]] | None = None) -> list[str]:
     """Every file that Snakemake's rules write, logs included, for all values of their wildcards.
 
-    The values are those of the constraints, which are lists here: results/{exhibit,table1|table2}.csv.
+    The values are those of the constraints, which are lists here, results/{exhibit,table1|table2}.csv, unless
+    `values` has them by the wildcard's name.
     """
     files: list[str] = []
-    for pattern in (str(file) for rule in rules for file in (*rule.output, *rule.log)):
-        parts = re.split(r"\{\w+,([^}]*)\}", pattern)  # text, values, text, ...
-        files += map("".join, product(*(part.split("|") if at % 2 else [part] for at, part in enumerate(parts))))
+    for pattern in dict.fromkeys(str(file) for rule in rules for file in (*rule.output, *rule.log)):
+        parts = re.split(r"\{(\w+),([^}]*)\}", pattern)  # text, name, constraint, text, ...
+        texts = [[text] for text in parts[::3]]
+        choices = [
+            (values or {}).get(name) or constraint.split("|")
+            for name, constraint in zip(parts[1::3], parts[2::3], strict=True)
+        ]
+        order = [choice for pair in zip(texts, choices, strict=False) for choice in pair] + [texts[-1]]
+        files += map("".join, product(*order))
     return files
 
 
@@ -74,3 +83,35 @@ def resampled_after(run: Path, resampling: Resampling) -> bool:
         return True
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # named by what reads it
         return False
+
+
+def name_runs(plan: Plan) -> None:
+    """Let `label` know the rows behind the runs."""
+    _LABELS.update({run_id: run_label(plan, run_id) for run_id in plan.all_runs})
+
+
+def run_label(plan: Plan, run_id: str) -> str:
+    """For example "table5: JLA, seed 1": the first row that wants the run."""
+    run = plan.all_runs[run_id]
+    exhibit, row = run.users[0]
+    return f"{exhibit}: {row}, seed {run.spec.seed}"
+
+
+def label(wildcards: Mapping[str, str] | None) -> str:
+    """What a job is about: its run's row, else the values of its wildcards."""
+    values = dict(wildcards or {})
+    if run := values.pop("run", None):
+        values = {"run": _LABELS.get(run, run)} | values
+    return " ".join(map(str, values.values()))
+
+
+def last_lines(log: str | Path, most: int = 8) -> list[str]:
+    """The end of a job's log, read from its last 20 kB; of a progress bar's rewritten lines the last."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    lines = [line.rstrip().rpartition("\r")[2] for line in text.split("\n") if line.strip()]
+    return lines[-most:]

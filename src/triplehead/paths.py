@@ -16,7 +16,18 @@ PRETRAINED = RESULTS / "pretrained"
 MATCHES = "matches.npz"  # in a run's folder: how its detections fared, image by image
 REPLICATES = "replicates.npz"  # beside it: the scores under resamples of the images
 TESTDEV = "testdev.json"  # in a run's folder: what COCO's server measured
-LOCKS = Path("logs/locks")
+RUN_FILES = (  # what training and evaluation leave in a run's folder
+    "spec.json",
+    "environment.json",
+    "model.pt",
+    "history.csv",
+    "assignments.json.gz",
+    "scores.json",
+    "detections.json.gz",
+    MATCHES,
+)
+LOGS = Path("logs")
+LOCKS = LOGS / "locks"
 SCRATCH = RESULTS / "scratch"  # training state, keyed by run id; no rule declares it
 
 

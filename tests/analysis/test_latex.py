@@ -80,10 +80,10 @@ def test_intervals_stand_below_the_measured_numbers():
     assert lines[3].count(r"\multicolumn{2}{r}{\scriptsize [38.8, 41.2]}") == 3
     assert {width(line) for line in lines} == {columns}
     assert r"In brackets: the mean's 95\% interval over other seeds and other validation images." in tex
-    alone = " ".join(table_layout(plan, "table5", frame_of(plan, "table5", half=1.0)).caption)
+    alone = " ".join(table_layout(plan, "table5", frame_of(plan, "table5", half=1.0)).definitions)
     assert "over other seeds, the validation images being given" in alone
     single = frame_of(plan, "table5", half=1.0, std=None, n=1, image_se=1.0).assign(seed_se=None)
-    assert "other seeds are not in it" in " ".join(table_layout(plan, "table5", single).caption)
+    assert "other seeds are not in it" in " ".join(table_layout(plan, "table5", single).definitions)
 
 
 def test_a_band_is_shown_with_its_verdict():
@@ -107,7 +107,7 @@ def test_k_in_force_is_shown_only_where_it_is_not_the_papers():
 def test_meaningless_scales_say_so_and_rank_nothing():
     plan = load_plan({"scale": "smoke"})
     layout = table_layout(plan, "table5", frame_of(plan, "table5", std=None, n=1))
-    caption = " ".join(layout.caption)
+    caption = " ".join([*layout.caption, *layout.definitions])
     assert "mean nothing" in caption and "one seed, hence no standard deviation" in caption
     cells = [cell for line in layout.lines for cell in line.cells]
     assert not any(cell.best_measured for cell in cells) and any(cell.best_published for cell in cells)

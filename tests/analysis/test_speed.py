@@ -43,7 +43,7 @@ def test_frames_per_second_and_ratios_paired_by_repeat(plan, tmp_path):
     assert fcos.loc["FPS", "published"] == 12.6 and math.isnan(fcos.loc["FPS", "difference"])
     assert math.isnan(fcos.loc["FPS_model", "published"])
     assert ours.loc["FPS_ratio", "published"] == pytest.approx(10.1 / 12.6)
-    assert ours.loc["FPS_ratio", "difference"] == pytest.approx(0.92 - 10.1 / 12.6)
+    assert math.isnan(ours.loc["FPS_ratio", "difference"])  # of another scale than the paper's
     assert frame["conditions"].str.contains("2 threads; float32; batch 1; 96 × 128 to 128 × 128 pixels").all()
     assert [cells(frame, label).loc["FPS", "run_ids"] for label in FULL] == plan.run_ids("table3")
 
@@ -54,7 +54,7 @@ def test_the_csv_is_read_back_as_it_was(plan, tmp_path):
     run = plan.run_ids("table3", "Ours")[0]
     last = (tmp_path / "table3.csv").read_text().splitlines()[-1]
     assert last == (
-        f"table3,2,Ours,FPS_ratio,0.9200,0.1095,5,0.7840,1.0560,0.0490,,0.8016,0.1184,,,,smoke,val,{run},"
+        f"table3,2,Ours,FPS_ratio,0.9200,0.1095,5,0.7840,1.0560,0.0490,,0.8016,,,,,smoke,val,{run},"
         "A made-up processor; 2 threads; float32; batch 1; 96 × 128 to 128 × 128 pixels"
     )
     write_csv(read_csv(tmp_path / "table3.csv"), tmp_path / "again.csv")

@@ -380,3 +380,22 @@ def test_a_run_is_named_after_its_row_of_a_table():
     plan = load_plan()
     run = plan.runs[plan.specs["fig4", "Ours"][0].id]
     assert run.users[0] == ("table3", "Ours") and ("fig4", "Ours") in run.users
+
+
+def test_a_row_is_validated_once_whatever_number_of_seeds(monkeypatch):
+    """A sweep of thousands of runs is planned on every call of Snakemake."""
+    calls = []
+    original = Experiments._resolve
+    monkeypatch.setattr(Experiments, "_resolve", lambda self, *rest: calls.append(rest) or original(self, *rest))
+    load_plan({"seeds": 1})
+    once = len(calls)
+    many = load_plan({"seeds": 50})
+    assert len(calls) == 2 * once
+    assert {spec.seed for spec in many.specs["table5", "FCOS"]} == set(range(50))
+
+
+def test_a_seed_changes_nothing_but_the_seed_and_what_follows_from_it():
+    first = load_plan({"seeds": 1}).specs["table5", "FCOS"][0]
+    other = first.with_seed(3)
+    assert other.seed == 3 and other.id != first.id and other.group == first.group
+    assert other == RunSpec.model_validate_json(other.model_dump_json())

@@ -10,7 +10,7 @@ from tests.helpers import write_speed_record
 
 from triplehead.analysis.claims.ledger import ledger
 from triplehead.analysis.claims.ledger import write_csv as write_ledger
-from triplehead.analysis.figures import figures, write_figure
+from triplehead.analysis.figures import figures, overviews, write_figure
 from triplehead.analysis.tables import table_frame, write_csv
 from triplehead.data.examples import example_images
 from triplehead.data.prepare import open_split, prepare
@@ -41,7 +41,7 @@ def write_results(plan: Plan, results: Path, data_root: Path | None = None, poin
             write_speed_record(plan, name, results)
         if exhibit.kind in ("scores", "speed"):
             write_csv(table_frame(plan, name, results / "runs"), results / f"{name}.csv")
-    for name in figures(plan):
+    for name in [*overviews(plan), *figures(plan)]:
         write_figure(plan, name, results)
     write_ledger(ledger(plan, results), plan, results / "claims.csv")
 
@@ -114,4 +114,14 @@ def smoke(tmp_path_factory):
     for name, exhibit in plan.exhibits.items():
         if exhibit.kind == "parameters":
             write_csv(table_frame(plan, name, results / "runs"), results / f"{name}.csv")
+    return plan, results
+
+
+@pytest.fixture(scope="session")
+def fabricate_proxy(tmp_path_factory):
+    """(plan, results folder) of a made-up proxy study of two seeds."""
+    plan = load_plan({"scale": "proxy", "seeds": 2})
+    results = tmp_path_factory.mktemp("proxy") / "results"
+    write_results(plan, results)
+    write_csv(table_frame(plan, "table4", results / "runs"), results / "table4.csv")
     return plan, results

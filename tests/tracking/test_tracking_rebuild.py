@@ -8,20 +8,34 @@ from triplehead.analysis.tables import read_table
 from triplehead.engine.history import History
 from triplehead.errors import InputError
 from triplehead.tracking import store
-from triplehead.tracking.rebuild import read_history, rebuild
+from triplehead.tracking.files import read_history
+from triplehead.tracking.rebuild import rebuild
+from triplehead.tracking.report import log_report
 from triplehead.tracking.run import Tracker
 from triplehead.tracking.tables import log_exhibit
 
-LIVE_ONLY = ("triplehead.host", "triplehead.pid", "triplehead.pid_started", "train_seconds", "code")
+LIVE_ONLY = (
+    "mlflow.parentRunId",
+    "triplehead.host",
+    "triplehead.pid",
+    "triplehead.pid_started",
+    "train_seconds",
+    "code",
+)
 SCORES = {"AP": 100 / 3, "AP50": 50.5, "APL": None, "images": 32, "detections": 7}
 ENVIRONMENT = {"triplehead": "0.1.0", "torch": "2.14.1"}
+
+
+def some_runs(plan):
+    """Two that Table 5 uses."""
+    return [plan.run_ids("table5", label)[0] for label in ("JLA", "All")]
 
 
 @pytest.fixture
 def results(tmp_path, plan):
     """Two runs and a table, as the other stages write them."""
     results = tmp_path / "results"
-    for run_id in list(plan.runs)[:2]:
+    for run_id in some_runs(plan):
         folder = results / "runs" / run_id
         folder.mkdir(parents=True)
         history = History(30, {"records": make_records(30), "window": []})
@@ -31,6 +45,8 @@ def results(tmp_path, plan):
         (folder / "environment.json").write_text(json.dumps(ENVIRONMENT))
     make_table(plan, results)
     (results / "table5.tex").write_text("table")
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "report.html").write_text("page")
     return results
 
 
@@ -50,9 +66,9 @@ def log_live(uri, plan, results):
         files = [folder / name for name in ("spec.json", "scores.json", "history.csv")]
         with Tracker(uri, run.spec, run.users, folder) as tracker:
             tracker.log_scores(SCORES, files)
-    log_exhibit(
-        uri, plan, "table5", read_table(plan, "table5", results), [results / "table5.csv", results / "table5.tex"]
-    )
+    files = [results / "table5.csv", results / "table5.tex"]
+    log_exhibit(uri, plan, "table5", read_table(plan, "table5", results), files, results / "runs")
+    log_report(uri, plan, results)
 
 
 def tables_of(plan, results):
@@ -77,14 +93,15 @@ def view(uri):
 def test_what_is_rebuilt_equals_what_was_logged(uri, plan, results):
     log_live(uri, plan, results)
     live = view(uri)
-    assert len(live) == 2 + len(plan.exhibits["table5"].rows)
+    assert len(live) == 2 + 2 + 1 + len(plan.exhibits["table5"].rows)  # trained, their copies, the report
     old = {run.info.run_id for run in all_runs(uri)}
 
     rebuild(uri, plan, results, tables_of(plan, results))
     assert view(uri) == live
     new = {run.info.run_id for run in all_runs(uri)}
     assert not old & new
-    assert {folder.name for folder in results.glob("mlartifacts/*/*")} == new
+    keeping = {run.info.run_id for run in all_runs(uri) if run.data.tags["triplehead.kind"] != "seed"}
+    assert {folder.name for folder in results.glob("mlartifacts/*/*")} == keeping
 
     rebuild(uri, plan, results, tables_of(plan, results))
     assert view(uri) == live
@@ -93,7 +110,7 @@ def test_what_is_rebuilt_equals_what_was_logged(uri, plan, results):
 
 def test_a_rebuilt_run_can_be_gone_on_with(uri, plan, results, migrated):
     rebuild(uri, plan, results, tables_of(plan, results))
-    run = next(iter(plan.runs.values()))
+    run = plan.runs[some_runs(plan)[0]]
     with Tracker(uri, run.spec, run.users, results) as tracker:
         tracker.log_history(make_records(35))
     (found,) = [entry for entry in all_runs(uri) if entry.data.tags.get("triplehead.run_id") == run.id]
@@ -105,7 +122,7 @@ def test_a_broken_store_is_replaced(uri, plan, results):
     file.write_bytes(b"broken")
     file.with_name(file.name + "-journal").write_bytes(b"of the old one")
     rebuild(uri, plan, results, tables_of(plan, results))
-    assert len(all_runs(uri)) == 2 + len(plan.exhibits["table5"].rows)
+    assert len(all_runs(uri)) == 2 + 2 + 1 + len(plan.exhibits["table5"].rows)
     assert not file.with_name(file.name + "-journal").exists()
 
 

@@ -29,15 +29,17 @@ def test_create_lists_experiments_like_the_papers_contents(uri, plan, tmp_path):
     store.create(uri, plan)
     store.create(uri, plan)
     found = {entry.name: entry for entry in store.client(uri).search_experiments()}
-    listed = [name for name in found if name != "Default"]  # latest first, as the UI shows them
+    listed = list(found)  # latest first, as the UI shows them; MLflow's own "Default" is gone
     assert listed[-2:] == ["Claims (smoke)", "Training runs (smoke)"]
+    assert listed[0] == "Report (smoke)"
     assert listed[:-2] == sorted(listed[:-2])
     assert "Table 5 · Individual component ablation studies (smoke)" in listed
     assert "Table 4 · The number of parameters (paper architecture)" in listed
     tables = [exhibit for exhibit in plan.exhibits.values() if exhibit.kind != "figure"]
-    assert len(listed) == len(tables) + 2
+    assert len(listed) == len(tables) + 3
     table = found["Table 5 · Individual component ablation studies (smoke)"]
     assert table.artifact_location == (tmp_path / "results" / "mlartifacts" / "table5-smoke").as_uri()
+    assert table.tags["mlflow.experimentKind"] == "custom_model_development"  # else the UI asks
     assert "section 4.4" in table.tags["mlflow.note.content"]
 
 
@@ -110,3 +112,10 @@ def test_the_folder_of_artifacts_may_have_spaces(empty_store, tmp_path, plan):
     (tmp_path / "a.txt").write_text("a")
     opened.client.log_artifact(run.info.run_id, str(tmp_path / "a.txt"))
     assert len(list(Path(folder, "mlartifacts").rglob("a.txt"))) == 1
+
+
+def test_a_default_experiment_that_somebody_uses_stays(uri, plan):
+    client = store.client(uri)
+    client.set_terminated(client.create_run("0").info.run_id)
+    store.create(uri, plan)
+    assert "Default" in {entry.name for entry in client.search_experiments()}

@@ -30,18 +30,18 @@ def test_rows_stand_in_the_papers_order_with_measured_beside_published(uri, plan
     assert [run.info.run_name for run in latest_first] == [f"{i} {label}" for i, label in enumerate(labels, 1)]
     assert all(run.info.status == "FINISHED" for run in latest_first)
     jla = latest_first[labels.index("JLA")]
-    assert jla.data.metrics["AP"] == 32.25
-    assert jla.data.metrics["AP_std"] == 0.5
-    assert jla.data.metrics["AP_published"] == 38.0
-    assert jla.data.metrics["AP_difference"] == 32.25 - 38.0
+    assert jla.data.metrics["mean/AP"] == 32.25
+    assert jla.data.metrics["uncertainty/AP_std"] == 0.5
+    assert jla.data.metrics["published/AP"] == 38.0
+    assert not any("difference" in name for name in jla.data.metrics)  # of different data
     assert jla.data.metrics["n"] == 3
     assert jla.data.params == {"Baseline": "true", "JLA": "true"}
     assert jla.data.tags["run_ids"] == ";".join(plan.run_ids("table5", "JLA"))
     assert jla.data.tags["scale"] == "smoke"
     assert "- AP: 32.25 measured (n = 3), 38 published" in jla.data.tags["mlflow.note.content"]
     fcos = latest_first[0]
-    assert "AP_std" not in fcos.data.metrics
-    assert "AP50_published" not in fcos.data.metrics and "AP50" in fcos.data.metrics
+    assert "uncertainty/AP_std" not in fcos.data.metrics
+    assert "published/AP50" not in fcos.data.metrics and "mean/AP50" in fcos.data.metrics
     kept = sorted(tmp_path.glob("results/mlartifacts/table5-smoke/*/artifacts/*"))
     assert len(kept) == 2 * len(labels)
 
@@ -50,9 +50,9 @@ def test_speed_is_logged_with_its_repeats(uri, plan, files):
     log_exhibit(uri, plan, "table3", make_frame(plan, "table3"), files)
     ours, faster, fcos = all_runs(uri)
     assert [run.info.run_name for run in (fcos, faster, ours)] == ["1 FCOS", "2 Faster R-CNN", "3 Ours"]
-    assert (ours.data.metrics["FPS"], ours.data.metrics["FPS_published"]) == (32.25, 10.1)
-    assert {"FPS_model", "FPS_ratio", "FPS_ratio_std"} <= set(ours.data.metrics)
-    assert "FPS_ratio_published" not in ours.data.metrics
+    assert (ours.data.metrics["mean/FPS"], ours.data.metrics["published/FPS"]) == (32.25, 10.1)
+    assert {"mean/FPS_model", "mean/FPS_ratio", "uncertainty/FPS_ratio_std"} <= set(ours.data.metrics)
+    assert "published/FPS_ratio" not in ours.data.metrics
 
 
 def test_a_second_call_changes_nothing(uri, plan, files):
@@ -67,7 +67,7 @@ def test_new_numbers_come_into_the_same_rows(uri, plan, files):
     before = {run.info.run_id for run in all_runs(uri)}
     log_exhibit(uri, plan, "table5", make_frame(plan, ap=31.0), files)
     assert {run.info.run_id for run in all_runs(uri)} == before
-    assert all_runs(uri)[-1].data.metrics["AP"] == 31.0
+    assert all_runs(uri)[-1].data.metrics["mean/AP"] == 31.0
 
 
 def test_a_number_that_is_gone_does_not_linger(uri, plan, files):
@@ -78,7 +78,7 @@ def test_a_number_that_is_gone_does_not_linger(uri, plan, files):
     log_exhibit(uri, plan, "table5", frame, files)
     latest_first = all_runs(uri)[::-1]
     assert [run.info.run_name[0] for run in latest_first] == ["1", "2", "3", "4", "5"]
-    assert not any("AP_std" in run.data.metrics for run in latest_first)
+    assert not any("uncertainty/AP_std" in run.data.metrics for run in latest_first)
 
 
 def test_a_table_of_another_scale_is_another_experiment(uri, plan, files):
@@ -95,7 +95,7 @@ def test_cells_may_be_empty_in_any_of_pandas_ways(uri, plan, files):
     frame.loc[frame["row"] == 0, ["mean", "std", "n", "difference"]] = None
     log_exhibit(uri, plan, "table5", frame, files)
     first = all_runs(uri)[-1]
-    assert first.data.metrics == {"AP_published": 37.0}
+    assert first.data.metrics == {"published/AP": 37.0}
     assert "- AP: not measured, 37 published" in first.data.tags["mlflow.note.content"]
 
 

@@ -44,7 +44,10 @@ def test_it_is_fetched_only_where_that_is_asked_for(project, server):
     refused = call(project, manifest(project))
     assert refused.returncode != 0
     said = refused.stdout + refused.stderr
-    assert "root/coco/train2017: no such folder" in said and "`triplehead data download coco -c data_root=root`" in said
+    assert (
+        "error: root/coco/annotations/instances_train2017.json: no such file" in said
+        and "`triplehead data download coco -c data_root=root`" in said
+    )
     assert server.requests == []
 
     done = call(project, manifest(project), "download=true", "data_complete=true")

@@ -234,3 +234,16 @@ def test_an_annotation_changed_in_place_is_other_data(clone, tmp_path):
     assert "Nothing to be done" in snakemake(clone, "-n", *call).stdout
     (root / "VisDrone2019-DET-val" / "annotations" / "a.txt").write_text("2,2,5,5,1,1,0,0\n")
     assert "rule data:" in snakemake(clone, "-n", *call).stdout
+
+
+def test_tables_of_another_scale_are_not_replaced_unasked(clone):
+    target = ("--cores", "1", "results/table4.csv", "--config")
+    assert snakemake(clone, *target, "scale=smoke").returncode == 0
+    before = (clone / "results/table4.csv").read_bytes()
+    refused = snakemake(clone, *target, "scale=mini")
+    assert refused.returncode != 0
+    assert "error: scale: found mini, but results/ holds the tables of smoke, which it would replace" in refused.stderr
+    assert (clone / "results/table4.csv").read_bytes() == before
+    assert snakemake(clone, *target, "scale=smoke").returncode == 0
+    assert snakemake(clone, *target, "scale=mini", "other_scale=replace").returncode == 0
+    assert "found smoke" in snakemake(clone, "-n", *target, "scale=smoke").stderr

@@ -10,8 +10,12 @@ from triplehead.analysis import figures
 from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
-from triplehead.jobs import hand_down, require, resampled_after
+from triplehead.jobs import hand_down, name_runs, require, resampled_after
+from triplehead.needs import check_devices, check_folders, weights_file
+from triplehead.devices import count_gpus
 from triplehead.plan.calibration import CALIBRATION
+from triplehead.plan.guard import check_scale, remember_scale
+from triplehead.plan.datasets import read_dataset
 from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.tracking.store import uri as check_uri
@@ -26,27 +30,24 @@ def stop(error):
 try:
     PLAN = load_plan(dict(config))
     check_uri(PLAN.config)
+    check_scale(PLAN.config)
     FIGURE_NAMES = figures.figures(PLAN)
 except InputError as error:
     stop(error)
 
-hand_down(dict(config))
+# Jobs find the user's own experiments wherever they run.
+hand_down(
+    dict(config)
+    | ({"extra": os.path.abspath(PLAN.config.extra)} if PLAN.config.extra else {})
+)
+name_runs(PLAN)
 
 # Not workflow.cores, which raises on a cluster: there it is none.
 CORES = workflow.resource_settings.cores
 # No more jobs at once than the machine has cores, however many were asked for: they would only slow each other.
 THREADS = PLAN.scale.threads * math.ceil((CORES or 1) / os.cpu_count())
 STORE = "results/mlflow.ready"
-RUN_FILES = (
-    "spec.json",
-    "environment.json",
-    "model.pt",
-    "history.csv",
-    "assignments.json.gz",
-    "scores.json",
-    "detections.json.gz",
-    "matches.npz",
-)
+RUN_FILES = paths.RUN_FILES
 
 # Runs whose resamples were made, or are to be, after them: by an older version, or with another `resampling`.
 RESAMPLED_AFTER = [
@@ -61,8 +62,11 @@ LEDGER = "results/claims.csv"
 AUDIT = [str(file) for file in [paths.EXPERIMENTS / "audit.yaml"] if file.is_file()]
 SILENCE = [f"results/silence.{suffix}" for suffix in ("csv", "pdf", "png")]
 FIGURES = [
-    f"results/{name}.{suffix}" for name in FIGURE_NAMES for suffix in figures.SUFFIXES
+    f"results/{name}.{suffix}"
+    for name in [*figures.overviews(PLAN), *FIGURE_NAMES]
+    for suffix in figures.SUFFIXES
 ]
+REPORT = ["reports/report.pdf", "reports/report.html"]
 
 
 def asked(job):
@@ -77,8 +81,9 @@ def asked(job):
 
 
 def annotations_of(wildcards):
-    """The user's annotation files: changed ones are another data set. Missing ones are the command's to name, but a
-    target that needs data_root, and has none, ends before anything runs."""
+    """The user's annotation files: changed ones are another data set. A target that needs
+    data_root, and has none, or one that lacks what must be there, ends before anything runs.
+    """
     data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
     if data.source != "folder":
         return []
@@ -90,6 +95,16 @@ def annotations_of(wildcards):
         stop(
             f"{root}: no such folder, expected data_root, the folder of scale {PLAN.config.scale}'s data sets"
         )
+    if (
+        not PLAN.config.download
+        and not Path(f"results/data/{wildcards.data}/manifest.json").is_file()
+    ):
+        try:
+            # A dry run plans for a sample, too.
+            complete = PLAN.data_complete and not workflow.dryrun
+            check_folders(read_dataset(data.layout), data, Path(root), complete)
+        except InputError as error:
+            stop(error)
     if PLAN.config.download:
         # Where it has not run: it first, then this anew.
         checkpoints.download.get(layout=data.layout)
@@ -108,12 +123,19 @@ def one_of(names):
     return "|".join(sorted(names)) or "none"
 
 
+def spec_of(wildcards):
+    try:
+        return PLAN.run(wildcards.run)
+    except InputError as error:
+        stop(error)
+
+
 def data_of(wildcards):
-    return f"results/data/{PLAN.run(wildcards.run).data_id}/manifest.json"
+    return f"results/data/{spec_of(wildcards).data_id}/manifest.json"
 
 
 def pretrained_of(wildcards):
-    backbone = PLAN.run(wildcards.run).pretrained_id
+    backbone = spec_of(wildcards).pretrained_id
     return f"results/pretrained/{backbone}.pt" if backbone else []
 
 
@@ -121,6 +143,13 @@ def pretrained_from(wildcards):
     """ImageNet weights are made from the user's file, which the command names where it is missing; others from data."""
     backbone = PLAN.pretrained[wildcards.pretrained].detector.backbone
     if backbone.name == "resnet":
+        # Not asked for where it has been used already, nor by a dry run.
+        made = (paths.PRETRAINED / f"{wildcards.pretrained}.pt").is_file()
+        excused = PLAN.config.download_weights or made or workflow.dryrun
+        try:
+            weights_file(backbone, PLAN.weights_root, excused)
+        except InputError as error:
+            stop(error)
         file = PLAN.weights_root and PLAN.weights_root / backbone.file
         return [str(file)] if file and file.is_file() else []
     return f"results/data/{PLAN.pretrained[wildcards.pretrained].data_id}/manifest.json"
@@ -199,7 +228,11 @@ def declaration_of(wildcards):
     """What an exhibit shows beside its measurements: a changed label or published number rewrites it."""
     name = wildcards.get("exhibit") or wildcards.get("figure")
     exhibit = PLAN.exhibits[name]
-    counted = paper_specs(name) if exhibit.kind == "parameters" else []
+    counted = (
+        paper_specs(name, extra=PLAN.config.extra)
+        if exhibit.kind == "parameters"
+        else []
+    )
     return "".join(part.model_dump_json() for part in (exhibit, PLAN.scale, *counted))
 
 
@@ -232,16 +265,29 @@ def root_of(wildcards):
     return os.path.realpath(folder) if folder else None
 
 
+def trains():
+    return any(job.rule.name == "train" for job in workflow.dag.needrun_jobs())
+
+
 onstart:
     try:
         require(workflow.executor_plugin.name)
+        if workflow.executor_plugin.name == "local" and trains():
+            check_devices(
+                PLAN.scale.accelerator,
+                PLAN.scale.devices,
+                count_gpus(),
+                "nvidia-smi",
+            )
+        remember_scale(PLAN.config)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 
 
 wildcard_constraints:
-    run="|".join(PLAN.all_runs),
+    # Of the form of an id, not one of them: Snakemake reads the expression anew for each job. spec_of knows them.
+    run="[^/]+-s[0-9]+-[0-9a-f]+",
     data="|".join(PLAN.data),
     layout="|".join(LAYOUTS),
     pretrained="|".join(PLAN.pretrained) or "none",

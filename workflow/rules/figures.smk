@@ -14,3 +14,20 @@ rule figure:
         declaration=declaration_of,
     shell:
         "triplehead figure {wildcards.figure} 2> {log:q}"
+
+
+rule overview:
+    # The study in one picture, from a finished table.
+    input:
+        table=f"results/{figures.OVERVIEW_OF}.csv",
+        code=code_of("analysis", "analysis/figures"),
+    output:
+        multiext("results/overview", ".pdf", ".png"),
+    log:
+        "logs/figures/overview.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        **asked("other"),
+    shell:
+        "triplehead figure overview 2> {log:q}"

@@ -3,6 +3,9 @@
 from triplehead.jobs import declared
 
 try:
-    paths.check_places(declared(workflow.rules), (paths.SCRATCH, paths.LOCKS))
+    paths.check_places(
+        declared(workflow.rules, {"run": list(PLAN.all_runs)}),
+        (paths.SCRATCH, paths.LOCKS),
+    )
 except InputError as error:
     stop(error)

@@ -5,7 +5,7 @@ rule report:
         LEDGER,
         [f"results/runs/{run}/{name}" for run in PLAN.runs for name in RUN_FILES],
         calibration=calibration_of,
-        template="reports/report.typ",
+        templates=["reports/report.typ", "reports/page.html.jinja"],
         audit=AUDIT,
         code=code_of(
             "analysis",
@@ -16,7 +16,7 @@ rule report:
             "report",
         ),
     output:
-        "reports/report.pdf",
+        REPORT,
     log:
         "logs/report.log",
     conda:
@@ -34,7 +34,8 @@ rule tracked:
     input:
         TABLES,
         LEDGER,
-        "reports/report.pdf",
+        FIGURES,
+        REPORT,
     output:
         touch("results/mlflow.tables"),
     log:

@@ -42,7 +42,7 @@ def table_tex(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, ...
         rf"% {layout.name}, made by the project: needs \usepackage{{booktabs,amssymb}}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape(' '.join(layout.caption))}}}",
+        rf"\caption{{{escape(' '.join([*layout.caption, *layout.definitions]))}}}",
         rf"\label{{tab:{layout.name}}}",
         *body,
         *notes,

@@ -72,13 +72,15 @@ class TableLayout:
     left: tuple[str, ...]  # headings of the left columns
     metrics: tuple[str, ...]
     lines: tuple[Line, ...]
-    caption: tuple[str, ...]  # sentences
+    caption: tuple[str, ...]  # sentences: what the two sides are
+    definitions: tuple[str, ...]  # sentences: how to read the numbers, mostly the same for all tables
     notes: tuple[tuple[str, str], ...]  # (letter or nothing, text)
+    own: bool = False  # a table of the user's, not the paper's
 
     @property
     def heading(self) -> str:
-        """For example Table 5."""
-        return f"Table {self.name.removeprefix('table')}"
+        """For example Table 5; of the user's own: Yours (mine)."""
+        return f"Yours ({self.name})" if self.own else f"Table {self.name.removeprefix('table')}"
 
     @property
     def has_std(self) -> bool:
@@ -107,7 +109,8 @@ def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, 
         cells = tuple(_cell(frame, index, metric, best) for metric in table.metrics)
         values = tuple(_left_value(plan, exhibit, row, column) for column in left)
         lines.append(Line(row.label, row.group, values, cells, marks.get(row.label)))
-    texts = (*table.notes, *_stand_in_notes(plan, exhibit), *_split_notes(table, frame), *_twin_notes(plan, exhibit))
+    texts = (*table.notes, *_stand_in_notes(plan, exhibit), *_split_notes(table, frame), *_twin_notes(plan, exhibit),
+             *_equal_notes(frame))  # fmt: skip
     notes += [("", text) for text in texts]
     if ratios := _published_ratios(table):
         notes.append(("", ratios))
@@ -117,14 +120,16 @@ def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, 
     notes += [("", text) for text in _band_notes(frame)]
     return TableLayout(
         exhibit, table.title, table.kind, table.transposed, left, table.metrics, tuple(lines),
-        caption(plan, exhibit, frame, how), tuple(notes),
+        caption(plan, exhibit, frame, how), definitions(plan, exhibit, frame), tuple(notes), exhibit in plan.own,
     )  # fmt: skip
 
 
 def caption(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Sentences that say what either side is: section, data, scale, seeds."""
     table = plan.exhibits[exhibit]
-    first = f"{table.title} (section {table.section} of the paper)."
+    own = exhibit in plan.own
+    place = "your own experiment, not the paper's" if own else f"section {table.section} of the paper"
+    first = f"{table.title} ({place})."
     if table.kind == "parameters":
         counted = "Measured: counted exactly on the paper's own architecture, whatever the scale of this report."
         return (first, "Paper: as published.", counted)
@@ -144,17 +149,22 @@ def caption(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, ...] 
         first,
         f"Paper: as published, on {PUBLISHED_ON[table.protocol]}{' test-dev' if table.split == 'test-dev' else ''}.",
         f"Measured: {plan.config.scale} scale, on {data_phrase(plan, exhibit)}; {seeds_phrase(frame)}.",
-        *interval_sentences(frame),
     ]
-    if table.kind == "scores":
-        sentences.append("All scores in %.")
     if table.average is not None:
         sentences.append(AVERAGES[table.average])
+    return tuple(sentences)
+
+
+def definitions(plan: Plan, exhibit: str, frame: pd.DataFrame) -> tuple[str, ...]:
+    """Sentences on how the numbers of a table of scores are to be read."""
+    if plan.exhibits[exhibit].kind != "scores" or not frame["n"].any():
+        return ()
+    sentences = ["All scores in %.", *interval_sentences(frame)]
     if not plan.scale.meaningful:
         sentences.append("At this scale the measured scores mean nothing: they show only that everything runs.")
         sentences.append("Bold: the paper's highest value of a column.")
     else:
-        if plan.config.scale != "paper":
+        if not plan.at_paper_scale:
             sentences.append("The two sides come from different data and must not be compared in size.")
         sentences.append("Bold: the highest value of a column on either side.")
     return tuple(sentences)
@@ -202,6 +212,24 @@ def _twin_notes(plan: Plan, exhibit: str) -> list[str]:
     ]
 
 
+def _equal_notes(frame: pd.DataFrame) -> list[str]:
+    """Rows of different runs whose scores are the same to the last digit: what tells them apart changed nothing."""
+    columns = ["metric", "mean", "std", "low", "high"]
+    rows: dict[str, list[str]] = {}
+    runs: dict[str, set[str]] = {}
+    for label, cells in frame[frame["n"] > 0].groupby("label", sort=False):
+        if not cells["mean"].any():
+            continue  # nothing detected
+        key = cells[columns].to_csv(index=False)
+        rows.setdefault(key, []).append(str(label))
+        runs.setdefault(key, set()).update(cells["run_ids"])
+    return [
+        f"{'; '.join(labels)}: different runs, equal scores; what tells them apart changed nothing here."
+        for key, labels in rows.items()
+        if len(labels) > 1 and len(runs[key]) > 1
+    ]
+
+
 def seeds_phrase(frame: pd.DataFrame) -> str:
     """For example: mean ± sample standard deviation over 3 seeds."""
     counts = sorted(set(frame.loc[frame["n"] > 0, "n"]))
@@ -240,8 +268,12 @@ def data_phrase(plan: Plan, exhibit: str) -> str:
     if isinstance(spec.data, Scenes):
         size = spec.data.image_size
         return f"embedded digit scenes of {size} × {size} pixels (not {PUBLISHED_ON[spec.dataset]})"
-    if plan.config.scale == "paper":
+    if plan.at_paper_scale:
         return f"{PUBLISHED_ON[spec.dataset]} at the published schedule"
+    if plan.config.scale == "paper":
+        return (
+            f"{PUBLISHED_ON[spec.dataset]}, or a sample of it, in a trial that is shorter than the published schedule"
+        )
     return f"a few real photographs in the layout of {PUBLISHED_ON[spec.dataset]} (not the data set itself)"
 
 

@@ -18,6 +18,12 @@ def speed_record(plan: Plan, exhibit: str, results: Path) -> SpeedRecord:
     return record
 
 
+def of_another_scale(plan: Plan, exhibit: str, results: Path) -> str | None:
+    """A clause where `results`/speed/<exhibit>.json was measured at another scale than the plan's."""
+    scale = read_speed(results / "speed" / f"{exhibit}.json").scale
+    return None if scale == plan.config.scale else f"speed was measured at the {scale} scale"
+
+
 def speed_series(record: SpeedRecord) -> dict[str, dict[str, list[float]]]:
     """label -> metric -> one value a repeat. Frames per second are images over seconds; ratios pair repeats."""
     series = {

@@ -33,6 +33,7 @@ def table_frame(plan: Plan, exhibit: str, runs: Path) -> pd.DataFrame:
     scored every seed.
     parameters: counted on the paper's architecture, without a run; exact.
     speed: mean, standard deviation and interval over repeats.
+    difference: measured minus published, where the two are of a kind (`comparable`).
     What was not measured stays empty, with n = 0; so do reference, tolerance and status (`acceptance`) of a cell
     without a band.
     Raises InputError for a run without scores, for speed that was not measured, and for an exhibit that is no table.
@@ -48,8 +49,8 @@ def table_frame(plan: Plan, exhibit: str, runs: Path) -> pd.DataFrame:
             found = sample(plan, runs, exhibit, row.label, metric, complete=True)
             measured = of_sample(found)
             mean, published = measured.value, published_value(plan.exhibits[exhibit], row, metric)
-            comparable = kind != "speed" or metric == "FPS_ratio"  # frames per second are a machine's
-            difference = mean - published if comparable and None not in (mean, published) else None
+            like = comparable(plan, plan.exhibits[exhibit], metric)
+            difference = mean - published if like and None not in (mean, published) else None
             records.append(
                 {"exhibit": exhibit, "row": index, "label": row.label, "metric": metric}
                 | {"mean": mean, "published": published, "difference": difference}
@@ -58,6 +59,14 @@ def table_frame(plan: Plan, exhibit: str, runs: Path) -> pd.DataFrame:
                 | _acceptance(plan, plan.exhibits[exhibit], row, metric, found)
             )
     return _typed(pd.DataFrame(records, columns=list(COLUMNS)))
+
+
+def comparable(plan: Plan, table: Exhibit, metric: str) -> bool:
+    """Whether a measured number may be set against the paper's: counts always; scores and ratios of speed at the
+    paper's scale, unless it is a trial; frames per second, which are a machine's, never."""
+    if table.kind == "parameters":
+        return True
+    return plan.at_paper_scale and (table.kind != "speed" or metric == "FPS_ratio")
 
 
 def _acceptance(plan: Plan, table: Exhibit, row: Row, metric: str, found: Sample) -> dict[str, float | str | None]:

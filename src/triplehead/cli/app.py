@@ -1,5 +1,6 @@
 """Commands, and how an error becomes one line and an exit status."""
 
+import json
 import signal
 import sys
 from typing import Annotated, Any
@@ -22,7 +23,22 @@ ConfigOption = Annotated[
     list[str] | None,
     typer.Option("--config", "-c", metavar="KEY=VALUE", help="As Snakemake's --config, for example scale=smoke."),
 ]
+ScaleOption = Annotated[str | None, typer.Option("--scale", help="Short for --config scale=NAME.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+ExtraOption = Annotated[
+    str | None, typer.Option("--extra", metavar="DIR", help="Short for --config extra=DIR: your own experiments.")
+]
+
+
+def with_extra(items: list[str] | None, extra: str | None) -> list[str] | None:
+    """The configuration with the folder that --extra names. Raises InputError if --config names another."""
+    if extra is None:
+        return items
+    if (other := parse_config(items).get("extra", extra)) != extra:
+        raise InputError("--extra", f"{extra}, but --config says extra={other}")
+    return [*(items or []), f"extra={json.dumps(extra)}"]
 
 
 def parse_config(items: list[str] | None) -> dict[str, Any]:
@@ -44,9 +60,30 @@ def plan_from(items: list[str] | None) -> Plan:
     return load_plan(handed_down() | parse_config(items))
 
 
+def scaled(config: list[str] | None, scale: str | None) -> Plan:
+    """The plan at --scale, where it is given. Raises InputError where --config says another."""
+    if scale is None:
+        return plan_from(config)
+    if (other := parse_config(config).get("scale", scale)) != scale:
+        raise InputError("--scale", f"{scale}, but --config says scale={other}")
+    return plan_from([*(config or []), f"scale={scale}"])
+
+
 def main() -> None:
     """Run a command; InputError exits with 2, as do mistakes in the command line."""
-    from triplehead.cli import bench, data, inspect, ledger, plan, testdev, verify, work  # noqa: F401  registers the commands
+    from triplehead.cli import (  # noqa: F401  registers the commands
+        bench,
+        data,
+        detectron2,
+        inspect,
+        ledger,
+        new,
+        plan,
+        status,
+        testdev,
+        verify,
+        work,
+    )
 
     # As an exception, so that what is half done is put away and MLflow learns of it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

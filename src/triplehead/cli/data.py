@@ -1,6 +1,7 @@
 """Commands about data sets: what is there, what is missing, how to get it, and what a run reads of it."""
 
 import json
+import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from triplehead.cli.app import ConfigOption, app, plan_from
 from triplehead.cli.inspect import JsonOption
 from triplehead.errors import InputError
 from triplehead.locking import exclusive
+from triplehead.needs import download_hint as _hint
 from triplehead.plan.datasets import Archive, DatasetFile, read_dataset
 from triplehead.plan.options import LAYOUTS, Folder
 from triplehead.plan.plan import Plan
@@ -97,7 +99,9 @@ def data_download(
     declared, root = read_dataset(dataset), _data_root(plan, exists=False)
     wanted = _wanted(declared, archive)
     mirror = plan.config.data_mirror
-    with exclusive(f".{dataset}.lock", root / archives.FOLDER):
+    if not root.parent.is_dir():
+        raise InputError(root.parent, f"no such folder, expected the one to make data_root in: {root}")
+    with _no_empty_folder(root), exclusive(f".{dataset}.lock", root / archives.FOLDER):
         states = {each.file: archives.find(declared, each, root).state for each in wanted}
         lost = [each.file for each in wanted if states[each.file] in ("missing", "part") and not (each.url or mirror)]
         if lost:
@@ -108,6 +112,18 @@ def data_download(
         for each in wanted:
             with _progress(each) as progress:
                 archives.get(declared, each, root, mirror, again, say=_say, progress=progress)
+
+
+@contextmanager
+def _no_empty_folder(root: Path):
+    """Leave no data_root behind, where it was made for nothing: it may be a slip of the pen."""
+    new = not root.exists()
+    try:
+        yield
+    except BaseException:
+        if new and not any(path.is_file() and path.stat().st_size for path in root.rglob("*")):
+            shutil.rmtree(root, ignore_errors=True)
+        raise
 
 
 def _wanted(declared: DatasetFile, names: list[str] | None) -> list[Archive]:
@@ -174,11 +190,6 @@ def _of(number: int | None, official: int | None) -> str:
     if number is None:
         return "-" if official is None else f"- of {official:,}"
     return f"{number:,}" if official in (None, number) else f"{number:,} of {official:,}"
-
-
-def _hint(declared: DatasetFile, name: str, root: Path | None) -> str:
-    does = "says how to get it" if declared.by_hand else "gets it"
-    return f"`triplehead data download {name} -c data_root={root or 'DIR'}` {does}"
 
 
 def _data_root(plan: Plan, exists: bool = True) -> Path:

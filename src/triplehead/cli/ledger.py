@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.cli.app import ConfigOption, ExtraOption, app, plan_from, with_extra
 from triplehead.cli.inspect import JsonOption
 
 VERDICTS = {
@@ -59,12 +59,14 @@ def claims(
     config: ConfigOption = None,
     as_json: JsonOption = False,
     write: Annotated[bool, typer.Option("--write", help="Write results/claims.csv as well.")] = False,
+    extra: ExtraOption = None,
 ) -> None:
     """Judge what the paper claims by what was measured."""
     from triplehead.analysis.claims.ledger import ledger, write_csv
-    from triplehead.analysis.claims.numbers import interval, signed
+    from triplehead.analysis.claims.numbers import interval, published, signed
+    from triplehead.analysis.claims.verdict import NOT_MEASURED
 
-    plan = plan_from(config)
+    plan = plan_from(with_extra(config, extra))
     entries = ledger(plan, paths.RESULTS)
     if write:
         write_csv(entries, plan, paths.RESULTS / "claims.csv")
@@ -77,9 +79,11 @@ def claims(
     table.add_column("over")
     table.add_column("verdict")
     for entry in entries:
+        if entry.verdict == NOT_MEASURED:
+            continue
         table.add_row(
             f"{escape(entry.title)} [dim]({entry.section})[/]",
-            signed(entry.published, entry.unit),
+            published(entry.published, entry.unit, entry.kind),
             signed(entry.value, entry.unit),
             escape(interval(entry.low, entry.high, entry.unit)),
             str(entry.n or ""),
@@ -87,7 +91,12 @@ def claims(
             f"[{VERDICTS[entry.verdict]}]{entry.verdict}[/]",
         )
     console = Console()
-    console.print(table)
+    if table.row_count:
+        console.print(table)
+    unmeasured = [entry for entry in entries if entry.verdict == NOT_MEASURED]
+    for reason in dict.fromkeys(entry.says for entry in unmeasured):
+        titles = [entry.title for entry in unmeasured if entry.says == reason]
+        console.print(f"{NOT_MEASURED}: {escape('; '.join(titles))}. [dim]{escape(reason)}[/]", highlight=False)
     found = [entry.verdict for entry in entries]
     console.print(", ".join(f"{found.count(name)} {name}" for name in VERDICTS if name in found))
 

@@ -1,30 +1,37 @@
 """`triplehead plan`: what would run, and what it costs, before anything is spent."""
 
 import json
+import os
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from triplehead.cli.app import ConfigOption, JsonOption, app, parse_config, plan_from
+from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scaled, with_extra
 from triplehead.devices import own_gpus
 from triplehead.errors import InputError
+from triplehead.footprints import footprints
 from triplehead.paths import RESULTS
 from triplehead.plan.calibration import read_calibration
 from triplehead.plan.cost import Estimate, Footprint, disk_bytes, estimate, summary
 from triplehead.plan.plan import Plan
 
-ScaleOption = Annotated[str | None, typer.Option("--scale", help="Short for --config scale=NAME.")]
 Cores = Annotated[int, typer.Option(min=1, help="Cores that the runs share, where they compute on the CPU.")]
 Gpus = Annotated[int, typer.Option(min=1, help="GPUs that the runs share, where they compute on those.")]
 BatchSize = Annotated[
     int | None, typer.Option(min=1, help="Images of a calibrated step, where the schedule's do not fit here.")
 ]
 CalibrateOption = Annotated[
-    bool, typer.Option("--calibrate", help="First time ten steps of each kind of run here: results/calibration.json.")
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Time ten steps of each kind of run here first, on a GPU where the scale is for one; "
+        "--batch-size 1 does it on the CPU. Writes results/calibration.json.",
+    ),
 ]
 
+ALL_CORES = os.cpu_count() or 1
 
 PowerOption = Annotated[
     bool, typer.Option("--power", help="Instead: the seeds that it takes to see each difference that the paper prints.")
@@ -39,21 +46,19 @@ def plan(
     config: ConfigOption = None,
     scale: ScaleOption = None,
     as_json: JsonOption = False,
-    cores: Cores = 4,
+    cores: Cores = ALL_CORES,
     gpus: Gpus = 1,
     calibrate: CalibrateOption = False,
     batch_size: BatchSize = None,
     power: PowerOption = False,
     silence: SilenceOption = False,
+    extra: ExtraOption = None,
 ) -> None:
     """Show the runs, who uses each, and what they will cost: time, disk, and how long on so many cores or GPUs."""
-    if scale is not None:
-        if parse_config(config).get("scale", scale) != scale:
-            raise InputError("--scale", f"{scale}, but --config says scale={parse_config(config)['scale']}")
-        config = [*(config or []), f"scale={scale}"]
+    config = with_extra(config, extra)
     if batch_size is not None and not calibrate:
         raise InputError("--batch-size", "is for --calibrate alone")
-    plan = plan_from(config)
+    plan = scaled(config, scale)
     if power:
         from triplehead.cli.power import show_power
 
@@ -72,25 +77,15 @@ def plan(
     found = estimate(plan, read_calibration())
     needed = max(1, plan.scale.gpus_of("train")) if found.device == "gpu" else plan.scale.threads
     workers = max(1, (gpus if found.device == "gpu" else cores) // needed)
-    footprints = _footprints(plan)
-    disk = disk_bytes(list(footprints.values()), workers)
+    sizes = footprints(plan)
+    disk = disk_bytes(list(sizes.values()), workers)
     if as_json:
-        print(json.dumps(_document(plan, found, footprints, workers, disk), indent=1))
+        print(json.dumps(_document(plan, found, sizes, workers, disk), indent=1))
     else:
         _print(plan, found, workers, f"{gpus} GPUs" if found.device == "gpu" else f"{cores} cores", disk)
 
 
-def _footprints(plan: Plan) -> dict[str, Footprint]:
-    from triplehead.engine.footprint import footprint
-
-    groups: dict[str, Footprint] = {}
-    for run in plan.runs.values():
-        if run.spec.group not in groups:
-            groups[run.spec.group] = footprint(run.spec)
-    return {run_id: groups[run.spec.group] for run_id, run in plan.runs.items()}
-
-
-def _document(plan: Plan, found: Estimate, footprints: dict[str, Footprint], workers: int, disk: int) -> dict[str, Any]:
+def _document(plan: Plan, found: Estimate, sizes: dict[str, Footprint], workers: int, disk: int) -> dict[str, Any]:
     known = len(found.unknown) < len(plan.runs)
     more = estimate(plan.only_variants(), read_calibration())
     return {
@@ -112,7 +107,7 @@ def _document(plan: Plan, found: Estimate, footprints: dict[str, Footprint], wor
                 "seed": run.spec.seed,
                 "users": [{"exhibit": exhibit, "row": label} for exhibit, label in run.users],
                 "seconds": found.runs[run.id],
-                "disk_bytes": footprints[run.id].run,
+                "disk_bytes": sizes[run.id].run,
                 "spec": run.spec.model_dump(mode="json"),
             }
             for run in plan.runs.values()

@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from triplehead import paths
-from triplehead.analysis.layout import number
-from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.cli.app import ConfigOption, ExtraOption, app, plan_from, with_extra
 from triplehead.errors import InputError
 
 FAILS = ("outside", "missing")
@@ -19,14 +18,16 @@ FAILS = ("outside", "missing")
 def verify(
     exhibits: Annotated[list[str] | None, typer.Argument(help="Tables to look at; all if none is named.")] = None,
     config: ConfigOption = None,
+    extra: ExtraOption = None,
 ) -> None:
     """Hold the rows that carry a band (`accept`) against it; status 1 if one lies outside, or was not measured.
 
     A row with fewer seeds than its band asks for is reported, and decides nothing.
     """
     from triplehead.analysis.acceptance import judged
+    from triplehead.analysis.layout import number
 
-    plan = plan_from(config)
+    plan = plan_from(with_extra(config, extra))
     for name in exhibits or ():
         if name not in plan.exhibits:
             raise InputError(name, f"no such exhibit; allowed: {', '.join(plan.exhibits)}")

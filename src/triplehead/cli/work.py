@@ -48,8 +48,12 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
     if rank() == 0:  # the others see what their first process owns
         own_gpus(plan.scale.gpus_of("train"))  # before torch looks for one
 
-    from triplehead.engine.evaluate import evaluate
-    from triplehead.engine.train import train
+    if spec.engine == "detectron2":
+        from triplehead.detectron2.evaluate import evaluate
+        from triplehead.detectron2.train import train
+    else:
+        from triplehead.engine.evaluate import evaluate
+        from triplehead.engine.train import train
     from triplehead.tracking.run import Tracker
     from triplehead.tracking.store import uri
 
@@ -57,6 +61,8 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
     pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
     machine = {"accelerator": plan.scale.accelerator, "num_workers": plan.scale.num_workers}
     shared = {"devices": plan.scale.devices, "micro_batch": plan.scale.micro_batch}
+    if spec.engine == "detectron2":
+        shared = {}  # one process that takes the whole batch: the plan has refused anything else
     if rank() > 0:  # started by the process that holds the lock and tells MLflow
         train(spec, data, out, scratch, Tracker(None, spec, [], out), pretrained, **machine, **shared)
         return
@@ -120,7 +126,7 @@ def table(exhibit: str, config: ConfigOption = None) -> None:
 
 @app.command()
 def figure(exhibit: str, config: ConfigOption = None) -> None:
-    """Draw results/<figure>.pdf and .png from the files of its runs."""
+    """Draw results/<figure>.pdf and .png from the files of its runs; `overview` from its table."""
     from triplehead.analysis.figures import write_figure
 
     write_figure(plan_from(config), exhibit, paths.RESULTS)
@@ -128,7 +134,7 @@ def figure(exhibit: str, config: ConfigOption = None) -> None:
 
 @app.command()
 def report(config: ConfigOption = None) -> None:
-    """Compile reports/report.pdf."""
+    """Write the report: reports/report.pdf and, as one page, report.html."""
     from triplehead.report.build import build_report
 
     build_report(plan_from(config), paths.RESULTS, Path("reports/report.pdf"))
@@ -160,11 +166,13 @@ def track_init(config: ConfigOption = None) -> None:
 
 @track_app.command("tables")
 def track_tables(config: ConfigOption = None) -> None:
-    """Log every table, a run per row, and the ledger, a run per claim; close runs whose process is gone."""
+    """Log every table, a run per row with its seeds, the ledger, a run per claim, and the report; close runs whose
+    process is gone."""
     from triplehead.analysis.claims.ledger import read_csv as read_ledger
     from triplehead.analysis.tables import TABLES, read_table
     from triplehead.tracking.claims import log_claims
     from triplehead.tracking.rebuild import sweep
+    from triplehead.tracking.report import log_report
     from triplehead.tracking.store import uri
     from triplehead.tracking.tables import log_exhibit
 
@@ -176,9 +184,10 @@ def track_tables(config: ConfigOption = None) -> None:
     sweep(uri(plan.config))
     for name, frame in tables.items():
         files = [paths.RESULTS / f"{name}.{suffix}" for suffix in ("csv", "tex")]
-        log_exhibit(uri(plan.config), plan, name, frame, files)
+        log_exhibit(uri(plan.config), plan, name, frame, files, paths.RUNS)
     if claims is not None:
         log_claims(uri(plan.config), plan, claims, ledger)
+    log_report(uri(plan.config), plan, paths.RESULTS)
 
 
 @track_app.command("rebuild")

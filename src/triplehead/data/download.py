@@ -54,8 +54,9 @@ def fetch(
         except _Interrupted as error:
             failures = 0 if _length(part) > before else failures + 1
             if failures == ATTEMPTS:
-                kept = f"{_length(part):,} bytes are kept in {part}, the same command goes on from there"
-                raise InputError(url, f"{error}; {kept}") from None
+                bytes_kept = _length(part)
+                kept = f"; {bytes_kept:,} bytes are kept in {part}, the same command goes on from there"
+                raise InputError(url, f"{error}{kept if bytes_kept else ''}") from None
             time.sleep(pause * 2 ** max(failures - 1, 0))
     try:
         check(part, size, md5)

@@ -4,7 +4,7 @@ So a run resumed at iteration i sees what the uninterrupted one would have seen,
 devices that share a batch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
@@ -59,6 +59,13 @@ def train_loader(
         raise InputError(dataset.annotations, "holds no images to train on")
     batches = _TrainBatches(dataset, transform, batch_size, seed, group_by_aspect, part)
     return _in_order(batches, range(start, stop), num_workers)
+
+
+def batch_samples(
+    dataset: DetectionDataset, batch_size: int, seed: int, group_by_aspect: bool
+) -> Callable[[int], list[tuple[int, int]]]:
+    """Number of a batch -> (position in the run, index of the image) of its samples, for who reads them otherwise."""
+    return _TrainBatches(dataset, None, batch_size, seed, group_by_aspect, (0, 1))._indices
 
 
 def eval_loader(

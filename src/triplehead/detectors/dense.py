@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from triplehead.detectors.border_losses import border_losses
 from triplehead.detectors.boxes import Points, Predictions, make_points
-from triplehead.detectors.losses import Share, alone, dense_losses
+from triplehead.detectors.losses import Share, alone, build_box_loss, dense_losses
 from triplehead.detectors.postprocess import detect
 from triplehead.plan.options import Loss, Postprocess
 
@@ -63,6 +63,7 @@ class DenseDetector(nn.Module):
         super().__init__()
         self.normalize, self.backbone, self.head = normalize, backbone, head
         self.assigner, self.loss, self.postprocess = assigner, loss, postprocess
+        self.box_loss = build_box_loss(loss)
 
     def forward(
         self, images: list[Tensor], targets: list[Target] | None = None
@@ -74,8 +75,10 @@ class DenseDetector(nn.Module):
         matched_gt = self.assign(predictions, points, targets)
         self.positives, self.boxes = (matched_gt >= 0).sum(), sum(len(target["boxes"]) for target in targets)
         options, first = self.head.options, predictions.first_stage
+        # The user's own head need not say that it has no quality branch, nor that it refines no box.
+        quality, refined = getattr(options, "quality", "none"), getattr(self.head, "refined", False)
         losses = dense_losses(
-            first, points, targets, matched_gt, self.loss, options.quality, self.head.refined, self.share
+            first, points, targets, matched_gt, self.loss, quality, refined, self.share, self.box_loss
         )
         if predictions.border_logits is not None:
             losses |= border_losses(predictions, targets, self.loss, options.positive_iou, self.share)

@@ -6,8 +6,9 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.ops import MultiScaleRoIAlign
 
+from triplehead.detectors.detectron2_conventions import AlignedPool, ExactAnchors
 from triplehead.detectors.torchvision_detector import NamedLevels, TorchvisionDetector
-from triplehead.plan.options import BoxPostprocess, SecondStage
+from triplehead.plan.options import BoxPostprocess, Conventions, SecondStage
 
 POOLED = 7  # side of a pooled region
 
@@ -23,19 +24,25 @@ class FasterRCNNDetector(TorchvisionDetector):
         std: tuple[float, ...],
         postprocess: BoxPostprocess,
         second_stage: SecondStage,
+        conventions: Conventions = "torchvision",
     ):
-        strides = backbone.strides
+        theirs, strides = conventions == "detectron2", backbone.strides
         pooled = [str(level) for level, stride in enumerate(strides) if stride <= 32]
+        sizes, shapes = tuple((8 * stride,) for stride in strides), ((0.5, 1.0, 2.0),) * len(strides)
         model = FasterRCNN(
             NamedLevels(backbone),
             rpn_pre_nms_top_n_train=2 * second_stage.proposals,
             rpn_pre_nms_top_n_test=second_stage.proposals,
             rpn_post_nms_top_n_train=2 * second_stage.proposals,
             rpn_post_nms_top_n_test=second_stage.proposals,
-            rpn_anchor_generator=AnchorGenerator(
-                sizes=tuple((8 * stride,) for stride in strides), aspect_ratios=((0.5, 1.0, 2.0),) * len(strides)
+            rpn_anchor_generator=(
+                ExactAnchors(sizes, shapes, strides) if theirs else AnchorGenerator(sizes=sizes, aspect_ratios=shapes)
             ),
-            box_roi_pool=MultiScaleRoIAlign(featmap_names=pooled, output_size=POOLED, sampling_ratio=2),
+            box_roi_pool=(
+                AlignedPool(pooled, strides[: len(pooled)], POOLED)
+                if theirs
+                else MultiScaleRoIAlign(featmap_names=pooled, output_size=POOLED, sampling_ratio=2)
+            ),
             box_head=TwoMLPHead(backbone.channels * POOLED**2, second_stage.hidden),
             box_predictor=FastRCNNPredictor(second_stage.hidden, num_classes + 1),
             box_batch_size_per_image=second_stage.rois,

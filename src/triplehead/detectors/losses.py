@@ -8,7 +8,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
 from triplehead.detectors.boxes import Points, Predictions, boxes_to_ltrb, centerness, paired_iou
-from triplehead.plan.options import Loss
+from triplehead.detectors.own import own_box_loss
+from triplehead.plan.options import Loss, OwnBoxLoss
 
 # From what the images at hand count, by name, to what the whole batch counts; a batch may be spread over devices
 # and steps of accumulation (engine/batch.py). Losses are divided by the latter, so that their parts add up.
@@ -29,7 +30,12 @@ def iou_loss(boxes: Tensor, gt_boxes: Tensor) -> Tensor:
     return -torch.log((intersection + 1) / (union + 1))
 
 
-BOX_LOSSES = {"iou": iou_loss, "giou": generalized_box_iou_loss}
+BoxLoss = Callable[[Tensor, Tensor], Tensor]  # boxes [P, 4], gt_boxes [P, 4] -> [P]
+BOX_LOSSES: dict[str, BoxLoss] = {"iou": iou_loss, "giou": generalized_box_iou_loss}
+
+
+def build_box_loss(options: Loss) -> BoxLoss:
+    return own_box_loss(options.box) if isinstance(options.box, OwnBoxLoss) else BOX_LOSSES[options.box]
 
 
 def dense_losses(
@@ -41,13 +47,14 @@ def dense_losses(
     quality: str,
     refined: bool,
     share: Share = alone,
+    box_loss: BoxLoss | None = None,
 ) -> dict[str, Tensor]:
     """Focal loss over all samples but the ignored, box and quality losses over the positives.
 
     matched_gt: [B, N] with -2 ignore, -1 background, else the index of the image's box. `quality` is what the
     quality branch learns (none, centerness, iou). Each loss is divided by the number of positives; the box loss
     of a head with centerness is weighted by it and divided by its sum, as in FCOS. Both are those of the whole
-    batch, which `share` knows.
+    batch, which `share` knows. box_loss: what `options` name, unless it is given.
     """
     positive = matched_gt >= 0
     image, sample = positive.nonzero(as_tuple=True)  # [P]
@@ -67,7 +74,7 @@ def dense_losses(
     focal = sigmoid_focal_loss(predictions.logits, one_hot, options.focal_alpha, options.focal_gamma)
     losses = {"classification": focal[matched_gt != -2].sum() / num_positive}
 
-    box_loss = BOX_LOSSES[options.box]
+    box_loss = box_loss or build_box_loss(options)
     final, coarse = predictions.boxes[image, sample], None
     one_box = predictions.coarse_boxes is None
     scale = options.box_weight if one_box else options.refined_weight if refined else options.coarse_weight

@@ -15,6 +15,7 @@ def detect(
 
     As in FCOS: classes are kept by their own probability, ranked by the score that the quality enters, the best
     per level go to class-wise NMS. A border branch's probability p enters as sqrt(score * p), in BorderDet's way.
+    By detectron2's rule classes are kept by the score, and boxes are cut at the border after NMS.
     sizes: (height, width) of each image.
     """
     probabilities = predictions.logits.sigmoid()
@@ -24,9 +25,9 @@ def detect(
         scores = probabilities ** (1 - exponent) * predictions.quality.sigmoid()[..., None] ** exponent
     if predictions.border_logits is not None:
         scores = (scores * predictions.border_logits.sigmoid()).sqrt()
+    kept_by = scores if options.rule == "detectron2" else probabilities
     return [
-        _one_image(probabilities[i], scores[i], predictions.boxes[i], points, size, options)
-        for i, size in enumerate(sizes)
+        _one_image(kept_by[i], scores[i], predictions.boxes[i], points, size, options) for i, size in enumerate(sizes)
     ]
 
 
@@ -42,9 +43,16 @@ def _one_image(
         kept_scores.append(candidates[best])
         kept_labels.append(label[best])
         kept_boxes.append(level_boxes[sample[best]])
-    boxes = clip_boxes_to_image(torch.cat(kept_boxes), size)
-    scores, labels = torch.cat(kept_scores), torch.cat(kept_labels)
-    real = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
-    boxes, scores, labels = boxes[real], scores[real], labels[real]
+    boxes, scores, labels = torch.cat(kept_boxes), torch.cat(kept_scores), torch.cat(kept_labels)
+    if options.rule == "fcos":
+        boxes, scores, labels = _inside(boxes, scores, labels, size)
     keep = batched_nms(boxes, scores, labels, options.nms_iou)[: options.max_detections]
-    return {"boxes": boxes[keep], "scores": scores[keep], "labels": labels[keep]}
+    boxes, scores, labels = _inside(boxes[keep], scores[keep], labels[keep], size)
+    return {"boxes": boxes, "scores": scores, "labels": labels}
+
+
+def _inside(boxes: Tensor, scores: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Cut at the image's border; those that lie outside it are left out."""
+    boxes = clip_boxes_to_image(boxes, size)
+    real = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+    return boxes[real], scores[real], labels[real]

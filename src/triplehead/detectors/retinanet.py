@@ -4,8 +4,9 @@ from torch import Tensor, nn
 from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
+from triplehead.detectors.detectron2_conventions import ExactAnchors, LateClipRetinaNet
 from triplehead.detectors.torchvision_detector import NamedLevels, TorchvisionDetector
-from triplehead.plan.options import RetinaNetPostprocess
+from triplehead.plan.options import Conventions, RetinaNetPostprocess
 
 
 class RetinaNetDetector(TorchvisionDetector):
@@ -23,12 +24,19 @@ class RetinaNetDetector(TorchvisionDetector):
         mean: tuple[float, ...],
         std: tuple[float, ...],
         postprocess: RetinaNetPostprocess,
+        conventions: Conventions = "torchvision",
     ):
+        theirs = conventions == "detectron2"
         sizes = tuple(tuple(4 * stride * 2 ** (octave / 3) for octave in range(3)) for stride in backbone.strides)
-        model = RetinaNet(
+        shapes = ((0.5, 1.0, 2.0),) * len(sizes)
+        model = (LateClipRetinaNet if theirs else RetinaNet)(
             NamedLevels(backbone),
             num_classes=num_classes,
-            anchor_generator=AnchorGenerator(sizes=sizes, aspect_ratios=((0.5, 1.0, 2.0),) * len(sizes)),
+            anchor_generator=(
+                ExactAnchors(sizes, shapes, backbone.strides)
+                if theirs
+                else AnchorGenerator(sizes=sizes, aspect_ratios=shapes)
+            ),
             score_thresh=postprocess.score_threshold,
             nms_thresh=postprocess.nms_iou,
             detections_per_img=postprocess.max_detections,

@@ -18,12 +18,9 @@ from torch import Tensor
 from triplehead.detectors.backbone import build_backbone
 from triplehead.engine import checkpoint
 from triplehead.errors import InputError
+from triplehead.needs import ADDRESSES, weights_file
 from triplehead.plan.options import ResNet
 
-ADDRESSES = {
-    "torchvision": "https://download.pytorch.org/models/",
-    "msra": "https://dl.fbaipublicfiles.com/detectron/ImageNetPretrained/MSRA/",
-}
 EPS = 1e-5  # of torchvision's FrozenBatchNorm2d
 
 # What a pickle of numpy arrays calls. Anything else is refused before it is called.
@@ -45,11 +42,9 @@ def import_weights(options: ResNet, root: Path | None, out: Path, name: str, dow
 
     download: fetch a file that is not there. Raises InputError where it cannot be had, read or does not fit.
     """
-    if root is None:
-        raise InputError("weights_root", f"is not set, expected the folder that holds {options.file}")
-    path = root / options.file
+    path = weights_file(options, root, download)
     if not path.is_file():
-        _fetch(options, path, download)
+        _fetch(options, path)
     checkpoint.save(out, name, body=read_weights(options, path), file=_digest(path))
 
 
@@ -167,10 +162,8 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-def _fetch(options: ResNet, path: Path, download: bool) -> None:
+def _fetch(options: ResNet, path: Path) -> None:
     url = ADDRESSES[options.weights] + options.file
-    if not download:
-        raise InputError(path, f"no such file; get {url}, or set download_weights=true, or weights=none")
     published = re.search(r"-([0-9a-f]{8,})\.pth$", url)  # MSRA's have no published checksum
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from triplehead.data.dataset import DetectionDataset
 from triplehead.data.prepare import open_split
 from triplehead.errors import InputError
+from triplehead.needs import check_devices
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.process import code_tags
 
@@ -47,10 +48,7 @@ def start(spec: RunSpec, accelerator: str, precision: str = "32-true", devices: 
     """
     gpus = 0 if accelerator == "cpu" else CUDAAccelerator.auto_device_count()
     use_gpu = gpus > 0
-    if accelerator == "gpu" and not use_gpu:
-        raise InputError("accelerator", "gpu is asked for, but torch sees none here; cpu or auto go without")
-    if accelerator != "cpu" and devices > max(1, gpus):
-        raise InputError("devices", f"found {devices}, but torch sees {gpus} GPUs here; accelerator=cpu needs none")
+    check_devices(accelerator, devices, gpus, "torch")
     torch.set_num_threads(spec.threads)
     torch.use_deterministic_algorithms(not use_gpu)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a tenth of a step, for memory that nobody reads

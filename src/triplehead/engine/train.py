@@ -121,10 +121,11 @@ def train(
     tracker.log_history(history.records)  # again: a kill may have come between the last state and its logging
     if stop == schedule.iterations:
         snapshots.write(out / "assignments.json.gz")
-        _write_run(spec, out, detector, history, {"data": data_digest} | origin)
+        write_run(spec, out, detector, history, {"data": data_digest} | origin)
 
 
-def _write_run(spec: RunSpec, out: Path, model: torch.nn.Module, history: History, provenance: dict[str, str]) -> None:
+def write_run(spec: RunSpec, out: Path, model: torch.nn.Module, history: History, provenance: dict[str, str]) -> None:
+    """spec.json, environment.json, history.csv and model.pt."""
     with atomic(out / "spec.json") as file:
         file.write_text(spec.model_dump_json(indent=1) + "\n")
     with atomic(out / "environment.json") as file:

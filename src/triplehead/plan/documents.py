@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import dropwhile
 from pathlib import Path
 from types import UnionType
@@ -106,9 +107,14 @@ def validate(model: type[Model], layers: Layer | Sequence[Layer]) -> Model:
     layers = [layers] if isinstance(layers, Layer) else list(layers)
     values = merge(layers)
     try:
-        return TypeAdapter(model).validate_json(json.dumps(values, default=str))
+        return _adapter(model).validate_json(json.dumps(values, default=str))
     except ValidationError as error:
         raise _explain(model, layers, error) from None
+
+
+@cache  # building one takes longer than a validation, and a sweep has thousands
+def _adapter(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)
 
 
 def _explain(model: Any, layers: list[Layer], error: ValidationError) -> InputError:

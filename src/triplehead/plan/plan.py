@@ -11,6 +11,7 @@ from triplehead.paths import EXPERIMENTS
 from triplehead.plan.audit import Audit, check_audit
 from triplehead.plan.claims import Claims, Place, check_claims
 from triplehead.plan.documents import Layer, Model, read_yaml, validate
+from triplehead.plan.engines import Engine, check_engine, chosen_engine
 from triplehead.plan.options import (
     ASSIGNERS,
     DETECTORS,
@@ -25,6 +26,8 @@ from triplehead.plan.options import (
     ResNet,
 )
 from triplehead.plan.overrides import check_batches, overridden
+from triplehead.plan.own_folder import read_claims, read_exhibits
+from triplehead.plan.own_parts import resolved
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Config, DatasetName, DetectorFile, Exhibit, Row, Scale, Spec
 from triplehead.plan.silence import SILENCE, Silence, Variant, check_silence, text, varied
@@ -58,8 +61,9 @@ class Plan:
     silence: Silence = field(default_factory=Silence)
     variants: tuple[Variant, ...] = ()
     extra_runs: dict[str, Run] = field(default_factory=dict)  # of variants, that no exhibit asks for
+    own: frozenset[str] = frozenset()  # exhibits and claims of the user's folder
 
-    @property
+    @cached_property
     def all_runs(self) -> dict[str, Run]:
         return self.runs | self.extra_runs
 
@@ -85,6 +89,11 @@ class Plan:
         if run_id not in self.all_runs:
             raise InputError(run_id, f"no such run at scale {self.config.scale}; see `triplehead plan`")
         return self.all_runs[run_id].spec
+
+    @property
+    def at_paper_scale(self) -> bool:
+        """Whether what is measured is of the paper's data and schedule; a trial (`overridden`) is not."""
+        return self.config.scale == "paper" and self.scale.meaningful
 
     @property
     def data_complete(self) -> bool:
@@ -117,9 +126,14 @@ class Experiments:
         if not folder.is_dir():
             raise InputError(folder, "no such folder; run from the project's root")
         self.folder = folder
+        self.own_folder: Path | None = None
+        self.own: dict[str, tuple[Path, int]] = {}  # the user's exhibits: file, and rows of the paper before its own
+        self.own_claims: tuple[str, ...] = ()
         self.exhibits = {path.stem: validate(Exhibit, self._layer(path)) for path in self._exhibit_files()}
         self.exhibits |= {
-            name: self._with_rows(name, exhibit) for name, exhibit in self.exhibits.items() if exhibit.rows_of
+            name: self._with_rows(name, exhibit, folder / f"{name}.yaml")
+            for name, exhibit in self.exhibits.items()
+            if exhibit.rows_of
         }
         self._check_bands()
         self.detectors = {
@@ -129,11 +143,31 @@ class Experiments:
         self.audit = self._optional("audit", Audit)
         check_audit(folder / "audit.yaml", self.audit, self.exhibits)
         self.claims = self._optional("claims", Claims)
-        scales = tuple(sorted(path.stem for path in (folder / "scales").glob("*.yaml")))
-        check_claims(folder / "claims.yaml", self.claims, self.exhibits, scales)
+        check_claims(folder / "claims.yaml", self.claims, self.exhibits, self._scales())
         self.silence = self._optional(SILENCE, Silence)
         if self.silence.switches:
             check_silence(folder / f"{SILENCE}.yaml", self.silence, self.claims, self.exhibits)
+
+    def add_own(self, folder: Path) -> None:
+        """Take in the user's own tables, figures and claims. Raises InputError for a mistake there."""
+        self.own_folder, found = folder, read_exhibits(folder, self.exhibits)
+        self.own = {name: (each.file, each.first) for name, each in found.items()}
+        self.exhibits |= {name: each.exhibit for name, each in found.items()}
+        self.exhibits |= {
+            name: self._with_rows(name, each.exhibit, each.file) for name, each in found.items() if each.exhibit.rows_of
+        }
+        self._check_bands()
+        for file, declared in read_claims(folder).items():
+            check_claims(file, declared, self.exhibits, self._scales())
+            known = {claim.id for claim in self.claims.claims} | self.exhibits.keys()
+            for index, claim in enumerate(declared.claims):
+                if claim.id in known:
+                    raise InputError(file, f"claims.{index}.id: {claim.id!r} is taken by another claim or a table")
+            self.own_claims += tuple(claim.id for claim in declared.claims)
+            self.claims = self.claims.model_copy(update={"claims": (*self.claims.claims, *declared.claims)})
+
+    def _scales(self) -> tuple[str, ...]:
+        return tuple(sorted(path.stem for path in (self.folder / "scales").glob("*.yaml")))
 
     def _optional(self, name: str, model: type[Model]) -> Model:
         """A file that a study may do without."""
@@ -144,22 +178,27 @@ class Experiments:
         """Tables first: a run is named after the first row that wants it."""
         return [*sorted(self.folder.glob("table*.yaml")), *sorted(self.folder.glob("fig*.yaml"))]
 
-    def _with_rows(self, name: str, exhibit: Exhibit) -> Exhibit:
+    def _with_rows(self, name: str, exhibit: Exhibit, file: Path) -> Exhibit:
         sources = {key: other.rows for key, other in self.exhibits.items() if other.rows}
         if exhibit.rows_of not in sources:
             problem = f"rows_of: no rows in {exhibit.rows_of!r}; allowed: {', '.join(sources)}"
-            raise InputError(self.folder / f"{name}.yaml", problem)
+            raise InputError(file, problem)
         rows = [Row(label=row.label, spec=row.spec) for row in sources[exhibit.rows_of]]
         return exhibit.model_copy(update={"rows": tuple(rows), "rows_of": None})
 
     def _check_bands(self) -> None:
         """A band of a scale that does not exist would never be looked at."""
-        known = sorted(path.stem for path in (self.folder / "scales").glob("*.yaml"))
+        known = self._scales()
         for name, exhibit in self.exhibits.items():
             for index, row in enumerate(exhibit.rows):
                 if unknown := row.accept.keys() - set(known):
-                    problem = f"rows.{index}.accept: no scale {sorted(unknown)[0]!r}; allowed: {', '.join(known)}"
-                    raise InputError(self.folder / f"{name}.yaml", problem)
+                    file, at = self._place(name, index)
+                    raise InputError(file, f"{at}.accept: no scale {sorted(unknown)[0]!r}; allowed: {', '.join(known)}")
+
+    def _place(self, exhibit: str, index: int) -> tuple[Path, str]:
+        """Where row `index` of an exhibit stands: its file, and the place there."""
+        file, first = self.own.get(exhibit, (self.folder / f"{exhibit}.yaml", 0))
+        return file, f"rows.{max(0, index - first)}"
 
     @staticmethod
     def _layer(path: Path) -> Layer:
@@ -173,7 +212,7 @@ class Experiments:
         return validate(Config, layers)
 
     def scale(self, name: str) -> Scale:
-        known = sorted(path.stem for path in (self.folder / "scales").glob("*.yaml"))
+        known = self._scales()
         if name not in known:  # a word, not a path
             problem = f"scale: no scale {name!r}; allowed: {', '.join(known)}"
             raise InputError(self.folder / "config.yaml", problem)
@@ -199,14 +238,21 @@ class Experiments:
         values = common.model_dump(mode="json", exclude_unset=True) if isinstance(common, Options) else common
         return [Layer(file, part, values), Layer(file, f"dataset_settings.{dataset}.{part}", changes)]
 
-    def resolve(self, scale_name: str, scale: Scale, exhibit: str, index: int, seed: int = 0) -> RunSpec | None:
-        """The run behind row `index` of an exhibit; None if the row is only cited."""
+    def resolve(
+        self, scale_name: str, scale: Scale, exhibit: str, index: int, seed: int = 0, engine: Engine | None = None
+    ) -> RunSpec | None:
+        """The run behind row `index` of an exhibit; None if the row is only cited. engine: of rows that name none."""
         row = self.exhibits[exhibit].rows[index]
-        file, at = self.folder / f"{exhibit}.yaml", f"rows.{index}.spec"
-        return None if row.spec is None else self._resolve(scale_name, scale, row, file, at, seed)
+        file, at = self._place(exhibit, index)
+        own = self.own_folder if exhibit in self.own else None
+        spec_at = f"{at}.spec"
+        return None if row.spec is None else self._resolve(scale_name, scale, row, file, spec_at, seed, engine, own)
 
-    def _resolve(self, scale_name: str, scale: Scale, row: Row, file: Path, at: str, seed: int) -> RunSpec:
-        """The run that a row's spec asks for, which stands in `file` at `at`."""
+    def _resolve(
+        self, scale_name: str, scale: Scale, row: Row, file: Path, at: str, seed: int,
+        engine: Engine | None = None, own: Path | None = None,
+    ) -> RunSpec:  # fmt: skip
+        """The run that a row's spec asks for, which stands in `file` at `at`; own: the folder of its own classes."""
         scale_file = self.folder / "scales" / f"{scale_name}.yaml"
         spec = row.spec
         for key, known in (("detector", self.detectors), ("schedule", scale.schedules),
@@ -216,7 +262,11 @@ class Experiments:
                     file, f"{at}.{key}: no {getattr(spec, key)!r} at scale {scale_name}; allowed: {', '.join(known)}"
                 )
         stem = scale.detectors.get(spec.detector, spec.detector)
+        engine = chosen_engine(spec.engine, engine, spec.dataset)
+        sharing = {"devices": scale.devices > 1, "micro_batch": scale.micro_batch}
+        check_engine(engine, spec.dataset, sharing, file, f"{at}.engine")
         data, backbone = scale.datasets[spec.dataset], scale.backbones[spec.backbone]
+        parts = resolved(Layer(file, at, self._parts(spec)), own, scale_name, self._scales())
         inputs = self._block(scale, scale_file, spec.dataset, "input")
         if isinstance(backbone, ResNet):
             inputs = [self._pixels(backbone, inputs), *inputs]
@@ -226,11 +276,12 @@ class Experiments:
             data=data,
             num_classes=data.num_classes,
             input=validate(Input, inputs),
-            detector=self._detector(stem, spec, Layer(file, at, self._parts(spec)), scale, scale_file),
+            detector=self._detector(stem, spec, parts, scale, scale_file),
             schedule=scale.schedules[spec.schedule],
             evaluation=validate(Evaluation, self._block(scale, scale_file, spec.dataset, "evaluation")),
             threads=scale.threads,
             seed=seed,
+            engine=engine,
         )
 
     @staticmethod
@@ -245,7 +296,9 @@ class Experiments:
                     )
         return Layer(inputs[0].file, inputs[0].prefix, backbone.pixels)
 
-    def variants(self, scale_name: str, scale: Scale, specs: dict[Place, tuple[RunSpec, ...]]) -> tuple[Variant, ...]:
+    def variants(
+        self, scale_name: str, scale: Scale, specs: dict[Place, tuple[RunSpec, ...]], engine: Engine | None = None
+    ) -> tuple[Variant, ...]:
         """Every switch of silence.yaml at every value that is not in force; specs: those of the exhibits' rows."""
         file, found = self.folder / f"{SILENCE}.yaml", []
         for index, switch in enumerate(self.silence.switches):
@@ -253,9 +306,8 @@ class Experiments:
             base = next(row for row in self.exhibits[exhibit].rows if row.label == label)
             for value in switch.values:
                 row, at = varied(switch, value, base), f"switches.{index}"
-                variant = tuple(
-                    self._resolve(scale_name, scale, row, file, at, spec.seed) for spec in specs[exhibit, label]
-                )
+                first = self._resolve(scale_name, scale, row, file, at, 0, engine)
+                variant = tuple(first.with_seed(spec.seed) for spec in specs[exhibit, label])
                 if variant != specs[exhibit, label]:
                     found.append(Variant(switch.name, text(value), (exhibit, label), variant))
         return tuple(found)
@@ -277,7 +329,9 @@ class Experiments:
     def _detector(self, stem: str, spec: Spec, row: Layer | None, scale: Scale, scale_file: Path) -> Detector:
         """The detector of a file under a scale, a dataset and a backbone, and what a row changes in it."""
         detector = self.detectors[stem]
-        rows = [Layer(self.folder / "detectors" / f"{stem}.yaml", "", self._parts(detector)), *([row] if row else [])]
+        own = [part for part in ("head", "assigner") if row and row.values.get(part, {}).get("name") == "own"]
+        declared = {part: values for part, values in self._parts(detector).items() if part not in own}
+        rows = [Layer(self.folder / "detectors" / f"{stem}.yaml", "", declared), *([row] if row else [])]
         takes = [part for part in PARTS if part in DETECTORS[detector.architecture].model_fields]
         for layer in rows:
             if unknown := next((part for part in layer.values if part not in takes), None):
@@ -297,7 +351,7 @@ class Experiments:
         if detector.architecture == "dense":
             layers.append(Layer(scale_file, "", {"loss": scale.loss}))
             for part, by_name in (("head", scale.heads), ("assigner", scale.assigners)):
-                name = (getattr(detector, part) | getattr(spec, part)).get("name")
+                name = (getattr(detector, part) | (row.values.get(part, {}) if row else {})).get("name")
                 if isinstance(name, str) and name in by_name:
                     layers.append(Layer(scale_file, "", {part: by_name[name]}, {part: f"{part}s.{name}"}))
         if detector.architecture == "faster_rcnn":
@@ -309,6 +363,8 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
     """Read and validate everything. Raises InputError with file, path and what is allowed."""
     experiments = Experiments(folder)
     config = experiments.config(overrides)
+    if config.extra is not None:
+        experiments.add_own(Path(config.extra))
     scale = overridden(experiments.scale(config.scale), config)
     check_batches(scale)
     experiments.check_detectors(config.scale, scale)
@@ -319,19 +375,21 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
             continue
         seeds = min(config.seeds or scale.seeds, exhibit.seeds or math.inf)
         for index, row in enumerate(exhibit.rows):
-            specs = [experiments.resolve(config.scale, scale, name, index, seed) for seed in range(seeds)]
-            if specs[0] is None:
+            first = experiments.resolve(config.scale, scale, name, index, engine=config.engine)
+            if first is None:
                 continue
+            specs = [first.with_seed(seed) for seed in range(seeds)]
             plan.specs[name, row.label] = tuple(specs)
             for spec in specs:
                 plan.runs.setdefault(spec.id, Run(spec)).users.append((name, row.label))
-    variants = experiments.variants(config.scale, scale, plan.specs)
+    variants = experiments.variants(config.scale, scale, plan.specs, config.engine)
     extra: dict[str, Run] = {}
     for variant in variants:
         for spec in variant.specs:
             if spec.id not in plan.runs:
                 extra.setdefault(spec.id, Run(spec)).users.append((SILENCE, variant.label))
-    return replace(plan, variants=variants, extra_runs=extra)
+    own = frozenset((*experiments.own, *experiments.own_claims))
+    return replace(plan, variants=variants, extra_runs=extra, own=own)
 
 
 def _counted(experiments: Experiments, exhibit: str) -> list[RunSpec | None]:
@@ -341,6 +399,9 @@ def _counted(experiments: Experiments, exhibit: str) -> list[RunSpec | None]:
     return [experiments.resolve("paper", scale, exhibit, index) for index in rows]
 
 
-def paper_specs(exhibit: str, folder: Path = EXPERIMENTS) -> list[RunSpec | None]:
-    """The specs of an exhibit's rows at the paper scale, whatever scale is configured."""
-    return _counted(Experiments(folder), exhibit)
+def paper_specs(exhibit: str, folder: Path = EXPERIMENTS, extra: str | None = None) -> list[RunSpec | None]:
+    """The specs of an exhibit's rows at the paper scale, whatever scale is configured; extra: the user's folder."""
+    experiments = Experiments(folder)
+    if extra is not None:
+        experiments.add_own(Path(extra))
+    return _counted(experiments, exhibit)

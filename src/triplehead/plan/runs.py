@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from triplehead.plan.options import Data, Detector, Evaluation, Input, Options, ResNet, Schedule, Tiny
+from triplehead.plan.engines import Engine
+from triplehead.plan.options import Data, Detector, Evaluation, Input, Options, OwnPart, ResNet, Schedule, Tiny
 
 
 def digest(options: Options | dict) -> str:
@@ -20,6 +21,8 @@ def digest(options: Options | dict) -> str:
 class RunSpec(Options):
     """Everything that decides a run's numbers, all defaults written out."""
 
+    later = ("engine",)
+
     format: Literal[2] = 2  # of the code's meaning: raised when the same spec trains to other weights
     scale: str
     dataset: str
@@ -31,17 +34,25 @@ class RunSpec(Options):
     evaluation: Evaluation
     threads: PositiveInt
     seed: Annotated[int, Field(ge=0)]
+    engine: Engine = "triplehead"
 
     @cached_property
     def id(self) -> str:
-        return f"{self.scale}-{self.dataset}-{self.short_name}-s{self.seed}-{digest(self)}"
+        by = "" if self.engine == "triplehead" else f"-{self.engine}"
+        return f"{self.scale}-{self.dataset}-{self.short_name}{by}-s{self.seed}-{digest(self)}"
+
+    def with_seed(self, seed: int) -> "RunSpec":
+        """The same run from another seed; what is valid is not validated again, nor what was digested copied."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self).model_construct(**values | {"seed": seed})
 
     @property
     def short_name(self) -> str:
         """For example fcos-jla: what a reader wants to know of a run before its digest."""
         if self.detector.architecture != "dense":
             return self.detector.architecture
-        return f"{self.detector.head.name}-{self.detector.assigner.name}"
+        parts = (self.detector.head, self.detector.assigner)
+        return "-".join(part.class_name if isinstance(part, OwnPart) else part.name for part in parts)
 
     @cached_property
     def group(self) -> str:

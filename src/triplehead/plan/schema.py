@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from triplehead.plan.datasets import Url
+from triplehead.plan.engines import Engine
 from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Precision, Schedule, Weights
 from triplehead.plan.resources import JobName, JobResources
 from triplehead.plan.speed import REFERENCE, SPEED_METRICS, Speed
@@ -35,6 +36,7 @@ class Config(Options):
     """experiments/config.yaml, overridden by `--config key=value`."""
 
     scale: str = "proxy"
+    other_scale: Literal["refuse", "replace"] = "refuse"  # what becomes of the tables of another scale in results/
     seeds: PositiveInt | None = None  # none: as many as the scale says
     data_root: str | None = None
     data_complete: Switch | None = None  # whether data sets must hold what is official; none: as the scale says
@@ -43,10 +45,12 @@ class Config(Options):
     tracking_uri: str | None = None  # none: SQLite below results/
     weights_root: str | None = None  # none: weights/ below data_root
     download_weights: Switch = False  # those that are not there, from their publishers
+    extra: str | None = None  # a folder of the user's own experiments, run beside the paper's
     # Where to train: no part of a run, whose numbers do not depend on it but by rounding. None: as the scale says.
     accelerator: Accelerator | None = None
     devices: PositiveInt | None = None
     micro_batch: PositiveInt | None = None
+    engine: Engine | None = None  # of rows that name none and can have it; none: triplehead. Part of a run's id
     # What to train otherwise than the scale says: part of a run's id (plan/overrides.py).
     weights: Weights | None = None
     iterations: PositiveInt | None = None
@@ -147,6 +151,7 @@ class Spec(Options):
     """What a row trains, before a scale and a seed are chosen."""
 
     detector: str
+    engine: Engine | None = None  # none: the configuration's
     dataset: DatasetName = "coco"
     backbone: BackboneName = "resnet50"
     schedule: str = "1x"
@@ -199,6 +204,7 @@ class Exhibit(Options):
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     rows_of: str | None = None  # instead of rows: the labels and specs of that exhibit
+    drawn_as: str | None = None  # of a figure: the one whose drawing it is with other rows; none: its own
 
     @model_validator(mode="after")
     def _has_rows(self) -> Self:

@@ -1,4 +1,4 @@
-"""reports/report.pdf: content and figures into a temporary folder, Typst over them, PDF moved into place."""
+"""reports/report.pdf and .html from one content: Typst sets the pages, Jinja the one that a browser shows."""
 
 import json
 import tempfile
@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import typst
 
+from triplehead.analysis.figures import OVERVIEW_OF, SUFFIXES, comparison, overview, overviews
 from triplehead.analysis.figures import caption as figure_caption
-from triplehead.analysis.figures import comparison
 from triplehead.analysis.figures import figures as figure_names
-from triplehead.analysis.figures.style import save, style
+from triplehead.analysis.figures.style import save, say_scale, style
 from triplehead.analysis.silence import is_of
 from triplehead.analysis.silence import read_csv as read_silence
 from triplehead.analysis.silence import summary as silence_summary
@@ -22,16 +22,18 @@ from triplehead.paths import atomic
 from triplehead.plan.plan import Plan
 from triplehead.report.claims import audit_content, claims_content
 from triplehead.report.content import figure_numbers, report_content
+from triplehead.report.own import own_content
+from triplehead.report.page import PAGE, page
 
 TEMPLATE = Path("reports/report.typ")
 
 
 def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE) -> None:
-    """Write the report as PDF: the same results give the same bytes.
+    """Write the report as PDF and, beside it, as one HTML page: the same results give the same bytes.
 
-    Reads `results`/table*.csv, `results`/fig*.pdf, claims.csv, the data's manifest, and of the runs scores.json and
-    environment.json; silence.csv and .pdf where they are there and of this plan.
-    Raises InputError naming what is missing, or why the template does not compile.
+    Reads `results`/table*.csv, the figures' PDFs and PNGs, claims.csv, the data's manifest, and of the runs scores.json
+    and environment.json; silence.csv, .pdf and .png where they are there and of this plan. The page's template lies
+    beside `template`. Raises InputError naming what is missing, or why a template does not compile.
     """
     names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind in TABLES]
     frames = {name: _table(plan, name, results / f"{name}.csv") for name in names}
@@ -39,6 +41,7 @@ def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE
     if plan.claims.claims:
         content["claims"] = claims_content(plan, results)
     content["audit"] = audit_content()
+    content["own"] = own_content(plan, results, frames)
     if not template.is_file():
         raise InputError(template, "no such file; run from the project's root")
     with tempfile.TemporaryDirectory(prefix="triplehead-report-") as name:
@@ -53,8 +56,10 @@ def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE
             pdf = typst.Compiler(root=str(folder), ignore_system_fonts=True).compile(str(source), timestamp=0)
         except typst.TypstError as error:
             raise InputError(template, f"does not compile ({' '.join(str(error).split())})") from None
-    with atomic(out) as file:
+        html = page(content, folder, template.with_name(PAGE))
+    with atomic(out) as file, atomic(out.with_suffix(".html")) as beside:
         file.write_bytes(pdf)
+        beside.write_text(html, encoding="utf-8")
 
 
 def _table(plan: Plan, exhibit: str, path: Path) -> pd.DataFrame:
@@ -73,33 +78,40 @@ def _table(plan: Plan, exhibit: str, path: Path) -> pd.DataFrame:
 
 
 def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict[str, Any]]:
-    """Put into `folder` all figures that the plan has -> file, heading, caption and section of each."""
+    """Put into `folder` all figures that the plan has -> name, heading, caption and section of each."""
     figures, numbers = [], figure_numbers(plan)
+    for name in overviews(plan):
+        _copy(results, name, folder)
+        figures.append((name, "Overview", "front", overview.caption(plan, frames[OVERVIEW_OF])))
     if any(plan.exhibits[name].kind == "scores" for name in frames):
         with style():
-            save(comparison.draw(plan, frames), folder / "comparison.pdf")
-        figures.append(("comparison.pdf", "Figure A", "scores", comparison.caption(plan, frames)))
+            figure = comparison.draw(plan, frames)
+            say_scale(figure, plan)
+            for suffix in SUFFIXES:
+                save(figure, folder / f"comparison.{suffix}")
+        figures.append(("comparison", "Figure A", "scores", comparison.caption(plan, frames)))
     for name in figure_names(plan):
-        made, own = results / f"{name}.pdf", plan.exhibits[name].section is None
+        _copy(results, name, folder)
+        section = "yours" if name in plan.own else "own" if plan.exhibits[name].section is None else "paper"
+        figures.append((name, f"Figure {numbers[name]}", section, figure_caption(plan, name)))
+    return [dict(zip(("name", "heading", "section", "caption"), figure, strict=True)) for figure in figures]
+
+
+def _copy(results: Path, name: str, folder: Path) -> None:
+    for made in (results / f"{name}.{suffix}" for suffix in SUFFIXES):
         if not made.is_file():
             raise InputError(made, "no such figure; make it first")
         (folder / made.name).write_bytes(made.read_bytes())
-        figures.append((made.name, f"Figure {numbers[name]}", "own" if own else "paper", figure_caption(plan, name)))
-    return [dict(zip(("file", "heading", "section", "caption"), figure, strict=True)) for figure in figures]
 
 
 def _silence(plan: Plan, results: Path, folder: Path) -> dict[str, Any] | None:
-    """Put the figure of the open choices into `folder` -> its file, caption and summary; None where there is none."""
-    table, figure = results / "silence.csv", results / "silence.pdf"
-    if not (plan.variants and table.is_file() and figure.is_file()):
+    """Put the figure of the open choices into `folder` -> its name, caption and summary; None where there is none."""
+    files = [results / f"silence.{suffix}" for suffix in ("csv", *SUFFIXES)]
+    if not (plan.variants and all(file.is_file() for file in files)):
         return None
-    frame = read_silence(table)
+    frame = read_silence(files[0])
     if not is_of(plan, frame):
         return None
-    (folder / figure.name).write_bytes(figure.read_bytes())
-    return {
-        "file": figure.name,
-        "heading": "Figure S",
-        "caption": silence_caption(plan, frame),
-        "summary": silence_summary(plan, frame),
-    }
+    _copy(results, "silence", folder)
+    texts = {"caption": silence_caption(plan, frame), "summary": silence_summary(plan, frame)}
+    return {"name": "silence", "heading": "Figure S"} | texts

@@ -82,10 +82,12 @@ def departures(plan: Plan) -> list[dict[str, str]]:
     """Settings of the runs that differ from the same rows' at the paper scale: setting, paper, here."""
     found: dict[str, tuple[list[str], list[str]]] = {}
     for exhibit in dict.fromkeys(name for name, _ in plan.specs):
-        for row, published in zip(plan.exhibits[exhibit].rows, paper_specs(exhibit), strict=True):
+        for row, published in zip(
+            plan.exhibits[exhibit].rows, paper_specs(exhibit, extra=plan.config.extra), strict=True
+        ):
             if published is None or (exhibit, row.label) not in plan.specs:
                 continue
-            there, here = _settings(published), _settings(plan.specs[exhibit, row.label][0])
+            there, here = _settings(published), _settings(plan.specs[exhibit, row.label][0], plan.data_complete)
             keys = [*there, *(key for key in here if key not in there)]
             if there["detector"] != here["detector"]:  # a stand-in: its parts have nothing to be compared with
                 keys = [key for key in keys if key in there and key in here]
@@ -104,24 +106,24 @@ def departures(plan: Plan) -> list[dict[str, str]]:
     ]
 
 
-def _settings(spec: RunSpec) -> dict[str, Any]:
-    """What can change a run's scores, as dotted keys; data and backbone in a phrase each."""
+def _settings(spec: RunSpec, whole: bool = True) -> dict[str, Any]:
+    """What can change a run's scores, as dotted keys; data and backbone in a phrase each. whole: its data set is."""
     values = spec.model_dump(mode="json", exclude={"format", "scale", "dataset", "seed", "threads", "num_classes"})
     values["schedule"].pop("checkpoint_every")
     values["evaluation"].pop("batch_size")
     detector = values.pop("detector")
-    return {"data": _data(spec), "detector": spec.short_name, "backbone": _backbone(spec)} | flatten(
+    return {"data": _data(spec, whole), "detector": spec.short_name, "backbone": _backbone(spec)} | flatten(
         {"input": values["input"]}
         | {part: options for part, options in detector.items() if part not in ("architecture", "backbone")}
         | {"schedule": values["schedule"], "evaluation": values["evaluation"]}
     )
 
 
-def _data(spec: RunSpec) -> str:
+def _data(spec: RunSpec, whole: bool) -> str:
     if isinstance(spec.data, Scenes):
         images = f"digit scenes, {spec.data.image_size} × {spec.data.image_size} pixels"
     elif spec.scale == "paper":
-        images = PUBLISHED_ON[spec.dataset]
+        images = PUBLISHED_ON[spec.dataset] if whole else f"perhaps a sample of {PUBLISHED_ON[spec.dataset]}"
     else:
         images = f"the user's images in {LAYOUTS[spec.data.layout]}'s layout"
     return f"{images}, {spec.num_classes} classes"

@@ -1,18 +1,26 @@
 """The report's pages on what the paper says: the ledger of claims, the audit, what the silence costs."""
 
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from triplehead.analysis.audit import findings, tally
 from triplehead.analysis.claims.ledger import MACHINE, judged, read_csv
-from triplehead.analysis.claims.numbers import interval, signed
-from triplehead.analysis.claims.verdict import VERDICTS
+from triplehead.analysis.claims.numbers import interval, published, signed
+from triplehead.analysis.claims.verdict import NOT_MEASURED, VERDICTS
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
 
+# The claims that the first page shows: the method as a whole, its parts, what it costs.
+HEADLINES = (
+    "ours-over-baseline", "ours-over-fcos", "jla-gain", "triple-head-complete", "components-add-up", "heads-best",
+    "small-objects", "voc-fcos", "visdrone-fcos", "slower-than-fcos", "parameters-exact",
+)  # fmt: skip
+
 
 def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
-    """Counts of the verdicts, and a line for each claim, from results/claims.csv.
+    """Counts of the verdicts, the lines of HEADLINES, a line for each claim that was judged, and of the others their
+    titles by the reason, from results/claims.csv; `own`: the lines of the user's claims.
 
     Raises InputError if that file is of other claims, another scale or other runs.
     """
@@ -22,19 +30,19 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
     declared = {claim.id: claim for claim in plan.claims.claims}
     if [entry["claim"] for entry in found] != list(declared):
         raise InputError(path, "holds other claims than experiments/claims.yaml; make it again")
-    lines = []
+    lines, headlines, own = [], [], []
     for entry in found:
         claim = declared[entry["claim"]]
         if entry["kind"] in MACHINE and entry["n"]:
             entry = judged(plan, results, claim).document()  # numbers of this machine, which the ledger leaves out
         _check(plan, path, entry)
-        lines.append(
+        (own if claim.id in plan.own else lines).append(
             {
                 "title": entry["title"],
                 "quote": entry["quote"],
                 "section": entry["section"],
                 "compared": entry["compared"] if claim.quantity.kind in ("best", "ordering", "insensitive") else "",
-                "published": signed(entry["published"], entry["unit"]),
+                "published": published(entry["published"], entry["unit"], entry["kind"]),
                 "value": signed(entry["value"], entry["unit"]),
                 "interval": interval(entry["low"], entry["high"], entry["unit"]),
                 "n": str(entry["n"]) if entry["n"] and entry["kind"] != "parameters" else "",
@@ -42,8 +50,20 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
                 "says": entry["says"],
             }
         )
+        if claim.id in HEADLINES:
+            headlines.append((HEADLINES.index(claim.id), lines[-1]))
     verdicts = [line["verdict"] for line in lines]
-    return {"lines": lines, "counts": [[name, str(verdicts.count(name))] for name in VERDICTS if name in verdicts]}
+    unjudged: dict[str, list[dict[str, str]]] = {}
+    for line in lines:
+        if line["verdict"] == NOT_MEASURED:
+            unjudged.setdefault(line["says"], []).append(line)
+    return {
+        "headlines": [line for _, line in sorted(headlines, key=itemgetter(0))],
+        "lines": [line for line in lines if line["verdict"] != NOT_MEASURED],
+        "unjudged": [{"reason": reason, "lines": named} for reason, named in unjudged.items()],
+        "counts": [[name, str(verdicts.count(name))] for name in VERDICTS if name in verdicts],
+        "own": own,
+    }
 
 
 def audit_content() -> dict[str, Any]:

@@ -34,26 +34,32 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
     calibration.json. Raises InputError naming
     the file.
     """
-    scale = plan.config.scale
+    scale, config = plan.config.scale, plan.config.model_dump(mode="json")
+    if plan.config.extra is not None:  # jobs get it with its whole path, which is a machine's
+        config["extra"] = Path(plan.config.extra).name
+    layouts = [
+        table_layout(plan, name, frame, caption_sentences(plan, name, results))
+        for name, frame in frames.items()
+        if name not in plan.own
+    ]
+    definitions = shared_sentences(layouts)
     return {
         "scale": scale,
         "about": plan.scale.about,
-        "is_paper": scale == "paper",
+        "is_paper": plan.at_paper_scale,
         "meaningless": not plan.scale.meaningful,
         "seeds": plan.config.seeds or plan.scale.seeds,
         "num_runs": len(plan.runs),
         "num_specs": len({run.spec.group for run in plan.runs.values()}),
         "data": [data_sentence(spec, results / "data" / name) for name, spec in plan.data.items()],
-        "tables": [
-            printed_table(table_layout(plan, name, frame, caption_sentences(plan, name, results)))
-            for name, frame in frames.items()
-        ],
+        "definitions": definitions,
+        "tables": [printed_table(layout, definitions) for layout in layouts],
         "ran": trained_specs(plan),
         "cost": cost_sentence(plan, results),
         "choices": choices_in_force(plan),
         "departures": departures(plan),
         "environment": environment(plan, results / "runs"),
-        "config": {key: _setting(value) for key, value in plan.config.model_dump(mode="json").items()},
+        "config": {key: _setting(value) for key, value in config.items()},
         "runs": provenance(plan, results / "runs"),
     }
 
@@ -82,12 +88,22 @@ def _listed_in(data: Folder, split: str) -> str:
     return listed if isinstance(listed, str) else " and ".join(listed)
 
 
-def printed_table(layout: TableLayout) -> dict[str, Any]:
-    """A table as the template takes it: numbers are text already."""
+def shared_sentences(layouts: list[TableLayout]) -> list[str]:
+    """What every table of scores would say below or above it: the report says it once."""
+    said = [
+        [*layout.definitions, *(text for letter, text in layout.notes if not letter)]
+        for layout in layouts
+        if layout.kind == "scores"
+    ]
+    return [text for text in said[0] if all(text in others for others in said)] if len(said) > 1 else []
+
+
+def printed_table(layout: TableLayout, elsewhere: list[str]) -> dict[str, Any]:
+    """A table as the templates take it: numbers are text already. elsewhere: sentences that stand before the tables."""
     return {
         "heading": layout.heading,
         "title": layout.title,
-        "caption": " ".join(layout.caption),
+        "caption": " ".join([*layout.caption, *(text for text in layout.definitions if text not in elsewhere)]),
         "transposed": layout.transposed,
         "has_std": layout.has_std,
         "left": list(layout.left),
@@ -114,7 +130,7 @@ def printed_table(layout: TableLayout) -> dict[str, Any]:
             }
             for line in layout.lines
         ],
-        "notes": [list(note) for note in layout.notes],
+        "notes": [list(note) for note in layout.notes if note[0] or note[1] not in elsewhere],
     }
 
 
@@ -183,14 +199,21 @@ def provenance(plan: Plan, runs: Path) -> list[dict[str, str]]:
 
 
 def figure_numbers(plan: Plan) -> dict[str, str]:
-    """The paper's figures keep their numbers; ours have letters. A is the comparison of the tables' rows."""
-    names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure"]
+    """The paper's figures keep their numbers; ours letters, A the comparison of the tables; the user's have names."""
+    names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure" and name not in plan.own]
     letters = iter("BCDEFGHIJKLMNOPQRSTUVWXYZ")
-    return {name: next(letters) if plan.exhibits[name].section is None else name.removeprefix("fig") for name in names}
+    own = {
+        name: f"({name})" for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure" and name in plan.own
+    }
+    return own | {
+        name: next(letters) if plan.exhibits[name].section is None else name.removeprefix("fig") for name in names
+    }
 
 
 def _short(plan: Plan, exhibit: str) -> str:
     """table5 -> T5, fig4 -> F4, fig_ap_by_size -> FB."""
+    if exhibit in plan.own:
+        return exhibit
     figures = figure_numbers(plan)
     return f"F{figures[exhibit]}" if exhibit in figures else exhibit.replace("table", "T")
 

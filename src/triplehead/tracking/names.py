@@ -9,10 +9,13 @@ from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Exhibit
 
-KIND = "triplehead.kind"  # on every run of ours: TRAINING, ROW or CLAIM
+KIND = "triplehead.kind"  # on every run of ours: one of KINDS
 RUN_ID = "triplehead.run_id"
-TRAINING, ROW, CLAIM = "training", "row", "claim"
-EXHIBIT_KEY = re.compile(r"table\d+|fig\w+")
+KINDS = TRAINING, ROW, SEED, CLAIM, REPORT = "training", "row", "seed", "claim", "report"
+TRAINED = "trained_as"  # on a row's seed: the id of its training run
+SHARED = "also_in"  # on a row and its seeds: who else uses the same runs
+EXHIBIT_KEY = re.compile(r"table\d+|fig\w+|own\.\w+")  # of a run's tags
+PAPER_KEY = re.compile(r"(table|fig)(\d+)|fig\w+")
 MAX_PARAM = 500  # characters; what every MLflow server takes
 
 User = tuple[str, str]  # exhibit, row's label
@@ -38,12 +41,24 @@ def claims_experiment(scale: str) -> Experiment:
     return Experiment(f"Claims ({scale})", f"claims-{scale}", note)
 
 
+def report_experiment(scale: str) -> Experiment:
+    note = (
+        f"The finished study at scale {scale}: report (PDF, and HTML to be looked at here), figures and tables as "
+        "artifacts of one run, the verdicts on the paper's claims counted in its metrics."
+    )
+    return Experiment(f"Report ({scale})", f"report-{scale}", note)
+
+
 def exhibit_experiment(key: str, exhibit: Exhibit, scale: str) -> Experiment:
     """For example "Table 5 · Individual component ablation studies (proxy)"."""
+    place = f"of the paper, section {exhibit.section}" if exhibit.section else "beyond the paper"
     note = "\n\n".join(
         [
-            f"{exhibit_title(key)} of the paper, section {exhibit.section}, at scale {scale}: a run per row. "
-            "`*_published` is the paper's number, on its own data and schedule.",
+            f"{exhibit_title(key)} {place}, at scale {scale}: a run per row, its seeds "
+            "nested below it (the plus sign). The button with the curve shows all as charts.",
+            "Metrics of a row: `mean/AP` and the like, over its seeds; `published/`, the paper's "
+            "numbers, on its own data and schedule; `uncertainty/`, 95% interval and standard deviation.",
+            "What several tables use was trained once: the tag `also_in` names them, `trained_as` the training run.",
             *exhibit.notes,
         ]
     )
@@ -51,7 +66,11 @@ def exhibit_experiment(key: str, exhibit: Exhibit, scale: str) -> Experiment:
 
 
 def exhibit_title(key: str) -> str:
-    """ "table5" -> "Table 5", "fig4" -> "Figure 4"."""
+    """ "table5" -> "Table 5", "fig_quantiles" -> "Figure quantiles"; one of the user's own: "Yours: mine"."""
+    if not PAPER_KEY.fullmatch(key):
+        return f"Yours: {key}"
+    if key.startswith("fig_"):
+        return f"Figure {key.removeprefix('fig_').replace('_', ' ')}"
     kind, number = re.fullmatch(r"(\D+)(\d*)", key).groups()
     return f"{'Figure' if kind == 'fig' else kind.capitalize()} {number}".strip()
 
@@ -62,17 +81,24 @@ def exhibit_scale(plan: Plan, key: str) -> str:
 
 
 def planned_experiments(plan: Plan) -> list[Experiment]:
-    """In the order to create them: the UI lists the latest first, so Table 1 comes last. Figures have no rows."""
+    """In the order to create them: the UI lists the latest first, so the report, and Table 1 before it, come last.
+    Figures have no rows."""
     tables = [key for key, exhibit in plan.exhibits.items() if exhibit.kind != "figure"]
     keys = sorted(tables, key=_paper_order, reverse=True)
     exhibits = [exhibit_experiment(key, plan.exhibits[key], exhibit_scale(plan, key)) for key in keys]
     claims = [claims_experiment(plan.config.scale)] if plan.claims.claims else []
-    return [training_experiment(plan.config.scale), *claims, *exhibits]
+    return [training_experiment(plan.config.scale), *claims, *exhibits, report_experiment(plan.config.scale)]
 
 
 def _paper_order(key: str) -> tuple[bool, int, str]:
     number = re.search(r"\d+$", key)
     return not key.startswith("table"), int(number[0]) if number else 0, key
+
+
+def shared_with(users: list[User], exhibit: str, label: str) -> str:
+    """Who else uses a run: "Table 1: K = 35; Figure 4: Ours"; nothing if no one does."""
+    others = [user for user in users if user != (exhibit, label)]
+    return "; ".join(f"{exhibit_title(key)}: {name}" for key, name in others)
 
 
 def run_name(spec: RunSpec, users: list[User]) -> str:
@@ -92,7 +118,8 @@ def run_tags(spec: RunSpec, users: list[User]) -> dict[str, str]:
         "mlflow.source.name": "triplehead",
     }
     for exhibit in dict.fromkeys(exhibit for exhibit, _ in users):
-        tags[exhibit] = "; ".join(label for key, label in users if key == exhibit)
+        tag = exhibit if PAPER_KEY.fullmatch(exhibit) else f"own.{exhibit}"
+        tags[tag] = "; ".join(label for key, label in users if key == exhibit)
     return tags
 
 

@@ -1,11 +1,9 @@
 """The view made anew from the files, and runs put right whose process died."""
 
-import csv
-import json
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -15,8 +13,10 @@ from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking import store as stores
 from triplehead.tracking.claims import write_claims
-from triplehead.tracking.names import CLAIM, KIND, ROW, TRAINING, planned_experiments
+from triplehead.tracking.files import read_history, read_json
+from triplehead.tracking.names import KIND, KINDS, planned_experiments
 from triplehead.tracking.process import HOST, is_dead, process_tags
+from triplehead.tracking.report import write_report
 from triplehead.tracking.runlog import RunLog
 from triplehead.tracking.store import Store
 from triplehead.tracking.tables import write_exhibit
@@ -37,7 +37,7 @@ def rebuild(uri: str, plan: Plan, results: Path, tables: "dict[str, pandas.DataF
     try:
         if file is None:
             store = stores.open_store(uri)
-            for kind in (TRAINING, ROW, CLAIM):
+            for kind in KINDS:
                 for run in list(store.runs(f"tags.`{KIND}` = '{kind}'")):
                     store.client.delete_run(run.info.run_id)
             _fill(store, plan, results, tables)
@@ -55,6 +55,7 @@ def _rebuild_sqlite(file: Path, plan: Plan, results: Path, tables: "dict[str, pa
         store = Store(stores.client(stores.sqlite_uri(temporary)), file.parent / "mlartifacts")
         try:
             _fill(store, plan, results, tables)
+            store.drop_default()
             kept = {run.info.run_id for run in store.runs("")}
         finally:
             store.disconnect()
@@ -74,7 +75,7 @@ def _fill(store: Store, plan: Plan, results: Path, tables: "dict[str, pandas.Dat
             _add_run(store, plan, folder)
     for exhibit, frame in tables.items():
         files = [path for path in (results / f"{exhibit}.csv", results / f"{exhibit}.tex") if path.exists()]
-        write_exhibit(store, plan, exhibit, frame, files)
+        write_exhibit(store, plan, exhibit, frame, files, results / "runs")
     ledger = results / "claims.csv"
     if ledger.exists():
         import pandas
@@ -84,6 +85,7 @@ def _fill(store: Store, plan: Plan, results: Path, tables: "dict[str, pandas.Dat
             write_claims(store, plan, frame, ledger)
         except (ValueError, KeyError, OSError) as error:
             raise InputError(ledger, f"not a readable ledger ({stores.reason(error)})") from error
+    write_report(store, plan, results)
 
 
 def _add_run(store: Store, plan: Plan, folder: Path) -> None:
@@ -97,37 +99,13 @@ def _add_run(store: Store, plan: Plan, folder: Path) -> None:
     log = RunLog(store, spec, users, start=int(records[0]["time"] * 1000) if records else written)
     log.history(records)
     if (folder / "environment.json").exists():
-        environment = _read_json(folder / "environment.json")
+        environment = read_json(folder / "environment.json")
         log.environment(environment)
         log.tag({"code": str(environment.get("triplehead", "unknown"))})
     log.tag({"folder": str(folder)})
-    scores = _read_json(folder / "scores.json") if (folder / "scores.json").exists() else {}
+    scores = read_json(folder / "scores.json") if (folder / "scores.json").exists() else {}
     log.scores(scores, [folder / name for name in ARTIFACTS if (folder / name).exists()])
     log.end("FINISHED", max(written, int(records[-1]["time"] * 1000) if records else 0))
-
-
-def read_history(file: Path) -> list[dict[str, float]]:
-    """The records of a history.csv; it holds no times, so one a second up to when the file was written."""
-    try:
-        with file.open(newline="") as stream:
-            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
-        written = file.stat().st_mtime
-        return [
-            row | {"iteration": int(row["iteration"]), "time": written - len(rows) + 1 + index}
-            for index, row in enumerate(rows)
-        ]
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(file, f"not a training history ({stores.reason(error)})") from error
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(file, f"not valid JSON ({stores.reason(error)})") from error
-    if not isinstance(values, dict):
-        raise InputError(file, f"expected an object, found {type(values).__name__}")
-    return values
 
 
 def sweep(uri: str) -> int:

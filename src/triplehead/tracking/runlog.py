@@ -91,8 +91,10 @@ class RunLog:
             self.tag(tags)
             self.store.client.delete_run(old)
         last = max(self.logged, default=-1)
-        for chunk in _chunks([record for record in records if record["iteration"] > last]):
-            self.store.client.log_batch(self.id, metrics=[metric for record in chunk for metric in _metrics(record)])
+        for chunk in chunks([record for record in records if record["iteration"] > last]):
+            self.store.client.log_batch(
+                self.id, metrics=[metric for record in chunk for metric in record_metrics(record)]
+            )
             self.logged |= {record["iteration"]: record[MARK] for record in chunk}
 
     def scores(self, scores: dict[str, float | None], files: list[Path]) -> None:
@@ -120,7 +122,8 @@ def _same(logged: float | None, value: float) -> bool:
     return logged is None or math.isclose(logged, value, rel_tol=1e-6) or (math.isnan(logged) and math.isnan(value))
 
 
-def _metrics(record: dict[str, float]) -> Iterator[Any]:
+def record_metrics(record: dict[str, float]) -> Iterator[Any]:
+    """A record of a history as MLflow's metrics."""
     from mlflow.entities import Metric
 
     at, step = int(record["time"] * 1000), int(record["iteration"])
@@ -129,7 +132,8 @@ def _metrics(record: dict[str, float]) -> Iterator[Any]:
             yield Metric(key, float(value), at, step)
 
 
-def _chunks(records: list[dict[str, float]]) -> Iterator[list[dict[str, float]]]:
+def chunks(records: list[dict[str, float]]) -> Iterator[list[dict[str, float]]]:
+    """Records that one request may hold."""
     size = max(1, METRICS_PER_BATCH // max((len(record) for record in records), default=1))
     for first in range(0, len(records), size):
         yield records[first : first + size]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 SQLITE = "sqlite:///"
+NOTE = "mlflow.note.content"
+SHOWN = {"mlflow.experimentKind": "custom_model_development"}  # the UI asks for the kind where it is not told
 DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GIT_PYTHON_REFRESH": "quiet",
@@ -84,7 +86,7 @@ class Store:
         if found is None:
             folder = None if self.artifacts is None else (self.artifacts / experiment.folder).absolute().as_uri()
             try:
-                return self.client.create_experiment(experiment.name, folder, {"mlflow.note.content": experiment.note})
+                return self.client.create_experiment(experiment.name, folder, SHOWN | {NOTE: experiment.note})
             except MlflowException:
                 found = self.client.get_experiment_by_name(experiment.name)
                 if found is None:
@@ -112,6 +114,14 @@ class Store:
             token = page.token
             if not token:
                 return
+
+    def drop_default(self) -> None:
+        """Delete the experiment that MLflow makes by itself, unless somebody uses it."""
+        default = self.client.get_experiment_by_name("Default")
+        if default is None or default.lifecycle_stage != "active":
+            return
+        if not list(self.runs("", default.experiment_id)):
+            self.client.delete_experiment(default.experiment_id)
 
     def disconnect(self) -> None:
         """Let go of a SQLite file that will be or was moved: connections are cached by URI."""
@@ -148,6 +158,8 @@ def create(uri: str, plan: Plan | None = None) -> None:
         if plan is not None:
             for experiment in planned_experiments(plan):
                 store.experiment(experiment)
+            if file is not None:
+                store.drop_default()
         else:
             store.client.search_experiments(max_results=1)
     except InputError:

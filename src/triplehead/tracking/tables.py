@@ -1,12 +1,13 @@
-"""The paper's tables in the view: an experiment per table, a run per row."""
+"""The paper's tables in the view: an experiment per table, a run per row, its seeds below it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Row
-from triplehead.tracking.names import KIND, ROW, exhibit_experiment, exhibit_scale, flatten
+from triplehead.tracking.names import KIND, ROW, SEED, SHARED, exhibit_experiment, exhibit_scale, flatten, shared_with
 from triplehead.tracking.runlog import now, put
+from triplehead.tracking.seeds import PARENT, write_seeds
 from triplehead.tracking.store import Store, attempt, open_store
 
 if TYPE_CHECKING:
@@ -16,16 +17,26 @@ if TYPE_CHECKING:
 EXHIBIT, INDEX = "triplehead.exhibit", "triplehead.row"
 
 
-def log_exhibit(uri: str, plan: Plan, exhibit: str, frame: "pandas.DataFrame", files: list[Path]) -> None:
+def log_exhibit(
+    uri: str, plan: Plan, exhibit: str, frame: "pandas.DataFrame", files: list[Path], runs: Path | None = None
+) -> None:
     """Bring the rows of one table up to date; a failing store is a warning.
 
-    frame: tidy, with row, label, metric, mean, std, n, low, high, published, difference, scale, run_ids. `files` (CSV,
-    LaTeX) become artifacts of every row. A second call with the same frame changes nothing.
+    frame: tidy, with row, label, metric, mean, std, n, low, high, published, scale, run_ids. `files` (CSV,
+    LaTeX) become artifacts of every row. `runs`: the folder of the runs, whose seeds are nested below their rows (None:
+    rows alone). A second call with the same frame changes nothing.
     """
-    attempt(uri, lambda: write_exhibit(open_store(uri), plan, exhibit, frame, files))
+    attempt(uri, lambda: write_exhibit(open_store(uri), plan, exhibit, frame, files, runs))
 
 
-def write_exhibit(store: Store, plan: Plan, exhibit: str, frame: "pandas.DataFrame", files: list[Path]) -> None:
+def write_exhibit(
+    store: Store,
+    plan: Plan,
+    exhibit: str,
+    frame: "pandas.DataFrame",
+    files: list[Path],
+    runs: Path | None = None,
+) -> None:
     """`log_exhibit` that raises what MLflow raises."""
     declared = plan.exhibits[exhibit]
     scales = [scale for scale in frame["scale"] if not _empty(scale)]  # rows that are only cited have none
@@ -42,10 +53,10 @@ def write_exhibit(store: Store, plan: Plan, exhibit: str, frame: "pandas.DataFra
         metrics, params = row_metrics(cells), flatten(row.ticks) if row else {}
         run = known.pop(int(index), None)
         if run is not None and _outdated(run, metrics, params):
-            store.client.delete_run(run.info.run_id)
+            _delete(store, run)
             run = None
         name = f"{int(index) + 1:0{width}} {label}"
-        tags = row_tags(exhibit, int(index), scale, cells, row)
+        tags = row_tags(exhibit, int(index), scale, cells, row) | _shared(plan, exhibit, label)
         if run is None:
             run = store.client.create_run(experiment, first - int(index), tags, name)
         elif run.info.run_name != name:
@@ -55,17 +66,36 @@ def write_exhibit(store: Store, plan: Plan, exhibit: str, frame: "pandas.DataFra
             store.client.log_artifact(run.info.run_id, str(file))
         if run.info.status != "FINISHED":
             store.client.set_terminated(run.info.run_id)
+        if runs is not None and declared.kind == "scores":
+            write_seeds(store, plan, (exhibit, label), run, runs)
     for run in known.values():
+        _delete(store, run)
+
+
+def _delete(store: Store, row: "Run") -> None:
+    query = f"tags.`{KIND}` = '{SEED}' and tags.`{PARENT}` = '{row.info.run_id}'"
+    for run in [*store.runs(query, row.info.experiment_id), row]:
         store.client.delete_run(run.info.run_id)
 
 
+# Columns of a table -> metrics; the UI gives each name before a slash a section of charts. Measured minus published is
+# left out: below the paper scale the two sides come from different data.
+PARTS = {
+    "mean": "mean/{}",
+    "published": "published/{}",
+    "low": "uncertainty/{}_low",
+    "high": "uncertainty/{}_high",
+    "std": "uncertainty/{}_std",
+}
+
+
 def row_metrics(cells: "pandas.DataFrame") -> dict[str, float]:
-    """{"AP": mean, "AP_std", "AP_low", "AP_high", "AP_published", "AP_difference", "n": seeds}, without empty cells."""
+    """{"mean/AP", "published/AP", "uncertainty/AP_low", "uncertainty/AP_high", "uncertainty/AP_std", "n": seeds}
+    without empty cells; low and high: the mean's 95% interval."""
     metrics: dict[str, float] = {}
     for cell in cells.to_dict("records"):
-        name = cell["metric"]
-        parts = {"": "mean"} | {f"_{part}": part for part in ("std", "low", "high", "published", "difference")}
-        metrics |= {name + suffix: float(cell[part]) for suffix, part in parts.items() if not _empty(cell.get(part))}
+        found = {column: cell.get(column) for column in PARTS if not _empty(cell.get(column))}
+        metrics |= {PARTS[column].format(cell["metric"]): float(value) for column, value in found.items()}
         if not _empty(cell["n"]):
             metrics["n"] = max(metrics.get("n", 0.0), float(cell["n"]))
     return metrics
@@ -83,6 +113,12 @@ def row_tags(exhibit: str, index: int, scale: str, cells: "pandas.DataFrame", ro
         "mlflow.source.name": "triplehead",
         "mlflow.note.content": "\n".join([*lines, "", row.note] if row and row.note else lines),
     }
+
+
+def _shared(plan: Plan, exhibit: str, label: str) -> dict[str, str]:
+    """Which rows of other tables and figures come from the same runs; a row without runs has no such tag."""
+    specs = plan.specs.get((exhibit, label), ())
+    return {SHARED: shared_with(plan.runs[specs[0].id].users, exhibit, label)} if specs else {}
 
 
 def _sentence(cell: dict[str, Any]) -> str:

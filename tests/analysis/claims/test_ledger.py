@@ -9,6 +9,7 @@ from tests.helpers import write_speed_record
 
 from triplehead.analysis.claims.inputs import inputs
 from triplehead.analysis.claims.ledger import ledger, read_csv, write_csv
+from triplehead.analysis.claims.numbers import published
 from triplehead.analysis.claims.verdict import (
     CONTRADICTED,
     INCONCLUSIVE,
@@ -248,3 +249,35 @@ def test_the_csv_is_the_same_again_and_complete(plan, as_published, tmp_path):
         read_csv(tmp_path / "c.csv")
     with pytest.raises(InputError, match=r"d\.csv: no such ledger"):
         read_csv(tmp_path / "d.csv")
+
+
+def test_what_was_not_run_is_named(plan, tmp_path):
+    """Nothing at all, one row of two, and speed of another scale, which spoils no other claim."""
+    assert by_id(plan, tmp_path)["jla-gain"].says == "Not judged: none of its runs has been made."
+    score(plan, tmp_path, ("table5", "JLA"), [30, 31, 32, 33, 34])
+    assert by_id(plan, tmp_path)["jla-gain"].says == "Not judged: no run of Baseline has been made."
+    write_speed_record(load_plan({"scale": "smoke"}), "table3", tmp_path)
+    score(plan, tmp_path, ("table5", "Baseline"), [20, 21, 22, 23, 24])
+    entries = by_id(plan, tmp_path)
+    assert entries["slower-than-fcos"].verdict == NOT_MEASURED
+    assert entries["slower-than-fcos"].says == "Not judged: speed was measured at the smoke scale."
+    assert entries["jla-gain"].verdict == SUPPORTED
+
+
+def test_rows_that_detect_nothing_are_not_alike(plan, tmp_path):
+    for label in ("θ = 0.6", "θ = 0.7", "θ = 0.8"):
+        score(plan, tmp_path, ("table2", label), [0] * SEEDS)
+    found = by_id(plan, tmp_path)["theta-insensitive"]
+    assert found.verdict == NOT_MEASURED and "AP is 0 in all of its runs" in found.says
+
+
+def test_what_a_published_number_is_of_claims_of_several_rows(plan, tmp_path):
+    entries = by_id(plan, tmp_path)
+    told = {name: (entries[name].published_as, published(entries[name].published, "points", entries[name].kind))
+            for name in ("jla-gain", "components-add-up", "all-best", "testdev-iqdet")}  # fmt: skip
+    assert told == {
+        "jla-gain": ("", "+4.5"),
+        "components-add-up": ("smallest of the steps", "each ≥ +0.7"),
+        "all-best": ("lead over the next best", "leads by 0.7"),
+        "testdev-iqdet": ("largest difference between two of the rows", "within 0.1"),
+    }

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from triplehead.analysis.figures import detections, inputs
+from triplehead.analysis.figures.style import style
 from triplehead.data.examples import example_images
 from triplehead.data.prepare import open_split
 
@@ -64,3 +65,23 @@ def test_a_false_positive_that_pays_for_its_threshold_is_marked(own):
         patch for patch in axis.patches if patch.get_edgecolor()[:3] == pytest.approx((0.835, 0.369, 0), abs=1e-2)
     ]
     assert np.allclose(wrong.get_bbox().extents, (0, 0, 3, 3))
+
+
+def test_no_label_hides_another(own):
+    """Every object found several times over: a label stands at a corner that is free, or nowhere."""
+    plan, results, _ = own
+    path = results / next(file for file in inputs(plan, "fig6") if file.startswith("runs"))
+    found = json.loads(gzip.decompress(path.read_bytes()))
+    wrong = [entry | {"score": 0.95, "category_id": category} for entry in found for category in (1, 2, 3, 4)]
+    path.write_bytes(gzip.compress(json.dumps([*found, *wrong]).encode()))
+    with style():
+        figure = detections.draw(plan, "fig6", results)
+        figure.set_dpi(300)  # as it is saved
+        figure.canvas.draw()
+        extents = [[text.get_window_extent().padded(-1) for text in axis.texts] for axis in figure.axes]
+    dropped = 0
+    for axis, boxes in zip(figure.axes, extents, strict=True):
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+        dropped += len(axis.patches) - len(axis.texts)
+        assert axis.texts
+    assert dropped

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from triplehead.analysis.figures import FIGURES, caption, figures, inputs, source, write_figure
+from triplehead.analysis.figures import FIGURES, caption, figures, inputs, overviews, source, write_figure
 from triplehead.analysis.figures.style import save
 from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan
@@ -86,6 +86,21 @@ def test_captions_say_scale_place_and_that_smoke_means_nothing(smoke, name):
     assert "smoke scale" in text and "shows only that everything runs" in text
     assert ("of the paper" if name in ("fig4", "fig5", "fig6") else "beyond the paper") in text
     assert "everything runs" not in caption(load_plan({"scale": "proxy"}), name)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "overview"])
+def test_the_picture_itself_says_its_scale(smoke, name):
+    (page,) = PdfReader(smoke[1] / f"{name}.pdf").pages
+    assert "smoke scale: scores mean nothing" in page.extract_text()
+
+
+def test_the_overview_is_drawn_where_its_table_is_planned(experiments):
+    for name in ("silence", "claims", "audit"):
+        (experiments / f"{name}.yaml").unlink()
+    assert overviews(load_plan({"scale": "smoke"}, experiments)) == ["overview"]
+    for file in (experiments / "table5.yaml", *experiments.glob("fig_*.yaml")):
+        file.unlink()
+    assert overviews(load_plan({"scale": "smoke"}, experiments)) == []
 
 
 def test_a_figure_that_nothing_draws_is_refused(experiments):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from triplehead.analysis.figures import ap_by_size, comparison, heads_by_assigners, learning_curves
-from triplehead.analysis.tables import read_csv
+from triplehead.analysis.figures import ap_by_size, comparison, heads_by_assigners, learning_curves, overview
+from triplehead.analysis.tables import read_csv, table_frame, write_csv
 from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan
 
@@ -110,3 +110,45 @@ def test_axes_never_fill_with_ticks(smoke):
 def test_a_comparison_needs_a_table_of_scores(smoke):
     with pytest.raises(InputError, match="no table has a metric AP"):
         comparison.draw(smoke[0], {})
+
+
+def test_the_overview_shows_each_row_on_both_sides_with_its_interval(smoke):
+    plan, results = smoke
+    frame = read_csv(results / "table5.csv")
+    rows = frame[frame["metric"] == "AP"]
+    left, right = overview.draw(plan, "overview", results).axes
+    for axis, column in ((left, "published"), (right, "mean")):
+        (dots,) = axis.containers
+        assert dots.lines[0].get_xdata().tolist() == rows[column].tolist()
+        assert [text.get_text() for text in axis.texts] == [f"{value:.1f}" for value in rows[column]]
+        (start,) = (line for line in axis.lines if line.get_linestyle() == ":")
+        assert start.get_xdata()[0] == rows.loc[rows["label"] == "Baseline", column].item()
+    assert [tick.get_text() for tick in left.get_yticklabels()] == rows["label"].tolist()
+    assert "smoke scale: means nothing" in right.get_title(loc="left")
+    text = overview.caption(plan, frame)
+    assert "smoke scale" in text and "mean nothing" in text and "one seed" in text
+
+
+def test_the_overviews_bars_are_the_tables_intervals(tmp_path):
+    plan = load_plan({"scale": "smoke", "seeds": 3})
+    write_scores(plan, "table5", tmp_path, lambda _, spec: dict.fromkeys(("AP", "AP50", "AP75"), 10.0 + spec.seed))
+    write_csv(table_frame(plan, "table5", tmp_path / "runs"), tmp_path / "table5.csv")
+    _, right = overview.draw(plan, "overview", tmp_path).axes
+    half = stats.t.ppf(0.975, 2) / math.sqrt(3)
+    for bar in right.containers[0].lines[2][0].get_segments():
+        assert bar[:, 0].tolist() == pytest.approx([11 - half, 11 + half], abs=1e-4)
+
+
+def test_an_overview_without_its_table_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"table5\.csv: no such table"):
+        overview.draw(load_plan({"scale": "smoke"}), "overview", tmp_path)
+
+
+def test_heat_map_and_tables_round_alike(tmp_path):
+    """41.95 less a hair is 41.9500 in a table's CSV, which prints 42.0 (or 41.9, by the float): so must the map."""
+    plan = load_plan({"scale": "smoke"})
+    score = 41.949999
+    write_scores(plan, "fig_heads_by_assigners", tmp_path, lambda *_: {"AP": score})
+    axis = heads_by_assigners.draw(plan, "fig_heads_by_assigners", tmp_path).axes[0]
+    printed = f"{float(f'{score:.4f}'):.1f}"
+    assert printed != f"{score:.1f}" and {text.get_text() for text in axis.texts} == {printed, "n = 1"}

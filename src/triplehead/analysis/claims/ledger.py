@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from triplehead.analysis.claims.measure import comparisons
-from triplehead.analysis.claims.reasons import not_measurable, stand_ins
+from triplehead.analysis.claims.numbers import published_as
+from triplehead.analysis.claims.reasons import not_measurable, not_there, stand_ins
 from triplehead.analysis.claims.sentences import says
 from triplehead.analysis.claims.verdict import NOT_MEASURED, judge, judge_count
 from triplehead.analysis.statistics import cell
@@ -17,8 +18,8 @@ from triplehead.plan.claims import Claim, Parameters, Place, places
 from triplehead.plan.plan import Plan
 
 COLUMNS = (
-    "claim", "title", "section", "quote", "kind", "compared", "unit", "published", "value", "low", "high",
-    "interval_over", "n", "seeds", "region", "verdict", "says", "scale", "run_ids",
+    "claim", "title", "section", "quote", "kind", "compared", "unit", "published", "published_as", "value", "low",
+    "high", "interval_over", "n", "seeds", "region", "verdict", "says", "scale", "run_ids",
 )  # fmt: skip
 UNITS = {"ratio": "ratio", "parameters": "ratio"}  # others: percentage points, or percent
 MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another number
@@ -26,9 +27,10 @@ MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another n
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim and its verdict. compared: the comparison that decided; value, low, high: of it, in `unit`;
-    interval_over: the sources of noise that low and high cover (`Estimate.sources`); n: its seeds (repeats of a speed);
-    seeds: the fewest that are judged. Empty where nothing was measured."""
+    """A claim and its verdict. published_as: what the published number is, where it is not the quantity's own.
+    compared: the comparison that decided; value, low, high: of it, in `unit`; interval_over: the sources of noise that
+    low and high cover (`Estimate.sources`); n: its seeds (repeats of a speed); seeds: the fewest that are judged.
+    Empty where nothing was measured."""
 
     claim: str
     title: str
@@ -38,6 +40,7 @@ class Judged:
     compared: str
     unit: str
     published: float | None
+    published_as: str
     value: float | None
     low: float | None
     high: float | None
@@ -72,6 +75,7 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
         compared="",
         unit=_unit(claim),
         published=claim.published,
+        published_as=published_as(claim),
         value=None,
         low=None,
         high=None,
@@ -84,7 +88,7 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
         scale=plan.config.scale,
         run_ids="",
     )
-    reason = not_measurable(plan, claim)
+    reason = not_measurable(plan, claim) or not_there(plan, results, claim)
     if reason is not None:
         return replace(blank, says=says(blank, plan, reason=reason))
     if isinstance(claim.quantity, Parameters):

@@ -2,6 +2,8 @@
 
 import math
 
+from triplehead.plan.claims import Claim
+
 
 def signed(value: float | None, unit: str) -> str:
     """With a sign where it is a difference; ratios with two digits, counts in full. Nothing for no number."""
@@ -15,6 +17,28 @@ def signed(value: float | None, unit: str) -> str:
     if not float(text.strip("%")):
         text = text.lstrip("+-")
     return text.replace("-", "−")
+
+
+def published_as(claim: Claim) -> str:
+    """What the published number of a claim is, where it is not simply the quantity's own; "" for those."""
+    if claim.published is None:
+        return ""
+    return {
+        "ordering": "smallest of the steps",
+        "best": "lead over the next best",
+        "insensitive": "largest difference between two of the rows",
+    }.get(claim.quantity.kind, "")
+
+
+def published(value: float | None, unit: str, kind: str) -> str:
+    """A published number in a column of numbers: of rows that are claimed to be alike it has no sign."""
+    if value is None or not math.isfinite(value):
+        return ""
+    return {
+        "ordering": f"each ≥ {signed(value, unit)}",
+        "best": f"leads by {signed(abs(value), unit).lstrip('+')}",
+        "insensitive": f"within {signed(abs(value), unit).lstrip('+')}",
+    }.get(kind, signed(value, unit))
 
 
 def interval(low: float | None, high: float | None, unit: str) -> str:

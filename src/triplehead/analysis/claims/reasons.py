@@ -1,7 +1,13 @@
-"""Why a claim cannot be measured at a scale, whatever was run; and what a row's name hides there."""
+"""Why a claim cannot be measured: at a scale, whatever was run; by what was run; and what a row's name hides."""
 
+from pathlib import Path
+
+from triplehead.analysis.speed import of_another_scale
+from triplehead.analysis.statistics.samples import sample
 from triplehead.plan.claims import Claim, places
 from triplehead.plan.plan import Plan
+
+SCORED = ("difference", "ordering", "best", "insensitive")  # kinds that compare scores
 
 
 def not_measurable(plan: Plan, claim: Claim) -> str | None:
@@ -22,6 +28,30 @@ def not_measurable(plan: Plan, claim: Claim) -> str | None:
         if ids in runs:
             return f"{runs[ids]} and {label} are the same runs at the {scale} scale, which does not tell them apart"
         runs[ids] = label
+    return None
+
+
+def not_there(plan: Plan, results: Path, claim: Claim) -> str | None:
+    """A clause that says what is missing below `results`, or in it: runs, a measurement of speed, any detection."""
+    quantity = claim.quantity
+    if quantity.kind == "parameters":
+        return None
+    if quantity.kind == "ratio":
+        exhibit = quantity.of[0]
+        if not (results / "speed" / f"{exhibit}.json").exists():
+            return "speed has not been measured"
+        return of_another_scale(plan, exhibit, results)
+    rows = places(quantity)
+    file = {"share_above": "detections.json.gz", "trend": "history.csv"}.get(quantity.kind, "scores.json")
+    made = {place: any((results / "runs" / run / file).exists() for run in plan.run_ids(*place)) for place in rows}
+    if not any(made.values()):
+        return "none of its runs has been made"
+    if missing := [label for (_, label), there in made.items() if not there]:
+        return f"no run of {'; '.join(missing)} has been made"
+    if quantity.kind in SCORED:
+        found = [sample(plan, results / "runs", *place, quantity.metric).values.values() for place in rows]
+        if all(values and not any(values) for values in found):
+            return f"{quantity.metric} is 0 in all of its runs, which tells nothing"
     return None
 
 

@@ -47,8 +47,8 @@ def says(
 def _about(entry: "Judged", plan: Plan) -> str:
     """What a verdict at this scale is about."""
     if entry.kind == "ratio":
-        return "About these detectors on this machine" + ("" if plan.config.scale == "paper" else ", not the paper's")
-    if plan.config.scale == "paper":
+        return "About these detectors on this machine" + ("" if plan.at_paper_scale else ", not the paper's")
+    if plan.at_paper_scale:
         return "At the paper's scale"
     return "About the mechanism on small data, not about COCO's numbers"
 

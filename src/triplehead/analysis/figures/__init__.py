@@ -1,7 +1,8 @@
 """The figures: which there are, what each reads, and how one becomes results/<name>.pdf and .png.
 
-A figure's module has `draw(plan, exhibit, results) -> Figure` and `caption(plan, exhibit) -> sentences`. This file
-imports neither matplotlib nor torch: Snakemake reads it while it builds the DAG.
+A figure's module has `draw(plan, exhibit, results) -> Figure` and `caption(plan, exhibit) -> sentences`. The overview
+is no exhibit: it is drawn from a finished table. This file imports neither matplotlib nor torch: Snakemake reads it
+while it builds the DAG.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
 
 SUFFIXES = ("pdf", "png")
+OVERVIEW, OVERVIEW_OF = "overview", "table5"  # the figure that stands for the whole study, and its table
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,13 @@ def figures(plan: Plan) -> list[str]:
     """The plan's figures. Raises InputError for one that nothing here can draw."""
     names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind == "figure"]
     for name in names:
-        source(name)
+        source_of(plan, name)
     return names
+
+
+def overviews(plan: Plan) -> list[str]:
+    """The overview's name, where the plan has the table that it is drawn from."""
+    return [OVERVIEW] if OVERVIEW_OF in plan.exhibits else []
 
 
 def source(exhibit: str) -> Source:
@@ -47,9 +54,17 @@ def source(exhibit: str) -> Source:
     return FIGURES[exhibit]
 
 
+def source_of(plan: Plan, exhibit: str) -> Source:
+    """That of the figure as which an exhibit is drawn: its own, unless it says another."""
+    name = plan.exhibits[exhibit].drawn_as
+    if name is not None and name not in FIGURES:
+        raise InputError(exhibit, f"drawn_as: no such figure {name!r}; allowed: {', '.join(FIGURES)}")
+    return source(name or exhibit)
+
+
 def inputs(plan: Plan, exhibit: str) -> list[str]:
     """The files that a figure is drawn from, below results/."""
-    wanted = source(exhibit)
+    wanted = source_of(plan, exhibit)
     runs = plan.run_ids(exhibit)
     files = [f"runs/{run}/{name}" for run in runs for name in wanted.reads]
     if wanted.data:
@@ -59,11 +74,15 @@ def inputs(plan: Plan, exhibit: str) -> list[str]:
 
 def write_figure(plan: Plan, exhibit: str, results: Path) -> None:
     """Draw `results`/<exhibit>.pdf and .png, the same bytes each time. Raises InputError naming what is missing."""
-    from triplehead.analysis.figures.style import save, style
+    from triplehead.analysis.figures.style import save, say_scale, style
 
-    module = _module(plan, exhibit)
+    if exhibit in overviews(plan):
+        from triplehead.analysis.figures.overview import draw
+    else:
+        draw = _module(plan, exhibit).draw
     with style():
-        figure = module.draw(plan, exhibit, results)
+        figure = draw(plan, exhibit, results)
+        say_scale(figure, plan)
         for suffix in SUFFIXES:
             save(figure, results / f"{exhibit}.{suffix}")
 
@@ -72,6 +91,8 @@ def caption(plan: Plan, exhibit: str) -> str:
     """What a figure shows, where it is in the paper, and what its scale makes of it."""
     declared, scale = plan.exhibits[exhibit], plan.config.scale
     place = "beyond the paper" if declared.section is None else f"section {declared.section} of the paper"
+    if exhibit in plan.own:
+        place = "your own experiment, not the paper's"
     sentences = [f"{declared.title} ({place}; {scale} scale).", *_module(plan, exhibit).caption(plan, exhibit)]
     if not plan.scale.meaningful:
         sentences.append("At this scale it shows only that everything runs: the detectors have hardly learned.")
@@ -80,5 +101,5 @@ def caption(plan: Plan, exhibit: str) -> str:
 
 def _module(plan: Plan, exhibit: str) -> ModuleType:
     if exhibit not in plan.exhibits:
-        raise InputError(exhibit, f"no such figure; allowed: {', '.join(figures(plan))}")
-    return import_module(f"{__name__}.{source(exhibit).module}")
+        raise InputError(exhibit, f"no such figure; allowed: {', '.join([*overviews(plan), *figures(plan)])}")
+    return import_module(f"{__name__}.{source_of(plan, exhibit).module}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from triplehead.analysis.figures.style import PAPER, WIDTH, plain, series
+from triplehead.analysis.figures.style import PAPER, WIDTH, plain, rows_phrase, series
 from triplehead.analysis.statistics.cells import of_sample
 from triplehead.analysis.statistics.samples import sample
 from triplehead.plan.plan import Plan
@@ -21,8 +21,8 @@ def caption(plan: Plan, exhibit: str) -> list[str]:
     spread = f"dot: mean over seeds, bar: its 95% interval over {over}"
     small, large = (sqrt(getattr(plan.scale.evaluation, f"area_{size}")) for size in ("small", "large"))
     return [
-        f"AP of Table 5's rows on small (area below {small:g}² pixels), medium and large (above {large:g}²) objects "
-        f"({spread}).",
+        f"AP of {rows_phrase(plan, exhibit)} on small (area below {small:g}² pixels), medium and large (above "
+        f"{large:g}²) objects ({spread}).",
         "The three axes have the same length, so that distances compare.",
     ]
 

@@ -49,11 +49,12 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     dataset = open_split(results / "data" / next(iter(rows.values()))[0].data_id, "val")
     image = dataset.image(dataset.image_ids.index(image_id)).permute(1, 2, 0).numpy()
 
-    side = (WIDTH - 0.25) / len(moments)
+    width = 0.92 * WIDTH  # with Figure 5 on one page
+    side = (width - 0.25) / len(moments)
     height = side * image.shape[0] / image.shape[1] + 0.17
-    figure = Figure(figsize=(WIDTH, len(rows) * height + 1.9), layout="constrained")
+    figure = Figure(figsize=(width, len(rows) * height + 1.85), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(len(rows) * height + 0.15, 1.75))
+    top, bottom = figure.subfigures(2, 1, height_ratios=(len(rows) * height + 0.2, 1.65))
     grid = top.subplots(len(rows), len(moments), squeeze=False)
     for axes, (label, taken) in zip(grid, snapshots.items(), strict=True):
         axes[0].set_ylabel(label, fontsize=9)
@@ -74,6 +75,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     for moment in moments:
         axis.axvline(moment, color="#555555", linewidth=0.8, linestyle=":", zorder=0)
     axis.grid(False, axis="x")
+    axis.set_xlim(left=0)
     axis.set_ylim(bottom=0)
     axis.set_xlabel("iteration (dotted: the snapshots above)")
     axis.set_ylabel("positives per object")

@@ -1,15 +1,11 @@
 """Published beside measured: the order of the rows of all tables of scores. The report draws it itself."""
 
-import matplotlib as mpl
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from triplehead.analysis.figures.style import MEASURED, PAPER, WIDTH, plain
+from triplehead.analysis.figures.style import MEASURED, PAPER, WIDTH, plain, tenths
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
-
-NARROW = 0.4  # percentage points: the least that an axis of scores spans
 
 
 def caption(plan: Plan, frames: dict[str, pd.DataFrame]) -> str:
@@ -49,28 +45,21 @@ def draw(plan: Plan, frames: dict[str, pd.DataFrame], metric: str = "AP") -> Fig
         )  # fmt: skip
         left.set_yticks(places, [plain(label) for label in frame["label"]])
         left.set_ylim(len(frame) - 0.5, -0.5)
-        left.set_title(f"Table {name.removeprefix('table')}", loc="left", fontweight="bold")
-        for axis, values in ((left, frame["published"]), (right, frame["mean"])):
+        title = f"Yours: {name}" if name in plan.own else f"Table {name.removeprefix('table')}"
+        left.set_title(plain(title), loc="left", fontweight="bold")
+        for axis, values, empty in (
+            (left, frame["published"], "not published"),
+            (right, frame["mean"], "not measured"),
+        ):
             axis.tick_params(axis="y", length=0)
             axis.spines["left"].set_visible(False)
             if values.isna().all():
-                axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", color=PAPER)
+                axis.text(0.5, 0.5, empty, transform=axis.transAxes, ha="center", color=PAPER)
             else:
                 axis.margins(x=0.08)
-                _tenths(axis)
+                tenths(axis)
     grid[-1, 0].set_xlabel(f"{metric} published in the paper (%)", color="#555555")
     grid[-1, 1].set_xlabel(f"{metric} measured at the {plan.config.scale} scale (%)", color=MEASURED)
     if not plan.scale.meaningful:
         grid[0, 1].set_title("the scores mean nothing at this scale", loc="right", color=MEASURED)
     return figure
-
-
-def _tenths(axis: Axes) -> None:
-    """Ticks no finer than the tenths that tables print, and no axis that blows up less than that."""
-    low, high = axis.get_xlim()
-    if high - low < NARROW:
-        middle = (low + high) / 2
-        axis.set_xlim(middle - NARROW / 2, middle + NARROW / 2)
-        axis.xaxis.set_major_locator(mpl.ticker.MultipleLocator(0.1))
-    else:
-        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from triplehead.analysis.figures.style import WIDTH, plain
+from triplehead.analysis.layout import number
 from triplehead.analysis.statistics.estimate import mean_and_std
 from triplehead.analysis.statistics.samples import read_scores
 from triplehead.errors import InputError
@@ -58,8 +59,9 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
         color = COLORS(norm(mean))
         axis.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=color, edgecolor="white"))
         ink = "black" if np.dot(color[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
-        spread = "" if std is None else f" ± {std:.1f}"
-        axis.text(x, y - 0.12, f"{mean:.1f}{spread}", ha="center", va="center", color=ink, fontsize=10)
+        # Rounded from four decimals, as the tables are: the same score never reads differently in the two.
+        spread = "" if std is None else f" ± {number(round(std, 4))}"
+        axis.text(x, y - 0.12, f"{number(round(mean, 4))}{spread}", ha="center", va="center", color=ink, fontsize=10)
         axis.text(x, y + 0.25, f"n = {len(values)}", ha="center", va="center", color=ink, fontsize=7)
     axis.set_xlim(-0.5, len(assigners) - 0.5)
     axis.set_ylim(len(heads) - 0.5, -0.5)

@@ -33,7 +33,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
         for row in plan.exhibits[exhibit].rows
         if row.spec
     }
-    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
     left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": (1.55, 1)})
     for index, (label, runs) in enumerate(curves.items()):
         look = series(index)

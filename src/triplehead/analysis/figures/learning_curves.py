@@ -6,7 +6,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from triplehead.analysis.figures.read import read_history
-from triplehead.analysis.figures.style import WIDTH, band_phrase, over_seeds, series, smooth
+from triplehead.analysis.figures.style import WIDTH, band_phrase, over_seeds, rows_phrase, series, smooth
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
 
@@ -16,7 +16,8 @@ MARKERS = 8  # on a curve
 
 def caption(plan: Plan, exhibit: str) -> list[str]:
     return [
-        f"Training losses of Table 5's rows ({band_phrase(plan, exhibit)}; moving mean over a twentieth of training).",
+        f"Training losses of {rows_phrase(plan, exhibit)} ({band_phrase(plan, exhibit)}; moving mean over a twentieth "
+        "of training).",
         "Each row chooses its own positives, so a lower loss is not a better detector.",
         "AP during training is not measured.",
     ]
@@ -41,12 +42,13 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
                 every = max(1, len(curves[0]) // MARKERS)
                 look = {"linewidth": 1.1, "markersize": 3.5, "markevery": (index * every // len(rows), every)}
                 over_seeds(axis, curves, series(index) | look, label)
-        axis.set_title(f"{loss.capitalize()} loss", loc="left")
         axis.set_xlabel("iteration")
+        axis.set_ylabel(f"{loss} loss (log scale)")
+        axis.set_xlim(left=0)
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
         axis.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
-        axis.yaxis.set_major_locator(mpl.ticker.LogLocator(base=10, subs=(1, 2, 5)))
+        axis.yaxis.set_major_locator(mpl.ticker.LogLocator(base=10, subs=(1, 1.5, 2, 3, 4, 5, 7)))
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=3.5)
     return figure

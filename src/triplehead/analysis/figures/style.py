@@ -35,6 +35,7 @@ STYLE = {
     "pdf.fonttype": 42,  # TrueType: some publishers refuse Type 3
 }
 METADATA = {".pdf": {"CreationDate": None, "Creator": None, "Producer": None}, ".png": {"Software": None}}
+NARROW = 0.4  # percentage points: the least that an axis of scores spans
 WIDTH = 6.7  # inches: the report's text width
 PAPER, MEASURED = "#8a8a8a", "#b3362b"
 # Colours after Okabe and Ito, told apart by the colour-blind; dash and marker tell them apart without colour.
@@ -70,6 +71,13 @@ def save(figure: Figure, out: Path) -> Path:
     return out
 
 
+def say_scale(figure: Figure, plan: Plan) -> None:
+    """The scale in the lower right corner: a figure is often seen without its caption."""
+    nothing = "" if plan.scale.meaningful else ": scores mean nothing"
+    place = figure.subfigs[-1] if figure.subfigs else figure
+    place.supxlabel(f"{plan.config.scale} scale{nothing}", x=0.995, ha="right", fontsize=6.5, color="#777777")
+
+
 def series(index: int) -> dict:
     """Colour, dash and marker of the curve with that index."""
     return dict(SERIES[index % len(SERIES)])
@@ -84,6 +92,17 @@ def over_seeds(axis: Axes, curves: Sequence[pd.Series], look: dict, label: str) 
         axis.fill_between(values.index, low, high, color=look["color"], alpha=0.15, linewidth=0)
 
 
+def tenths(axis: Axes) -> None:
+    """Ticks of scores (x) no finer than the tenths that tables print, and no axis that blows up less than that."""
+    low, high = axis.get_xlim()
+    if high - low < NARROW:
+        middle = (low + high) / 2
+        axis.set_xlim(middle - NARROW / 2, middle + NARROW / 2)
+        axis.xaxis.set_major_locator(mpl.ticker.MultipleLocator(0.1))
+    else:
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
+
+
 def smooth(values: pd.Series) -> pd.Series:
     """Mean over a twentieth of the curve: batches are small and the noise hides the order."""
     return values.rolling(max(1, len(values) // 20), min_periods=1, center=True).mean()
@@ -96,6 +115,11 @@ def band_phrase(plan: Plan, exhibit: str) -> str:
         return "one seed"
     number = " to ".join(str(count) for count in sorted({min(seeds), max(seeds)}))
     return f"line: mean over {number} seeds, band: from the smallest to the largest"
+
+
+def rows_phrase(plan: Plan, exhibit: str) -> str:
+    """Whose rows a figure beyond the paper shows."""
+    return "the rows below" if exhibit in plan.own else "Table 5's rows"
 
 
 def show(axis: Axes, image: np.ndarray, pale: float = 0.0) -> None:

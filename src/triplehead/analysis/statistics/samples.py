@@ -57,7 +57,7 @@ def sample(plan: Plan, runs: Path, exhibit: str, label: str, metric: str, comple
     if metric not in known:
         raise InputError(exhibit, f"no metric {metric!r}; known: {', '.join(known)}")
     if table.kind == "parameters":
-        count = _counts(exhibit)[labels.index(label)]
+        count = _counts(exhibit, plan.config.extra)[labels.index(label)]
         return Sample({} if count is None else {0: count}, unit=None, scale="" if count is None else COUNTED_AT)
     if table.kind == "speed":
         if not complete and not (runs.parent / "speed" / f"{exhibit}.json").exists():
@@ -127,11 +127,11 @@ def _check_server(spec: RunSpec, run: Path) -> None:
 
 
 @lru_cache
-def _counts(exhibit: str) -> list[int | None]:
+def _counts(exhibit: str, extra: str | None) -> list[int | None]:
     """Parameters of each row's detector on the paper's architecture."""
     from triplehead.detectors.build import build_detector, count_parameters  # torch takes seconds to import
 
-    specs = paper_specs(exhibit)
+    specs = paper_specs(exhibit, extra=extra)
     return [None if spec is None else count_parameters(build_detector(spec))["total"] for spec in specs]
 
 

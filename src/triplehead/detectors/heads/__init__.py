@@ -6,6 +6,7 @@ from triplehead.detectors.heads.border import BorderHead
 from triplehead.detectors.heads.dyhead import DyHead
 from triplehead.detectors.heads.fcos import FCOSHead
 from triplehead.detectors.heads.triple import TripleHead
+from triplehead.detectors.own import own_head
 from triplehead.plan import options
 from triplehead.plan.options import Head
 
@@ -16,5 +17,6 @@ def build_head(head: Head, channels: int, num_classes: int, strides: list[int]) 
         options.TripleHead: TripleHead,
         options.BorderHead: BorderHead,
         options.DyHead: DyHead,
+        options.OwnHead: own_head,
     }
     return kinds[type(head)](head, channels, num_classes, strides)

@@ -12,7 +12,8 @@ from triplehead.plan.options import FCOSHead as Options
 class FCOSHead(nn.Module):
     """Features of all levels -> `Predictions`.
 
-    Box coder "distance": distances to the sides are exp(scale * x), in pixels as in the original or in strides.
+    Box coder "distance": distances to the sides are exp(scale * x), in pixels as in the original or in strides, or
+    relu(scale * x).
     "delta": scale * x are offsets from a square anchor, as in ATSS. Centerness hangs on the classification tower
     (original FCOS) or on the regression tower (ATSS), IoU on the regression tower (LLA, PAA).
     """
@@ -57,7 +58,7 @@ class FCOSHead(nn.Module):
         """Outputs of the regression branch [B, N, 4] -> boxes [B, N, 4]."""
         if self.options.box_coder == "delta":
             return deltas_to_boxes(square_anchors(points, self.options.anchor_scale), regressed)
-        distances = exp(regressed)
+        distances = regressed.relu() if self.options.box_activation == "relu" else exp(regressed)
         if self.options.box_unit == "stride":
             distances = distances * points.stride[:, None]
         return ltrb_to_boxes(points.xy, distances)

@@ -24,6 +24,7 @@ from triplehead.plan.options.data import (
 from triplehead.plan.options.detectors import (
     DETECTORS,
     POSTPROCESS,
+    Conventions,
     Dense,
     Detector,
     FasterRCNN,
@@ -31,6 +32,7 @@ from triplehead.plan.options.detectors import (
     SecondStage,
 )
 from triplehead.plan.options.heads import HEADS, BorderHead, DyHead, FCOSHead, Head, Init, Norm, TripleHead
+from triplehead.plan.options.own import OwnAssigner, OwnBoxLoss, OwnHead, OwnPart
 from triplehead.plan.options.training import (
     BoxPostprocess,
     Evaluation,
@@ -54,6 +56,7 @@ __all__ = [
     "BorderHead",
     "BoxPostprocess",
     "CocoFolder",
+    "Conventions",
     "Data",
     "Dense",
     "Detector",
@@ -72,6 +75,10 @@ __all__ = [
     "MaxIoU",
     "Norm",
     "Options",
+    "OwnAssigner",
+    "OwnBoxLoss",
+    "OwnHead",
+    "OwnPart",
     "Postprocess",
     "Precision",
     "Pretrain",

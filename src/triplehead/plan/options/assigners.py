@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from triplehead.plan.options.base import Options, Share
+from triplehead.plan.options.own import OwnAssigner
 
 
 class FCOSAssigner(Options):
@@ -73,5 +74,5 @@ class MaxIoU(Options):
         return self
 
 
-Assigner = Annotated[FCOSAssigner | JLA | ATSS | MaxIoU, Field(discriminator="name")]
+Assigner = Annotated[FCOSAssigner | JLA | ATSS | MaxIoU | OwnAssigner, Field(discriminator="name")]
 ASSIGNERS = {"fcos": FCOSAssigner, "jla": JLA, "atss": ATSS, "max_iou": MaxIoU}

@@ -29,7 +29,7 @@ class Dense(Options):
                 f"assigner.boundaries: the {self.backbone.name} backbone has {levels} levels, "
                 f"expected {levels - 1} boundaries, found {len(self.assigner.boundaries)}"
             )
-        if self.head.norm == "group" and channels % 32:
+        if getattr(self.head, "norm", None) == "group" and channels % 32:
             raise ValueError(f"head.norm: 'group' needs backbone.channels that 32 divides, found {channels}")
         self._anchors_fit()
         return self
@@ -61,21 +61,32 @@ class SecondStage(Options):
     rois: PositiveInt = 512  # drawn from them per image in training
 
 
+# Anchors that are whole pixels and a grid spread over the padded image, boxes cut before NMS, and regions pooled from
+# corners a half pixel off (torchvision), or as detectron2 has them, for weights that were trained there.
+Conventions = Literal["torchvision", "detectron2"]
+
+
 class FasterRCNN(Options):
     """torchvision's Faster R-CNN on our backbone."""
+
+    later = ("conventions",)
 
     architecture: Literal["faster_rcnn"]
     backbone: Backbone
     postprocess: BoxPostprocess = BoxPostprocess()
     second_stage: SecondStage = SecondStage()
+    conventions: Conventions = "torchvision"
 
 
 class RetinaNet(Options):
     """torchvision's RetinaNet on our backbone, nine anchors per point; P6 is convolved from C5."""
 
+    later = ("conventions",)
+
     architecture: Literal["retinanet"]
     backbone: Backbone
     postprocess: RetinaNetPostprocess = RetinaNetPostprocess()
+    conventions: Conventions = "torchvision"
 
 
 Detector = Annotated[Dense | FasterRCNN | RetinaNet, Field(discriminator="architecture")]

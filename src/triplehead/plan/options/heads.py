@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat
 
 from triplehead.plan.options.base import Options, Share
+from triplehead.plan.options.own import OwnHead
 
 Norm = Literal["group", "batch"]
 # Of a head's hidden convolutions: deviation 0.01, as FCOS has it for SGD and 256 channels, or wider for few channels.
@@ -14,6 +15,8 @@ Init = Literal["normal", "kaiming"]
 class FCOSHead(Options):
     """Two parallel towers (FCOS, Tian et al. 2019)."""
 
+    later = ("box_activation",)
+
     name: Literal["fcos"] = "fcos"
     quality: Literal["none", "centerness", "iou"] = "none"
     centerness_on: Literal["classification", "regression"] = "classification"  # tower; ATSS: regression
@@ -22,6 +25,7 @@ class FCOSHead(Options):
     init: Init = "normal"
     box_coder: Literal["distance", "delta"] = "distance"
     box_unit: Literal["pixel", "stride"] = "pixel"  # of distances
+    box_activation: Literal["exp", "relu"] = "exp"  # of distances; relu: FCOS as detectron2 and torchvision have it
     anchor_scale: PositiveFloat = 8.0  # side in strides of the anchor that deltas start from
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
 
@@ -69,5 +73,5 @@ class DyHead(FCOSHead):
     num_convs: Annotated[int, Field(ge=0, le=8)] = 0  # of FCOS's towers; 0: the blocks replace them
 
 
-Head = Annotated[FCOSHead | TripleHead | BorderHead | DyHead, Field(discriminator="name")]
+Head = Annotated[FCOSHead | TripleHead | BorderHead | DyHead | OwnHead, Field(discriminator="name")]
 HEADS = {"fcos": FCOSHead, "triple": TripleHead, "border": BorderHead, "dyhead": DyHead}

@@ -5,12 +5,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from triplehead.plan.options.base import Options, Share
+from triplehead.plan.options.own import OwnBoxLoss
 
 
 class Loss(Options):
     focal_alpha: Share = 0.25
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
-    box: Literal["iou", "giou"] = "iou"
+    box: Literal["iou", "giou"] | OwnBoxLoss = "iou"
     box_weight: PositiveFloat = 1.0  # of a head with one box
     coarse_weight: PositiveFloat = 1.0
     refined_weight: PositiveFloat = 1.0
@@ -33,8 +34,12 @@ class RetinaNetPostprocess(BoxPostprocess):
 class Postprocess(RetinaNetPostprocess):
     """Of a dense detector."""
 
+    later = ("rule",)
+
     nms_iou: Share = 0.6
     quality_exponent: Share = 0.5  # score = class^(1-q) * quality^q
+    # "detectron2": `score_threshold` is on the score, the quality included, and boxes are cut at the border after NMS.
+    rule: Literal["fcos", "detectron2"] = "fcos"
 
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]

@@ -1,0 +1,68 @@
+"""Commands of the bridge to detectron2; docs/detectron2.md."""
+
+from pathlib import Path
+
+import typer
+
+from triplehead import paths
+from triplehead.cli.app import ConfigOption, app, parse_config, plan_from
+from triplehead.errors import InputError
+from triplehead.jobs import handed_down
+from triplehead.plan.plan import load_plan
+
+bridge = typer.Typer(help="The bridge to detectron2, where that can be imported.", no_args_is_help=True)
+app.add_typer(bridge, name="detectron2")
+
+
+@bridge.command()
+def configs(folder: Path) -> None:
+    """Write a LazyConfig file for every row of Tables 1, 2, 5, 6, 7 and 8, at the paper scale."""
+    from triplehead.detectron2.generate import write_configs
+
+    written = write_configs(folder, paths.EXPERIMENTS)
+    print(f"{len(written)} files below {folder}")
+
+
+@bridge.command()
+def export(run_id: str, out: Path, config: ConfigOption = None) -> None:
+    """Write a trained run's weights as a checkpoint of detectron2's own class, where it has one."""
+    from triplehead.detectors.build import build_detector
+    from triplehead.detectron2.weights import write
+    from triplehead.engine import checkpoint
+
+    spec = plan_from(config).run(run_id)
+    file = paths.RUNS / run_id / "model.pt"
+    model = build_detector(spec)
+    checkpoint.load_weights(model, checkpoint.load(file, spec.id)["model"], file)
+    write(model, out)
+
+
+@bridge.command()
+def compare(exhibit: str, config: ConfigOption = None) -> None:
+    """Write results/<table>_engines.csv: its rows as either engine measured them, from runs that are done."""
+    from triplehead.analysis.engines import write_comparison
+
+    given = handed_down() | parse_config(config)
+    plans = {engine: load_plan(given | {"engine": engine}) for engine in ("triplehead", "detectron2")}
+    table = write_comparison(plans, exhibit, paths.RESULTS)
+    print(table[["triplehead_mean", "detectron2_mean", "difference", "triplehead_loss", "detectron2_loss"]].to_string())
+
+
+@bridge.command()
+def steptime(folder: Path, images: int = 2, repeats: int = 5, short: int = 192) -> None:
+    """Time a training step of detectron2's FCOS and RetinaNet beside ours, on photographs in a folder, one thread."""
+    import torch
+
+    from triplehead.data.images import decode
+    from triplehead.data.transforms import resize
+    from triplehead.detectron2.steptime import step_times
+
+    torch.set_num_threads(1)
+    files = sorted(folder.glob("*.jpg"))[:images]
+    if len(files) < images:
+        raise InputError(folder, f"holds {len(files)} photographs (*.jpg), expected {images}")
+    box = torch.tensor([[20.0, 20.0, 120.0, 150.0], [60.0, 10.0, 100.0, 60.0]])
+    pictures = [resize(decode(file), torch.zeros(0, 4), short, 2 * short)[0].flip(0) for file in files]
+    for name, found in step_times(pictures, [box] * images, repeats).items():
+        seconds = ", ".join(f"{key} {value:.3f} s" for key, value in found.items() if key != "ratio")
+        print(f"{name}: {seconds}; ours / detectron2 = {found['ratio']:.2f}")

@@ -1,0 +1,79 @@
+"""`triplehead status`: what is done, at work, failed and left."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from triplehead.cli.app import ConfigOption, JsonOption, ScaleOption, app, scaled
+from triplehead.plan.cost import amount
+from triplehead.status import RunStatus, Status, status
+
+COLOURS = {"complete": "green", "waiting": "dim", "to be written": "yellow"}
+SHOWN = 12  # running and failed runs; --json has all
+
+
+@app.command("status")
+def status_command(
+    config: ConfigOption = None,
+    scale: ScaleOption = None,
+    as_json: JsonOption = False,
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="That the runs will share, where none is at work; all if not given.")
+    ] = None,
+) -> None:
+    """Say which tables are complete, which runs are done, running, failed and left, and for how long. Works while
+    Snakemake does.
+
+    Example: triplehead status -c scale=smoke
+    """
+    found = status(scaled(config, scale), cores=cores)
+    if as_json:
+        print(json.dumps(found.document(), ensure_ascii=False, indent=1))
+        return
+    _print(found, Console())
+
+
+def _print(found: Status, console: Console) -> None:
+    table = Table(title=f"Scale {found.scale}", title_justify="left")
+    table.add_column("exhibit", no_wrap=True)
+    table.add_column("title")
+    table.add_column("runs", justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for each in found.exhibits:
+        runs = f"{each.done}/{each.runs}" if each.runs else ""
+        table.add_row(each.name, escape(each.title), runs, f"[{COLOURS[each.state]}]{each.state}")
+    console.print(table)
+    _list(console, "running", [run for run in found.runs if run.state == "running"], _progress)
+    _list(console, "failed", [run for run in found.runs if run.state == "failed"], _failure)
+    console.print(f"{len(found.runs)} runs: " + ", ".join(f"{n} {state}" for state, n in found.counts.items()))
+    if found.seconds_left:
+        end = datetime.now() + timedelta(seconds=found.seconds_left)
+        at_once = f"{found.workers} at once, until {end:%d %b %H:%M}"
+        console.print(f"about {amount(found.seconds_left)} of training left, {at_once}", highlight=False)
+    elif found.seconds_left is None:
+        console.print("time left: not known before a run is finished")
+
+
+def _list(console: Console, heading: str, runs: list[RunStatus], text) -> None:
+    if runs:
+        console.print(f"[bold]{heading}[/]")
+    for run in runs[:SHOWN]:
+        console.print(text(run), highlight=False, markup=False)
+    if len(runs) > SHOWN:
+        console.print(f"  and {len(runs) - SHOWN} more: --json has all")
+
+
+def _progress(run: RunStatus) -> str:
+    step = "at its start" if run.step is None else f"{run.step}/{run.steps}"
+    left = "" if run.seconds_left is None else f", {run.seconds_left:.0f} s left"
+    return f"  {run.label}: {step}{left}"
+
+
+def _failure(run: RunStatus) -> str:
+    lines = [f"  {run.label}", *(f"    {line}" for line in run.last_lines[-3:]), f"    whole log: {run.log}"]
+    return "\n".join(lines)

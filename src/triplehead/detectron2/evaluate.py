@@ -1,0 +1,69 @@
+"""A run scored by detectron2: its test loader, inference loop and COCOEvaluator."""
+
+import gzip
+import json
+import math
+from pathlib import Path
+
+from detectron2.evaluation import COCOEvaluator, inference_on_dataset
+from detectron2.structures import Instances
+
+from triplehead.detectron2.contract import FORMAT, Contract
+from triplehead.detectron2.data import register, test_loader
+from triplehead.engine import runtime
+from triplehead.engine.coco_scores import coco_evaluation, coco_matches, coco_numbers
+from triplehead.engine.evaluate import trained_model
+from triplehead.engine.matches import write_matches
+from triplehead.paths import MATCHES, atomic
+from triplehead.plan.options import Evaluation
+from triplehead.plan.runs import RunSpec
+
+NAMES = {"AP": "AP", "AP50": "AP50", "AP75": "AP75", "APS": "APs", "APM": "APm", "APL": "APl"}
+BY_SIZE = ("APS", "APM", "APL")
+
+
+def evaluate(
+    spec: RunSpec, data: Path, run: Path, split: str = "val", accelerator: str = "cpu", num_workers: int = 0
+) -> dict[str, float | None]:
+    """As `engine.evaluate.evaluate`: the same files, with detectron2's detections and its evaluator's AP.
+
+    What its evaluator does not know is added by this suite's from the same detections: average recall, the matches that
+    intervals are made from, sizes where the spec cuts them elsewhere than COCO, and 0 for a run that detects nothing,
+    where it says NaN.
+    """
+    fabric = runtime.start(spec, accelerator)
+    dataset = runtime.open_data(spec, data, split)
+    model = Contract(trained_model(spec, run, fabric), spec.schedule.iterations, FORMAT).eval()
+    evaluator = _Evaluator(register(dataset), tasks=("bbox",), distributed=False, use_fast_impl=False)
+    found = inference_on_dataset(model, test_loader(spec, dataset, num_workers), evaluator) or {}
+    results = evaluator.results()
+    own = coco_evaluation(dataset.annotations, results, spec.evaluation)
+    scores = coco_numbers(own)
+    default = Evaluation()
+    for name, theirs in NAMES.items() if results else ():
+        sizes = (spec.evaluation.area_small, spec.evaluation.area_large)
+        if name not in BY_SIZE or sizes == (default.area_small, default.area_large):
+            value = float(found["bbox"][theirs])
+            scores[name] = None if math.isnan(value) else value
+    with atomic(run / "detections.json.gz") as file:
+        text = json.dumps(results, separators=(",", ":"))
+        file.write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
+    write_matches(run / MATCHES, coco_matches(own))
+    with atomic(run / "scores.json") as file:
+        file.write_text(json.dumps(scores | {"images": len(dataset), "detections": len(results)}, indent=1) + "\n")
+    return scores
+
+
+class _Evaluator(COCOEvaluator):
+    """Rounds what it is given as this suite's files have it, so that both score the same numbers."""
+
+    def process(self, inputs: list[dict], outputs: list[dict[str, Instances]]) -> None:
+        before = len(self._predictions)
+        super().process(inputs, outputs)
+        for prediction in self._predictions[before:]:
+            for each in prediction["instances"]:
+                each |= {"bbox": [round(side, 3) for side in each["bbox"]], "score": round(each["score"], 6)}
+
+    def results(self) -> list[dict]:
+        """All detections in COCO's format, once evaluated: then its categories have taken the place of the labels."""
+        return [each for prediction in self._predictions for each in prediction["instances"]]

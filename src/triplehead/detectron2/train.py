@@ -1,0 +1,166 @@
+"""A run trained by detectron2: its trainer, hooks, loader and checkpointer, and the files of this suite's engine."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.engine import AMPTrainer, HookBase, SimpleTrainer, hooks
+from detectron2.solver import LRMultiplier
+from lightning_fabric import Fabric
+
+from triplehead.detectors.build import build_detector
+from triplehead.detectron2.contract import FORMAT, Contract
+from triplehead.detectron2.data import train_loader
+from triplehead.detectron2.solver import Rate, build_optimizer
+from triplehead.engine import checkpoint, runtime
+from triplehead.engine.history import History
+from triplehead.engine.progress import TrainingProgress
+from triplehead.engine.snapshots import Snapshots
+from triplehead.engine.train import Diverged, write_run
+from triplehead.errors import InputError
+from triplehead.plan.runs import RunSpec
+from triplehead.tracking.run import Tracker
+
+AMP = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+IDENTITY = "run.json"  # in the scratch folder: whose state it is
+
+
+def train(
+    spec: RunSpec,
+    data: Path,
+    out: Path,
+    scratch: Path,
+    tracker: Tracker,
+    pretrained: Path | None = None,
+    accelerator: str = "cpu",
+    num_workers: int = 0,
+    stop_at: int | None = None,
+) -> None:
+    """As `engine.train.train`, by detectron2's trainer in one process; the same files.
+
+    Goes on from detectron2's checkpoint in `scratch`, exactly: position, augmentations, optimiser and rate are those of
+    an undisturbed run. `stop_at` ends before that iteration, as a kill would.
+    """
+    schedule = spec.schedule
+    fabric = runtime.start(spec, accelerator)
+    dataset = runtime.open_data(spec, data, "train")
+    provenance = {"data": dataset.digest(), "detectron2": detectron2_version()}
+    detector = build_detector(spec)
+    if pretrained is not None:
+        found = checkpoint.load(pretrained, spec.pretrained_id)
+        checkpoint.load_weights(detector.backbone.body, found["body"], pretrained)
+        provenance |= {"weights": found["file"]} if "file" in found else {}
+    model = Contract(detector, schedule.iterations, FORMAT).to(fabric.device).train()
+    optimizer = build_optimizer(model, schedule)
+    multiplier = Rate(schedule)
+    snapshots = Snapshots(spec, runtime.open_data(spec, data, "val"))
+    kept = _Kept(spec, lambda share: schedule.lr * multiplier(share), snapshots, fabric)
+
+    _claim(scratch, spec.id, provenance["data"])
+    if schedule.precision == "32-true":
+        trainer = SimpleTrainer(model, [], optimizer)
+    else:
+        trainer = AMPTrainer(model, [], optimizer, precision=AMP[schedule.precision])
+    checkpointer = DetectionCheckpointer(model, str(scratch), trainer=trainer)
+    rate = hooks.LRScheduler(optimizer, LRMultiplier(optimizer, multiplier, schedule.iterations))
+    saver = hooks.PeriodicCheckpointer(
+        checkpointer, schedule.checkpoint_every, max_iter=schedule.iterations, max_to_keep=1
+    )
+    log = _Log(spec, kept, tracker)
+    trainer.register_hooks([_Seeds(spec), rate, kept, saver, log])
+    start = 0
+    if checkpointer.has_checkpoint():
+        _resume(checkpointer, scratch)
+        start = trainer.iter + 1
+    stop = schedule.iterations if stop_at is None else min(stop_at, schedule.iterations)
+    trainer.reset_data_loader(lambda: train_loader(spec, dataset, start, stop, num_workers))
+    with TrainingProgress(start, schedule.iterations) as log.progress:
+        try:
+            trainer.train(start, stop)
+        except FloatingPointError as error:  # by detectron2's check
+            raise Diverged(spec.id, f"diverged at iteration {trainer.iter}: {str(error).splitlines()[0]}") from None
+    tracker.log_history(kept.history.records)
+    if stop == schedule.iterations:
+        kept.snapshots.write(out / "assignments.json.gz")
+        write_run(spec, out, detector, kept.history, provenance)
+
+
+def detectron2_version() -> str:
+    import detectron2
+
+    return detectron2.__version__
+
+
+def _claim(scratch: Path, run_id: str, data: str) -> None:
+    """InputError where detectron2's state in `scratch` is of another run or other data: it does not say so itself."""
+    file = scratch / IDENTITY
+    if file.exists():
+        checkpoint.load(file, run_id, data)
+    else:
+        checkpoint.save(file, run_id, data=data)
+
+
+def _resume(checkpointer: DetectionCheckpointer, scratch: Path) -> None:
+    try:
+        checkpointer.resume_or_load("", resume=True)
+    except Exception as error:  # broken bytes: of a dozen types
+        raise InputError(scratch, f"holds no state that detectron2 can read ({error!r:.120}); delete it") from error
+
+
+class _Seeds(HookBase):
+    """What a model draws depends on (seed, iteration) alone."""
+
+    def __init__(self, spec: RunSpec):
+        self.seed = spec.seed
+
+    def before_step(self) -> None:
+        runtime.seed_step(self.seed, self.trainer.iter)
+
+
+class _Kept(HookBase):
+    """Learning curve and snapshots. A trainer's state holds its hooks', so that neither has a seam after a resume."""
+
+    def __init__(self, spec: RunSpec, rate: Callable[[float], float], snapshots: Snapshots, fabric: Fabric):
+        self.iterations = spec.schedule.iterations
+        self.rate, self.snapshots, self.fabric = rate, snapshots, fabric
+        self.history = History(self.iterations)
+        self.latest: dict[str, float] = {}
+
+    def after_step(self) -> None:
+        storage, done = self.trainer.storage, self.trainer.iter + 1
+        self.latest = _losses(storage.latest(), self.trainer.iter)
+        self.history.add(done, self.rate(self.trainer.iter / self.iterations), self.latest)
+        self.snapshots.take(done, self.trainer.model.detector, self.fabric)
+
+    def state_dict(self) -> dict:
+        return {"history": self.history.state(), "snapshots": self.snapshots.taken}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.history = History(self.iterations, state["history"])
+        self.snapshots.taken = state["snapshots"]
+
+
+class _Log(HookBase):
+    """What the user and MLflow see; after the checkpoint, so that nothing is logged that is not saved."""
+
+    progress: TrainingProgress
+
+    def __init__(self, spec: RunSpec, kept: _Kept, tracker: Tracker):
+        self.schedule, self.kept, self.tracker = spec.schedule, kept, tracker
+
+    def after_step(self) -> None:
+        done = self.trainer.iter + 1
+        self.progress.update(done, self.kept.latest)
+        if done % self.schedule.checkpoint_every == 0:
+            self.tracker.log_history(self.kept.history.records)
+
+
+def _losses(latest: dict[str, tuple[float, int]], iteration: int) -> dict[str, float]:
+    """This iteration's, by the names of this suite."""
+    named = {"total_loss": "loss"}
+    return {
+        named.get(name, name.removeprefix("loss_")): float(value)
+        for name, (value, step) in latest.items()
+        if step == iteration and (name.startswith("loss_") or name in ("total_loss", "positives"))
+    }

@@ -1,0 +1,35 @@
+"""One folder of results holds the tables of one scale."""
+
+import json
+from pathlib import Path
+
+from triplehead.errors import InputError
+from triplehead.paths import RESULTS, atomic
+from triplehead.plan.schema import Config
+
+REMEMBERED = "scale.json"  # below results/
+
+
+def check_scale(config: Config, results: Path = RESULTS) -> None:
+    """Raise InputError where `results` holds another scale's tables, unless `other_scale` says that they may go.
+
+    Runs of all scales lie side by side; tables, figures, claims, measured speed and the report are of one.
+    """
+    path = results / REMEMBERED
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["scale"]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(path, 'expected {"scale": name}; delete it if its tables may be replaced') from None
+    if found != config.scale and config.other_scale == "refuse":
+        raise InputError(
+            "scale",
+            f"found {config.scale}, but {results}/ holds the tables of {found}, which it would replace; use another "
+            "clone, move it away, or add other_scale=replace (runs are kept)",
+        )
+
+
+def remember_scale(config: Config, results: Path = RESULTS) -> None:
+    with atomic(results / REMEMBERED) as file:
+        file.write_text(json.dumps({"scale": config.scale}) + "\n", encoding="utf-8")

@@ -1,0 +1,124 @@
+"""The HTML page: the report's content, with nothing outside it."""
+
+import re
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+
+from triplehead.analysis.layout import number, table_layout
+from triplehead.analysis.tables import read_csv
+from triplehead.errors import InputError
+from triplehead.plan.plan import load_plan
+from triplehead.report.build import TEMPLATE, build_report
+from triplehead.report.claims import HEADLINES
+from triplehead.report.page import PAGE, page
+
+LINKS = {"src", "href", "srcset", "poster", "data", "action", "background", "content", "style", "xlink:href"}
+
+
+class Reader(HTMLParser):
+    """What the page refers to, its ids, and the cells of its tables by the table's id."""
+
+    def __init__(self):
+        super().__init__()
+        self.references, self.ids, self.tags, self.cells, self.inside, self.cell = [], [], set(), {}, None, None
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        given = dict(attributes)
+        self.references += [value for name, value in attributes if name in LINKS and tag != "meta"]
+        if "id" in given:
+            self.ids.append(given["id"])
+        if tag == "figure":
+            self.inside = given.get("id")
+        if tag in ("td", "th"):
+            self.cell = ""
+        if tag == "br" and self.cell is not None:
+            self.cell += " "
+
+    def handle_endtag(self, tag):
+        if tag == "figure":
+            self.inside = None
+        if tag in ("td", "th") and self.cell is not None:
+            self.cells.setdefault(self.inside, []).append(" ".join(self.cell.split()))
+            self.cell = None
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell += data
+
+
+@pytest.fixture(scope="module")
+def built(fabricate_proxy, tmp_path_factory):
+    plan, results = fabricate_proxy
+    out = tmp_path_factory.mktemp("page") / "report.pdf"
+    build_report(plan, results, out)
+    return plan, results, out.with_suffix(".html")
+
+
+def read(file):
+    reader = Reader()
+    reader.feed(file.read_text())
+    return reader
+
+
+def test_refers_to_nothing_outside_itself_and_runs_nothing(built):
+    reader, text = read(built[-1]), built[-1].read_text()
+    pictures = [value for value in reader.references if value.startswith("data:image/png;base64,")]
+    anchors = [value.removeprefix("#") for value in reader.references if value.startswith("#")]
+    assert len(pictures) == 8  # overview, comparison, three of the paper, three of ours
+    assert sorted([*pictures, "data:,", *(f"#{name}" for name in anchors)]) == sorted(reader.references)
+    assert anchors and set(anchors) <= set(reader.ids) and len(set(reader.ids)) == len(reader.ids)
+    assert not reader.tags & {"script", "iframe", "object", "embed", "base", "form"}
+    bare = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", text)
+    assert not re.search(r"https?://|url\(|@import|//[a-z]", bare)
+    assert 'name="viewport"' in bare
+
+
+def test_holds_every_cell_of_every_table(built):
+    plan, results, file = built
+    cells = read(file).cells
+    for name in [name for name, exhibit in plan.exhibits.items() if exhibit.kind != "figure"]:
+        layout, found = table_layout(plan, name, read_csv(results / f"{name}.csv")), list(cells[name])
+        for line in layout.lines:
+            for cell in line.cells:
+                measured = number(cell.mean, cell.digits) or "–"
+                measured += f" ± {number(cell.std, cell.digits)}" if cell.std is not None else ""
+                for text in (number(cell.published, cell.digits) or "–", f"{measured} {cell.below}".strip()):
+                    assert text in found, (name, line.label, text)
+                    found.remove(text)  # as often as the table has it
+    for row in plan.exhibits["table9"].rows:
+        assert row.ticks["Method"] in " ".join(cells["table9"])
+
+
+def test_the_same_results_give_the_same_bytes(built, tmp_path):
+    plan, results, file = built
+    build_report(plan, results, tmp_path / "again.pdf")
+    assert (tmp_path / "again.html").read_bytes() == file.read_bytes()
+
+
+def test_says_scale_claims_and_captions(built):
+    plan, _, file = built
+    text = unescape(file.read_text())
+    for claim in plan.claims.claims:
+        assert claim.title in text
+    for wanted in ("proxy", "What these numbers are not", "means over 2 seeds", "The paper against itself"):
+        assert wanted in text
+
+
+def test_the_first_page_shows_claims_that_there_are():
+    assert set(HEADLINES) <= {claim.id for claim in load_plan({}).claims.claims}
+
+
+def test_text_is_escaped_and_a_broken_or_missing_template_is_named(tmp_path):
+    template = tmp_path / PAGE
+    with pytest.raises(InputError, match=rf"{PAGE}: no such file"):
+        page({}, tmp_path, template)
+    template.write_text("{{ r.title }} {{ r.suite | code }}")
+    assert page({"title": "<b> & more", "suite": "`a<b` c"}, tmp_path, template) == (
+        "&lt;b&gt; &amp; more <code>a&lt;b</code> c"
+    )
+    with pytest.raises(InputError, match=rf"{PAGE}: does not compile.*title"):
+        page({}, tmp_path, template)
+    assert TEMPLATE.with_name(PAGE).is_file()

@@ -1,0 +1,75 @@
+"""The second walk: the real Table 5 on eight GPUs, with COCO's layout, two processes on a CPU, and two iterations.
+
+The commands are those of README.md and docs/training.md; what trains for days there only plans, and trains at the mini
+scale on images that the walk writes.
+"""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.conftest import ROOT
+from tests.helpers import write_msra
+from tests.walks.conftest import commands, jobs
+
+from triplehead.data.prepare import prepare
+from triplehead.plan.options import Scenes
+from triplehead.plan.plan import load_plan
+
+TINY = "iterations=2 batch_size=2 short_side=64 accelerator=cpu"
+CHECK = "triplehead data check -c scale=paper -c data_root=DIR"
+EIGHT = "snakemake --cores 16 results/table5.csv --config scale=paper data_root=DIR devices=8"
+MINI = "snakemake --cores 2 results/table5.csv --config scale=mini data_root=DIR"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """Digit scenes in COCO's layout, categories and all, and weights as MSRA's file has them."""
+    root, made = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("scenes") / "scenes"
+    prepare(Scenes(train=8, val=4, image_size=64), None, made)
+    for split in ("train", "val"):
+        annotations = next(made.rglob(f"*{split}*.json"))
+        document = json.loads(annotations.read_text())
+        (root / "coco" / f"{split}2017").mkdir(parents=True)
+        for image in document["images"]:
+            shutil.copy(next(made.rglob(f"*{split}*/{image['file_name']}")), root / "coco" / f"{split}2017")
+        first = 1 + max(category["id"] for category in document["categories"])
+        missing = 80 - len(document["categories"])
+        document["categories"] += [{"id": first + n, "name": f"no digit {n}"} for n in range(missing)]
+        place = root / "coco" / "annotations" / f"instances_{split}2017.json"
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(json.dumps(document))
+    write_msra(root / "weights")
+    return root
+
+
+def test_the_commands_are_the_readmes():
+    assert {CHECK, EIGHT, MINI} <= set(commands(ROOT / "README.md"))
+    assert "triplehead plan --scale paper --gpus 8" in commands(ROOT / "docs" / "cluster.md")
+
+
+@pytest.mark.slow
+def test_from_the_data_to_table_5(clone, shell, root):
+    check = shell(CHECK.replace("DIR", str(root)), status=2)
+    assert "has 8 images, expected 118,287" in check.stderr  # a sample is not what the scale demands
+    said = shell("triplehead plan --scale paper --gpus 8").stdout
+    assert f"{len(load_plan({'scale': 'paper'}).runs)} runs of" in said and "8 at once" in said
+    planned = jobs(shell(f"{EIGHT.replace('DIR', str(root))} -n"))
+    assert (planned["train"], planned["pretrain"], planned["data"], planned["table"]) == (7, 1, 1, 1)
+
+    mini = f"{MINI.replace('DIR', str(root))} {TINY}"
+    plan = load_plan({"scale": "mini", "iterations": 2, "batch_size": 2, "short_side": 64})
+    shared = plan.specs["table5", "All"][0].id
+    # One run on two processes; the others on one, which is the same run by another number of devices.
+    shell(mini.replace("results/table5.csv", f"results/runs/{shared}/scores.json") + " devices=2")
+    assert "2/2" in (clone / "logs" / "train" / f"{shared}.log").read_text()
+    said = shell(mini.replace("iterations", "devices=1 iterations"))
+    assert (said.stdout + said.stderr).count("rule train:") == 6
+    with (clone / "results" / "table5.csv").open(newline="") as file:
+        rows = {(row["label"], row["metric"]): row for row in csv.DictReader(file)}
+    assert len(rows) == 21 and all(row["n"] == "1" and row["mean"] for row in rows.values())
+    assert rows["All", "AP"]["run_ids"] == shared and rows["All", "AP"]["published"] == "40.3000"
+    again = jobs(shell(f"{mini} devices=2 -n"))  # the caption knows the devices, the runs do not
+    assert "train" not in again and "table" in again
