@@ -76,6 +76,7 @@ def claims(
     table = Table("claim", title=f"What the paper claims, judged at the {plan.config.scale} scale")
     for name in ("published", "measured", "95% interval", "n"):
         table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("over")
     table.add_column("verdict")
     for entry in entries:
         if entry.verdict == NOT_MEASURED:
@@ -86,6 +87,7 @@ def claims(
             signed(entry.value, entry.unit),
             escape(interval(entry.low, entry.high, entry.unit)),
             str(entry.n or ""),
+            entry.interval_over,
             f"[{VERDICTS[entry.verdict]}]{entry.verdict}[/]",
         )
     console = Console()
@@ -102,10 +104,11 @@ def claims(
 @app.command()
 def silence(config: ConfigOption = None) -> None:
     """Write results/silence.csv, .pdf and .png: what each open choice changes, from the runs of its variants."""
-    from triplehead.analysis.silence import effects, write_csv
+    from triplehead.analysis.silence import effects, read_csv, summary, write_csv
     from triplehead.analysis.silence_figure import write_figure
 
     plan = plan_from(config)
     found = effects(plan, paths.RESULTS)
     write_csv(found, paths.RESULTS / "silence.csv")
     write_figure(plan, found, paths.RESULTS)
+    print(summary(plan, read_csv(paths.RESULTS / "silence.csv")))

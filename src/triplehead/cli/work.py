@@ -72,18 +72,18 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
             train(spec, data, out, scratch, tracker, pretrained, **machine, **shared)
         tracker.log_environment(json.loads((out / "environment.json").read_text()))
         # In the same process: starting one and importing torch takes as long as a small evaluation.
-        scores = evaluate(spec, data, out, **machine)
+        scores = evaluate(spec, data, out, **machine, resampling=plan.scale.resampling)
         tracker.log_scores(scores, [out / name for name in ("spec.json", "scores.json", "history.csv")])
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 @app.command()
 def resample(run_id: RunId, config: ConfigOption = None) -> None:
-    """Score one run under resamples of its validation images, which intervals are made from."""
+    """Score a trained run under other resamples of its validation images; `train` has done it with the scale's."""
     from triplehead.engine.resample import resample
 
     plan = plan_from(config)
-    resample(plan.run(run_id), paths.RUNS / run_id, plan.scale.resampling)
+    resample(plan.run(run_id), paths.RUNS / run_id, plan.scale.resampling, again=True)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from triplehead.plan.plan import Plan
 
 COLUMNS = (
     "claim", "title", "section", "quote", "kind", "compared", "unit", "published", "published_as", "value", "low",
-    "high", "n", "seeds", "region", "verdict", "says", "scale", "run_ids",
+    "high", "interval_over", "n", "seeds", "region", "verdict", "says", "scale", "run_ids",
 )  # fmt: skip
 UNITS = {"ratio": "ratio", "parameters": "ratio"}  # others: percentage points, or percent
 MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another number
@@ -28,8 +28,9 @@ MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another n
 @dataclass(frozen=True)
 class Judged:
     """A claim and its verdict. published_as: what the published number is, where it is not the quantity's own.
-    compared: the comparison that decided; value, low, high: of it, in `unit`; n: its seeds (repeats of a speed); seeds:
-    the fewest that are judged. Empty where nothing was measured."""
+    compared: the comparison that decided; value, low, high: of it, in `unit`; interval_over: the sources of noise that
+    low and high cover (`Estimate.sources`); n: its seeds (repeats of a speed); seeds: the fewest that are judged.
+    Empty where nothing was measured."""
 
     claim: str
     title: str
@@ -43,6 +44,7 @@ class Judged:
     value: float | None
     low: float | None
     high: float | None
+    interval_over: str
     n: int
     seeds: int
     region: float
@@ -77,6 +79,7 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
         value=None,
         low=None,
         high=None,
+        interval_over="",
         n=0,
         seeds=plan.claims.seeds_of(claim),
         region=claim.region,
@@ -101,6 +104,7 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
         value=estimate.value,
         low=estimate.low if known else None,
         high=estimate.high if known else None,
+        interval_over=" and ".join(estimate.sources) if known else "",
         n=estimate.n,
         verdict=verdict,
         run_ids=";".join(ids),
