@@ -123,7 +123,7 @@ def test_weights_that_do_not_fit_are_one_line(state, reason):
 def test_state_from_other_data_is_refused(small_spec, small_data, tmp_path):
     run(small_spec, small_data, tmp_path, stop_at=5)
     state = checkpoint.load(tmp_path / "scratch" / "state.pt", small_spec.id)
-    checkpoint.save(tmp_path / "scratch" / "state.pt", state.pop("spec"), **(state | {"data": "other"}))
+    checkpoint.save_state(tmp_path / "scratch" / "state.pt", state.pop("spec"), **(state | {"data": "other"}))
     with pytest.raises(InputError, match="other data"):
         run(small_spec, small_data, tmp_path)
 

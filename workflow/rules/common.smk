@@ -11,6 +11,7 @@ from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down, require
+from triplehead.locking import release_stale
 from triplehead.plan.calibration import CALIBRATION
 from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
@@ -31,6 +32,7 @@ except InputError as error:
     stop(error)
 
 hand_down(dict(config))
+release_stale(Path.cwd())
 
 # Not workflow.cores, which raises on a cluster: there it is none.
 CORES = workflow.resource_settings.cores

@@ -61,8 +61,7 @@ def train(
 
     state_file, start, history = scratch / "state.pt", 0, History(schedule.iterations)
     snapshots = Snapshots(spec, runtime.open_data(spec, data, "val"))
-    if state_file.exists():
-        state = checkpoint.load(state_file, spec.id, data_digest)
+    if (state := checkpoint.load_state(state_file, spec.id, data_digest)) is not None:
         checkpoint.load_weights(detector, state["model"], state_file)
         optimizer.load_state_dict(state["optimizer"])
         fabric.strategy.precision.load_state_dict(state["scaler"])
@@ -103,7 +102,7 @@ def train(
             progress.update(done, values)
             snapshots.take(done, detector, fabric)
             if done % schedule.checkpoint_every == 0 or done == schedule.iterations:
-                checkpoint.save(
+                checkpoint.save_state(
                     state_file,
                     spec.id,
                     data=data_digest,
