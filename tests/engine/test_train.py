@@ -155,7 +155,8 @@ def test_weights_of_another_architecture_are_refused(small_spec, small_data, tmp
 def test_a_loss_that_is_no_number_stops_the_run(small_spec, small_data, tmp_path):
     with pytest.raises(Diverged, match=f"{small_spec.scale}.*diverged at iteration"):
         run(changed(small_spec, schedule={"lr": 1e30, "clip_norm": None, "optimizer": "sgd"}), small_data, tmp_path)
-    assert not (tmp_path / "run").exists()
+    lines = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert "nan" in lines[-1] and "nan" not in lines[-2] and not (tmp_path / "run" / "scores.json").exists()
 
 
 def test_a_full_disk_is_named(small_spec, small_data, tmp_path):

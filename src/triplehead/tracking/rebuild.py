@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from triplehead.errors import InputError
-from triplehead.paths import atomic
+from triplehead.paths import DIVERGED, atomic
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking import store as stores
 from triplehead.tracking.claims import write_claims
 from triplehead.tracking.names import CLAIM, KIND, ROW, TRAINING, planned_experiments
 from triplehead.tracking.process import HOST, is_dead, process_tags
-from triplehead.tracking.runlog import RunLog
+from triplehead.tracking.runlog import MARK, RunLog
 from triplehead.tracking.store import Store
 from triplehead.tracking.tables import write_exhibit
 
@@ -95,15 +96,20 @@ def _add_run(store: Store, plan: Plan, folder: Path) -> None:
     records = read_history(folder / "history.csv") if (folder / "history.csv").exists() else []
     written = int((folder / "spec.json").stat().st_mtime * 1000)
     log = RunLog(store, spec, users, start=int(records[0]["time"] * 1000) if records else written)
-    log.history(records)
+    log.history([record for record in records if math.isfinite(record[MARK])])  # not the one that diverged
     if (folder / "environment.json").exists():
         environment = _read_json(folder / "environment.json")
         log.environment(environment)
         log.tag({"code": str(environment.get("triplehead", "unknown"))})
     log.tag({"folder": str(folder)})
     scores = _read_json(folder / "scores.json") if (folder / "scores.json").exists() else {}
+    diverged = scores.pop(DIVERGED, None)
+    if diverged is not None:
+        log.tag({DIVERGED: json.dumps(diverged)})
     log.scores(scores, [folder / name for name in ARTIFACTS if (folder / name).exists()])
-    log.end("FINISHED", max(written, int(records[-1]["time"] * 1000) if records else 0))
+    log.end(
+        "FINISHED" if diverged is None else "FAILED", max(written, int(records[-1]["time"] * 1000) if records else 0)
+    )
 
 
 def read_history(file: Path) -> list[dict[str, float]]:

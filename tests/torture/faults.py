@@ -1,0 +1,4 @@
+"""Faults other than kills."""
+
+APART: list = []
+ON_STUDY: list = []
