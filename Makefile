@@ -1,4 +1,4 @@
-# make reproduce | test | smoke | lint | mlflow | bench-gpu        CORES=4 CONFIG="scale=smoke"
+# make reproduce | test | smoke | lint | torture | mlflow | bench-gpu        CORES=4 CONFIG="scale=smoke" LONG=1
 PYTHON ?= python3.11
 VENV ?= .venv
 CORES ?= 4
@@ -6,7 +6,7 @@ CONFIG ?=
 BIN := $(VENV)/bin
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(1) $(if $(strip $(CONFIG)),--config $(CONFIG))
 
-.PHONY: reproduce smoke test test-fast lint mlflow bench-gpu environment
+.PHONY: reproduce smoke test test-fast lint torture mlflow bench-gpu environment
 .DEFAULT_GOAL := reproduce
 
 reproduce: environment
@@ -27,6 +27,9 @@ lint: environment
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+torture: environment
+	PYTHONPATH=src:. $(BIN)/python -m tests.torture $(if $(LONG),--long --write docs/reliability.md)
 
 mlflow: environment
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port 5000 \

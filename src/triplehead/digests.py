@@ -21,7 +21,8 @@ class Altered:
 
 def record(name: str, files: Iterable[Path], results: Path = RESULTS) -> None:
     """Keep the SHA-256 of `files`, one job's, in `results`/digests/<name>.json, under their paths from the project's
-    root. A job has a file of its own: two that end at once do not meet. Raises InputError where it cannot be written."""
+    root. A job has a file of its own: two that end at once do not meet. Raises InputError where that cannot be
+    written."""
     content = {os.path.relpath(file, results.parent): _digest(file) for file in sorted(files)}
     with atomic(results / DIGESTS / f"{name}.json") as file:
         file.write_text(json.dumps(content, indent=1) + "\n")
@@ -39,9 +40,8 @@ def altered(results: Path = RESULTS) -> tuple[list[Altered], int]:
             known += 1
             if _digest(path) != digest:
                 made = each.relative_to(results / DIGESTS).with_suffix("")
-                found.append(
-                    Altered(name, f"is not what `{made}` made: edited or damaged since; delete it to make it anew")
-                )
+                problem = f"is not what `{made}` made: edited or damaged since; delete it to make it anew"
+                found.append(Altered(name, problem))
     return sorted(found, key=lambda one: one.file), known
 
 

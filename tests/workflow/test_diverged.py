@@ -18,8 +18,12 @@ def test_the_study_goes_on_and_every_place_says_so(tmp_path):
     project = Project(tmp_path / "study")
     table = project.folder / "experiments" / "table1.yaml"
     content = yaml.safe_load(table.read_text())
-    content["rows"][1]["spec"]["loss"] = {"box_weight": 1e38}  # overflows once the weights have moved
+    content["rows"][1]["spec"]["schedule"] = "2x"
     table.write_text(yaml.safe_dump(content))
+    scale = project.folder / "experiments" / "scales" / "smoke.yaml"
+    content = yaml.safe_load(scale.read_text())
+    content["schedules"]["2x"] = content["schedules"]["1x"] | {"lr": 1e30, "clip_norm": None, "optimizer": "sgd"}
+    scale.write_text(yaml.safe_dump(content))
     done = project.call(*SNAKEMAKE)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     results = project.folder / "results"

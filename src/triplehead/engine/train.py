@@ -55,10 +55,11 @@ def train(
     """Train `spec` on the data set in `data`; write to `out` model.pt, history.csv, spec.json, environment.json
     and assignments.json.gz.
 
-    Of a run that diverges these are what there was when it did, and engine.divergence writes the rest. Goes on from the state in `scratch` if there is one. `stop_at` ends before that iteration without a last
-    checkpoint, as a kill would. `pretrained`: what the backbone starts from. Each of `devices` has a process that
-    calls this (engine/launch.py) and takes `micro_batch` images of its share at once; the first one writes. Raises
-    Diverged, and InputError for data, weights or state that do not fit the spec and for devices that are not there.
+    Of a run that diverges these are what there was when it did, and engine.divergence writes the rest. Goes on from the
+    state in `scratch` if there is one. `stop_at` ends before that iteration without a last checkpoint, as a kill would.
+    `pretrained`: what the backbone starts from. Each of `devices` has a process that calls this (engine/launch.py) and
+    takes `micro_batch` images of its share at once; the first one writes. Raises Diverged, and InputError for data,
+    weights or state that do not fit the spec and for devices that are not there.
     """
     schedule = spec.schedule
     fabric = runtime.start(spec, accelerator, schedule.precision, devices)
