@@ -38,7 +38,8 @@ def atomic(path: Path) -> Iterator[Path]:
             _remove(path)
         os.replace(temporary, path)
     except OSError as error:
-        _remove(temporary)
+        with suppress(OSError):  # a disk that refuses may refuse this too
+            _remove(temporary)
         raise InputError(path, f"cannot be written ({error.strerror or error})") from error
     except BaseException:
         _remove(temporary)
