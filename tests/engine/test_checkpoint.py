@@ -93,3 +93,17 @@ def test_a_kill_while_a_state_is_written_leaves_one(tmp_path, monkeypatch, kill_
     assert checkpoint.load_state(state, "spec", "d")["step"] == 2
     checkpoint.save_state(state, "spec", data="d", step=3)
     assert checkpoint.load_state(state, "spec", "d")["step"] == 3
+
+
+def test_a_clock_that_goes_backwards_changes_no_file(
+    small_spec,
+    small_data,
+    undisturbed,  # noqa: F811
+    stopped,
+    tmp_path,
+    monkeypatch,
+):
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
+    clock = iter(range(10**9, 0, -3600))
+    monkeypatch.setattr("triplehead.engine.history.time.time", lambda: float(next(clock)))
+    assert run(small_spec, small_data, tmp_path) == undisturbed
