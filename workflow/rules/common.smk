@@ -13,6 +13,7 @@ from triplehead.errors import InputError
 from triplehead.jobs import hand_down, name_runs, require, resampled_after
 from triplehead.needs import check_devices, check_folders, weights_file
 from triplehead.devices import count_gpus
+from triplehead.locking import release_stale
 from triplehead.plan.calibration import CALIBRATION
 from triplehead.plan.guard import check_scale, remember_scale
 from triplehead.plan.datasets import read_dataset
@@ -41,6 +42,7 @@ hand_down(
     | ({"extra": os.path.abspath(PLAN.config.extra)} if PLAN.config.extra else {})
 )
 name_runs(PLAN)
+release_stale(Path.cwd())
 
 # Not workflow.cores, which raises on a cluster: there it is none.
 CORES = workflow.resource_settings.cores

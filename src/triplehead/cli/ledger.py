@@ -11,6 +11,7 @@ from rich.table import Table
 from triplehead import paths
 from triplehead.cli.app import ConfigOption, ExtraOption, app, plan_from, with_extra
 from triplehead.cli.inspect import JsonOption
+from triplehead.digests import record
 
 VERDICTS = {
     "supported": "green",
@@ -70,6 +71,7 @@ def claims(
     entries = ledger(plan, paths.RESULTS)
     if write:
         write_csv(entries, plan, paths.RESULTS / "claims.csv")
+        record("claims", [paths.RESULTS / "claims.csv"])
     if as_json:
         print(json.dumps([entry.document() for entry in entries], ensure_ascii=False, indent=1))
         return
@@ -111,4 +113,5 @@ def silence(config: ConfigOption = None) -> None:
     found = effects(plan, paths.RESULTS)
     write_csv(found, paths.RESULTS / "silence.csv")
     write_figure(plan, found, paths.RESULTS)
+    record("silence", [paths.RESULTS / f"silence.{suffix}" for suffix in ("csv", "pdf", "png")])
     print(summary(plan, read_csv(paths.RESULTS / "silence.csv")))

@@ -10,8 +10,9 @@ from triplehead.analysis.claims.measure import comparisons
 from triplehead.analysis.claims.numbers import published_as
 from triplehead.analysis.claims.reasons import not_measurable, not_there, stand_ins
 from triplehead.analysis.claims.sentences import says
-from triplehead.analysis.claims.verdict import NOT_MEASURED, judge, judge_count
+from triplehead.analysis.claims.verdict import INCONCLUSIVE, NOT_MEASURED, judge, judge_count
 from triplehead.analysis.statistics import cell
+from triplehead.analysis.statistics.samples import divergence
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.claims import Claim, Parameters, Place, places
@@ -94,6 +95,8 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
     if isinstance(claim.quantity, Parameters):
         found = _counted(plan, results, claim.quantity, claim.published, blank)
         return replace(found, says=says(found, plan))
+    if found := _diverged(plan, results, claim):
+        return replace(blank, verdict=INCONCLUSIVE, says=f"Inconclusive: diverged ({found}).")
     verdict, deciding = judge(comparisons(plan, results, claim), blank.seeds)
     estimate = deciding.estimate
     known = estimate.n > 1  # one seed's interval is of one model, not of the method
@@ -163,6 +166,11 @@ def _counted(plan: Plan, results: Path, quantity: Parameters, published: float |
         compared, unit = f"parameters, {quantity.of[1]} / {quantity.over[1]}", "ratio"
     return replace(blank, compared=compared, unit=unit, value=value, low=value, high=value, n=1, seeds=1,
                    verdict=verdict, scale="paper architecture")  # fmt: skip
+
+
+def _diverged(plan: Plan, results: Path, claim: Claim) -> str:
+    rows = {place[1]: divergence(results / "runs", plan.specs.get(place, ())) for place in places(claim.quantity)}
+    return "; ".join(f"{label}, {found}" for label, found in rows.items() if found)
 
 
 def _unit(claim: Claim) -> str:
