@@ -83,7 +83,7 @@ def write_csv(found: list[Effect], path: Path) -> None:
     """Four decimals, nothing where there is no number; written atomically."""
     frame = pd.DataFrame([asdict(effect) for effect in found], columns=list(COLUMNS)).astype(object)
     for name in NUMBERS:
-        frame[name] = ["" if pd.isna(value) else f"{value:.4f}" for value in frame[name]]
+        frame[name] = ["" if pd.isna(value) else f"{value:z.4f}" for value in frame[name]]
     with atomic(path) as file:
         file.write_text(frame.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
 

@@ -25,6 +25,7 @@ def verify(
     A row with fewer seeds than its band asks for is reported, and decides nothing.
     """
     from triplehead.analysis.acceptance import judged
+    from triplehead.analysis.intervals import shown
     from triplehead.analysis.layout import number
 
     plan = plan_from(with_extra(config, extra))
@@ -43,11 +44,12 @@ def verify(
     table.add_column("status", no_wrap=True)
     for each in cells:
         found, digits = each.measured, 0 if each.metric == "parameters" else 2
+        ends = shown(found.low, found.high, each.metric)
         table.add_row(
             f"{each.exhibit}: {each.label}, {each.metric}",
             f"{each.reference:,.{digits}f} ± {each.tolerance:,.{digits}f}",
             number(found.value, digits),
-            "" if found.low is None else f"\\[{found.low:.2f}, {found.high:.2f}]",
+            "" if ends is None else f"\\[{ends[0]:.2f}, {ends[1]:.2f}]",
             str(found.n), each.status,
         )  # fmt: skip
     console.print(table)

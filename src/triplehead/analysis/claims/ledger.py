@@ -175,4 +175,4 @@ def _unit(claim: Claim) -> str:
 def _number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return ""
-    return str(int(value)) if float(value).is_integer() and abs(value) >= 1e6 else f"{value:.4f}"
+    return str(int(value)) if float(value).is_integer() and abs(value) >= 1e6 else f"{value:z.4f}"
