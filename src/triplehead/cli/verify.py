@@ -1,6 +1,7 @@
 """The command that holds what was measured against what is expected of it."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from rich.table import Table
 from triplehead import paths
 from triplehead.cli.app import ConfigOption, ExtraOption, app, plan_from, with_extra
 from triplehead.errors import InputError
+from triplehead.plan.plan import Plan
 
 FAILS = ("outside", "missing")
 
@@ -36,6 +38,7 @@ def verify(
     console = Console()
     if not cells:
         console.print(f"No row carries a band at scale {plan.config.scale}: nothing to verify.")
+        _bare(console, plan, exhibits, {})
         return
     table = Table(title=f"Acceptance at scale {plan.config.scale}")
     table.add_column("cell")
@@ -55,5 +58,22 @@ def verify(
     console.print(table)
     counts = Counter(each.status for each in cells)
     console.print(", ".join(f"{count} {status}" for status, count in counts.items()))
+    _bare(console, plan, exhibits, Counter(each.exhibit for each in cells))
     if any(counts[status] for status in FAILS):
         raise typer.Exit(1)
+
+
+def _bare(console: Console, plan: Plan, exhibits: list[str] | None, banded: Mapping[str, int]) -> None:
+    """Print which of the tables that were asked for have bands, how many, and which have none."""
+    from triplehead.analysis.tables import TABLES
+
+    tables = [name for name in exhibits or plan.exhibits if plan.exhibits[name].kind in TABLES]
+    if banded:
+        held = ", ".join(f"{name} ({number} {'cell' if number == 1 else 'cells'})" for name, number in banded.items())
+        console.print(f"With bands: {held}.", highlight=False, soft_wrap=True)
+    if bare := [name for name in tables if name not in banded]:
+        console.print(
+            f"Not verified, since no row carries a band at scale {plan.config.scale}: {', '.join(bare)}. "
+            "A group states its own with `accept` (docs/statistics.md).",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
