@@ -19,7 +19,7 @@ from triplehead.plan.plan import Plan
 
 COLUMNS = (
     "claim", "title", "section", "quote", "kind", "compared", "unit", "published", "published_as", "value", "low",
-    "high", "interval_over", "n", "seeds", "region", "verdict", "says", "scale", "run_ids",
+    "high", "interval_over", "n", "n_needed", "region", "verdict", "says", "scale", "run_ids",
 )  # fmt: skip
 UNITS = {"ratio": "ratio", "parameters": "ratio"}  # others: percentage points, or percent
 MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another number
@@ -29,7 +29,7 @@ MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another n
 class Judged:
     """A claim and its verdict. published_as: what the published number is, where it is not the quantity's own.
     compared: the comparison that decided; value, low, high: of it, in `unit`; interval_over: the sources of noise that
-    low and high cover (`Estimate.sources`); n: its seeds (repeats of a speed); seeds: the fewest that are judged.
+    low and high cover (`Estimate.sources`); n: its seeds (repeats of a speed); n_needed: the fewest that are judged.
     Empty where nothing was measured."""
 
     claim: str
@@ -46,7 +46,7 @@ class Judged:
     high: float | None
     interval_over: str
     n: int
-    seeds: int
+    n_needed: int
     region: float
     verdict: str
     says: str
@@ -81,7 +81,7 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
         high=None,
         interval_over="",
         n=0,
-        seeds=plan.claims.seeds_of(claim),
+        n_needed=plan.claims.seeds_of(claim),
         region=claim.region,
         verdict=NOT_MEASURED,
         says="",
@@ -94,7 +94,7 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
     if isinstance(claim.quantity, Parameters):
         found = _counted(plan, results, claim.quantity, claim.published, blank)
         return replace(found, says=says(found, plan))
-    verdict, deciding = judge(comparisons(plan, results, claim), blank.seeds)
+    verdict, deciding = judge(comparisons(plan, results, claim), blank.n_needed)
     estimate = deciding.estimate
     known = estimate.n > 1  # one seed's interval is of one model, not of the method
     ids = dict.fromkeys(run for place in places(claim.quantity) for run in plan.run_ids(*place))
@@ -135,7 +135,7 @@ def write_csv(entries: list[Judged], plan: Plan, path: Path) -> None:
 def read_csv(path: Path) -> pd.DataFrame:
     """Texts as texts, numbers as floats with NaN. Raises InputError if the file is missing or is no ledger."""
     try:
-        texts = dict.fromkeys(set(COLUMNS) - {"published", "value", "low", "high", "n", "seeds", "region"}, str)
+        texts = dict.fromkeys(set(COLUMNS) - {"published", "value", "low", "high", "n", "n_needed", "region"}, str)
         frame = pd.read_csv(path, dtype=texts, keep_default_na=True).fillna(dict.fromkeys(texts, ""))
     except FileNotFoundError:
         raise InputError(path, "no such ledger; make it first") from None
@@ -161,7 +161,7 @@ def _counted(plan: Plan, results: Path, quantity: Parameters, published: float |
         value = own / other if own and other else None
         verdict = judge_count(value, quantity.within)
         compared, unit = f"parameters, {quantity.of[1]} / {quantity.over[1]}", "ratio"
-    return replace(blank, compared=compared, unit=unit, value=value, low=value, high=value, n=1, seeds=1,
+    return replace(blank, compared=compared, unit=unit, value=value, low=value, high=value, n=1, n_needed=1,
                    verdict=verdict, scale="paper architecture")  # fmt: skip
 
 
