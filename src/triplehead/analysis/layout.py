@@ -195,9 +195,15 @@ def _stand_in_notes(plan: Plan, exhibit: str) -> list[str]:
         for row in rows
         if row.spec.detector in plan.scale.detectors
     ]
-    small = any(isinstance(plan.specs[exhibit, row.label][0].detector.backbone, Tiny) for row in rows)
-    reduced = "All detectors, rivals included, are reduced to this scale; the report lists every setting that differs."
-    return [*notes, *([reduced] if small else [])]
+    if not any(isinstance(plan.specs[exhibit, row.label][0].detector.backbone, Tiny) for row in rows):
+        return notes
+    whole = len(rows) == len(plan.exhibits[exhibit].rows)
+    which = (
+        "All detectors, rivals included,"
+        if whole
+        else f"The detectors that are run ({'; '.join(row.label for row in rows)})"
+    )
+    return [*notes, f"{which} are reduced to this scale; the report lists every setting that differs."]
 
 
 def _twin_notes(plan: Plan, exhibit: str) -> list[str]:
