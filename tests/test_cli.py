@@ -144,6 +144,9 @@ def test_audit_as_json_and_one_entry():
         entries["gain-over-fcos"]["outcome"] == "contradiction"
         and "40.3 − 37.0 = 3.3" in entries["gain-over-fcos"]["result"]
     )
+    listed = " ".join(triplehead("audit").stdout.split())
+    assert "AP (IoU threshold is 0.05)" in listed and "implausible │ small-objects (Table 9" in listed
+    assert "2 implausible numbers" in listed
     one = triplehead("audit", "theta-rule")
     assert one.returncode == 0 and "0.433 (n = 3)" in one.stdout
     wrong = triplehead("audit", "theta")

@@ -197,12 +197,9 @@ def _stand_in_notes(plan: Plan, exhibit: str) -> list[str]:
     ]
     if not any(isinstance(plan.specs[exhibit, row.label][0].detector.backbone, Tiny) for row in rows):
         return notes
-    whole = len(rows) == len(plan.exhibits[exhibit].rows)
-    which = (
-        "All detectors, rivals included,"
-        if whole
-        else f"The detectors that are run ({'; '.join(row.label for row in rows)})"
-    )
+    which = "All detectors, rivals included,"
+    if len(rows) < len(plan.exhibits[exhibit].rows):
+        which = f"The detectors that are run ({'; '.join(row.label for row in rows)})"
     return [*notes, f"{which} are reduced to this scale; the report lists every setting that differs."]
 
 

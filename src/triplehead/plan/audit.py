@@ -141,7 +141,7 @@ class AuditEntry(Options):
     """kind: what the entry is if the statement does not hold."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
-    kind: Literal["contradiction", "impossible", "gap", "slip"]
+    kind: Literal["contradiction", "impossible", "implausible", "gap", "slip"]
     where: str  # in the paper
     sentence: str  # quoted, or what stands there
     what: str
