@@ -11,8 +11,8 @@ from triplehead.analysis.claims.numbers import published_as
 from triplehead.analysis.claims.reasons import not_measurable, not_there, stand_ins
 from triplehead.analysis.claims.sentences import says
 from triplehead.analysis.claims.verdict import NOT_MEASURED, judge, judge_count
+from triplehead.analysis.csv_files import read_columns
 from triplehead.analysis.statistics import cell
-from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.claims import Claim, Parameters, Place, places
 from triplehead.plan.plan import Plan
@@ -21,6 +21,7 @@ COLUMNS = (
     "claim", "title", "section", "quote", "kind", "compared", "unit", "published", "published_as", "value", "low",
     "high", "interval_over", "n", "n_needed", "region", "verdict", "says", "scale", "run_ids",
 )  # fmt: skip
+NUMBERS = ("published", "value", "low", "high", "region")
 UNITS = {"ratio": "ratio", "parameters": "ratio"}  # others: percentage points, or percent
 MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another number
 
@@ -126,24 +127,15 @@ def write_csv(entries: list[Judged], plan: Plan, path: Path) -> None:
     claims = {claim.id: claim for claim in plan.claims.claims}
     lines = [without_times(entry, plan, claims[entry.claim]).document() for entry in entries]
     frame = pd.DataFrame(lines, columns=list(COLUMNS)).astype(object)
-    for name in ("published", "value", "low", "high", "region"):
+    for name in NUMBERS:
         frame[name] = [_number(value) for value in frame[name]]
     with atomic(path) as file:
         file.write_text(frame.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Texts as texts, numbers as floats with NaN. Raises InputError if the file is missing or is no ledger."""
-    try:
-        texts = dict.fromkeys(set(COLUMNS) - {"published", "value", "low", "high", "n", "n_needed", "region"}, str)
-        frame = pd.read_csv(path, dtype=texts, keep_default_na=True).fillna(dict.fromkeys(texts, ""))
-    except FileNotFoundError:
-        raise InputError(path, "no such ledger; make it first") from None
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"is no ledger of claims ({error})") from None
-    if tuple(frame.columns) != COLUMNS:
-        raise InputError(path, f"expected the columns {','.join(COLUMNS)}")
-    return frame
+    """Raises InputError if the file is missing or is no ledger."""
+    return read_columns(path, COLUMNS, NUMBERS, "no such ledger; make it first", "is no ledger of claims")
 
 
 def _counted(plan: Plan, results: Path, quantity: Parameters, published: float | None, blank: Judged) -> Judged:
