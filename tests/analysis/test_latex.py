@@ -104,6 +104,16 @@ def test_k_in_force_is_shown_only_where_it_is_not_the_papers():
             assert [line.left for line in layout.lines] == [(25, 5), (30, 6), (35, 7), (40, 8), (45, 9)]
 
 
+def test_what_is_reduced_is_what_is_run():
+    """Of Table 9 none but the own rows is run: no rival is reduced."""
+    plan = load_plan({"scale": "proxy"})
+    notes = {name: " ".join(text for _, text in table_layout(plan, name, frame_of(plan, name)).notes)
+             for name in ("table8", "table9")}  # fmt: skip
+    assert "All detectors, rivals included, are reduced" in notes["table8"]
+    assert "The detectors that are run (Ours, ResNet50; Ours, ResNet101) are reduced" in notes["table9"]
+    assert "rivals" not in notes["table9"]
+
+
 def test_meaningless_scales_say_so_and_rank_nothing():
     plan = load_plan({"scale": "smoke"})
     layout = table_layout(plan, "table5", frame_of(plan, "table5", std=None, n=1))

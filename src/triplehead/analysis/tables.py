@@ -138,4 +138,4 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 def _number(value: object) -> str:
     if pd.isna(value):
         return ""
-    return str(value) if isinstance(value, Integral) else f"{float(value):.4f}"
+    return str(value) if isinstance(value, Integral) else f"{float(value):z.4f}"
