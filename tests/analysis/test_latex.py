@@ -15,7 +15,13 @@ def frame_of(plan, exhibit, mean=40.0, std=0.5, n=3, half=None, **more):
     records = [
         {"exhibit": exhibit, "row": index, "label": row.label, "metric": metric, "mean": mean + index, "std": std}
         | {"n": n, "published": row.published.get(metric), "difference": 0.0, "scale": "here", "split": "val"}
-        | {"low": half and mean + index - half, "high": half and mean + index + half, "seed_se": half, "status": ""}
+        | {
+            "low": half and mean + index - half,
+            "high": half and mean + index + half,
+            "seed_se": half,
+            "status": "",
+            "diverged": "",
+        }
         | more
         for index, row in enumerate(table.rows)
         for metric in table.metrics
