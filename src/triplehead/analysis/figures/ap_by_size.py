@@ -40,7 +40,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
                           color=PAPER)  # fmt: skip
                 continue
             look = {key: value for key, value in series(place).items() if key != "linestyle"}
-            bar = None if found.low is None else (found.high - found.low) / 2
+            bar = None if found.low is None or found.high is None else (found.high - found.low) / 2
             axis.errorbar(
                 found.value, place, xerr=bar, linestyle="none", markersize=4.5, elinewidth=1, capsize=2, **look
             )
