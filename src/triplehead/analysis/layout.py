@@ -6,7 +6,7 @@ from numbers import Integral
 import pandas as pd
 
 from triplehead.analysis.intervals import shown
-from triplehead.plan.options import Scenes, Tiny
+from triplehead.plan.options import AnyScenes, Tiny
 from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Exhibit, Row
 from triplehead.plan.speed import REFERENCE
@@ -213,7 +213,7 @@ def _stand_in_notes(plan: Plan, exhibit: str) -> list[str]:
     notes = [
         f"{row.label} is {plan.scale.detectors[row.spec.detector]} at the {plan.config.scale} scale."
         for row in rows
-        if row.spec.detector in plan.scale.detectors
+        if row.spec is not None and row.spec.detector in plan.scale.detectors
     ]
     if not any(isinstance(plan.specs[exhibit, row.label][0].detector.backbone, Tiny) for row in rows):
         return notes
@@ -301,7 +301,7 @@ def _band_notes(frame: pd.DataFrame) -> list[str]:
 def data_phrase(plan: Plan, exhibit: str) -> str:
     """The data behind an exhibit's runs, in a few words."""
     spec = next(specs[0] for (name, _), specs in plan.specs.items() if name == exhibit)
-    if isinstance(spec.data, Scenes):
+    if isinstance(spec.data, AnyScenes):
         size = spec.data.image_size
         return f"embedded digit scenes of {size} × {size} pixels (not {PUBLISHED_ON[spec.dataset]})"
     if plan.at_paper_scale:

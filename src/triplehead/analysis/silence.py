@@ -76,7 +76,8 @@ def _identity(plan: Plan, variant: Variant) -> tuple[str, str, str, str, str]:
 
 def _runs(plan: Plan, variant: Variant) -> tuple[str, str]:
     """Ids of the variant's runs and of the default's, as one text each."""
-    return tuple(";".join(spec.id for spec in specs) for specs in (variant.specs, plan.specs[variant.base]))
+    own, base = (";".join(spec.id for spec in specs) for specs in (variant.specs, plan.specs[variant.base]))
+    return own, base
 
 
 def write_csv(found: list[Effect], path: Path) -> None:

@@ -40,8 +40,8 @@ def verify(
     cells = list(judged(plan, paths.RESULTS, tuple(exhibits or ())))
     console = Console()
     edited, known = altered(paths.RESULTS)
-    for each in edited:
-        console.print(f"[red]{escape(each.file)}[/] {escape(each.problem)}", soft_wrap=True)
+    for file in edited:
+        console.print(f"[red]{escape(file.file)}[/] {escape(file.problem)}", soft_wrap=True)
     if known and not edited:
         console.print(f"{known} files are what their runs made.")
     if not cells:
@@ -69,7 +69,7 @@ def verify(
     counts = Counter(each.status for each in cells)
     console.print(", ".join(f"{count} {status}" for status, count in counts.items()))
     _bare(console, plan, exhibits, Counter(each.exhibit for each in cells))
-    if edited or any(counts[status] for status in FAILS):
+    if edited or any(each.status in FAILS for each in cells):
         raise typer.Exit(1)
 
 

@@ -141,8 +141,8 @@ class Claims(Options):
 def places(quantity: Quantity) -> tuple[Place, ...]:
     """The rows that a quantity is made of, without repetition."""
     named = (getattr(quantity, name, None) for name in ("of", "minus"))
-    over = getattr(quantity, "over", None)
-    others = getattr(quantity, "rows", ()) or (over if quantity.kind == "best" else (over,))
+    others = quantity.over if isinstance(quantity, Best) else (getattr(quantity, "over", None),)
+    others = getattr(quantity, "rows", ()) or others
     return tuple(dict.fromkeys(place for place in (*named, *others) if place is not None))
 
 

@@ -96,8 +96,8 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
     if isinstance(claim.quantity, Parameters):
         found = _counted(plan, results, claim.quantity, claim.published, blank)
         return replace(found, says=says(found, plan))
-    if found := _diverged(plan, results, claim):
-        return replace(blank, verdict=INCONCLUSIVE, says=f"Inconclusive: diverged ({found}).")
+    if diverged := _diverged(plan, results, claim):
+        return replace(blank, verdict=INCONCLUSIVE, says=f"Inconclusive: diverged ({diverged}).")
     verdict, deciding = judge(comparisons(plan, results, claim), blank.n_needed)
     estimate = deciding.estimate
     known = estimate.n > 1  # one seed's interval is of one model, not of the method

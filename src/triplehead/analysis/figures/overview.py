@@ -1,6 +1,7 @@
 """The study in one picture: Table 5's AP as published and as measured, with intervals. The report's first figure."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
 
 
 def _side(axis: Axes, labels: pd.Series, values: pd.Series, reach: np.ndarray | None, color: str) -> None:
-    look = {"color": color, "markersize": 5, "elinewidth": 1.2, "capsize": 2.5}
+    look: dict[str, Any] = {"color": color, "markersize": 5, "elinewidth": 1.2, "capsize": 2.5}
     axis.errorbar(values, range(len(values)), xerr=reach, fmt="o", **look)
     axis.set_xlabel(f"{METRIC} (%)")
     axis.tick_params(axis="y", length=0)
