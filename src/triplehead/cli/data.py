@@ -22,12 +22,15 @@ from triplehead.plan.datasets import Archive, DatasetFile, read_dataset
 from triplehead.plan.options import LAYOUTS, Folder
 from triplehead.plan.plan import Plan
 
-data_app = typer.Typer(help="The data sets.", no_args_is_help=True)
+data_app = typer.Typer(help="The data sets.", epilog="Example: triplehead data check", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 
-@data_app.command("prepare")
-def data_prepare(data_id: str, config: ConfigOption = None) -> None:
+@data_app.command("prepare", epilog="Example: triplehead data prepare DATA -c scale=smoke")
+def data_prepare(
+    data_id: Annotated[str, typer.Argument(help="The name that its folder has below results/data/.")],
+    config: ConfigOption = None,
+) -> None:
     """Write the embedded data set, or check the user's, and state what is there in a manifest."""
     from triplehead.data.archives import absent
     from triplehead.data.prepare import prepare
@@ -47,7 +50,7 @@ def data_prepare(data_id: str, config: ConfigOption = None) -> None:
             raise InputError(error.args[0], f"{error.args[1]}; {_hint(declared, data.layout, root)}") from None
 
 
-@data_app.command("check")
+@data_app.command("check", epilog="Example: triplehead data check -c scale=paper -c data_root=DIR")
 def data_check(
     datasets: Annotated[
         list[str] | None, typer.Argument(help="coco, voc, visdrone; those of the scale if none.")
@@ -80,9 +83,9 @@ def data_check(
         raise InputError("data", f"{faults[0]}{more}")
 
 
-@data_app.command("download")
+@data_app.command("download", epilog="Example: triplehead data download coco -c data_root=DIR")
 def data_download(
-    dataset: str,
+    dataset: Annotated[str, typer.Argument(help="coco, voc, visdrone.")],
     config: ConfigOption = None,
     archive: Annotated[
         list[str] | None, typer.Option(help="Only this archive, by its file name; also one that is optional.")

@@ -22,7 +22,7 @@ VERDICTS = {
 COLOURS = {"agrees": "green", "contradiction": "red", "impossible": "red", "gap": "yellow", "slip": "cyan"}
 
 
-@app.command()
+@app.command(epilog="Example: triplehead audit theta-rule")
 def audit(
     as_json: JsonOption = False,
     entry: Annotated[str | None, typer.Argument(help="One entry's id, to be shown in full.")] = None,
@@ -54,7 +54,7 @@ def audit(
     console.print(", ".join(f"{number} {name}" for number, name in tally(found)))
 
 
-@app.command()
+@app.command(epilog="Example: triplehead claims -c scale=smoke --json")
 def claims(
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -99,7 +99,7 @@ def claims(
     console.print(", ".join(f"{found.count(name)} {name}" for name in VERDICTS if name in found))
 
 
-@app.command()
+@app.command(epilog="Example: triplehead silence -c scale=smoke")
 def silence(config: ConfigOption = None) -> None:
     """Write results/silence.csv, .pdf and .png: what each open choice changes, from the runs of its variants."""
     from triplehead.analysis.silence import effects, write_csv

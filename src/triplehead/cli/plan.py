@@ -17,7 +17,10 @@ from triplehead.plan.calibration import read_calibration
 from triplehead.plan.cost import Estimate, Footprint, disk_bytes, estimate, summary
 from triplehead.plan.plan import Plan
 
-Cores = Annotated[int, typer.Option(min=1, help="Cores that the runs share, where they compute on the CPU.")]
+Cores = Annotated[
+    int,
+    typer.Option(min=1, show_default="all", help="Cores that the runs share, where they compute on the CPU."),
+]
 Gpus = Annotated[int, typer.Option(min=1, help="GPUs that the runs share, where they compute on those.")]
 BatchSize = Annotated[
     int | None, typer.Option(min=1, help="Images of a calibrated step, where the schedule's do not fit here.")
@@ -38,7 +41,7 @@ PowerOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog="Example: triplehead plan --scale paper --gpus 8")
 def plan(
     config: ConfigOption = None,
     scale: ScaleOption = None,

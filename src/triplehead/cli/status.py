@@ -17,7 +17,7 @@ COLOURS = {"complete": "green", "waiting": "dim", "to be written": "yellow"}
 SHOWN = 12  # running and failed runs; --json has all
 
 
-@app.command("status")
+@app.command("status", epilog="Example: triplehead status -c scale=smoke")
 def status_command(
     config: ConfigOption = None,
     scale: ScaleOption = None,
@@ -28,8 +28,6 @@ def status_command(
 ) -> None:
     """Say which tables are complete, which runs are done, running, failed and left, and for how long. Works while
     Snakemake does.
-
-    Example: triplehead status -c scale=smoke
     """
     found = status(scaled(config, scale), cores=cores)
     if as_json:

@@ -14,7 +14,7 @@ from triplehead.errors import InputError
 FAILS = ("outside", "missing")
 
 
-@app.command()
+@app.command(epilog="Example: triplehead verify table4")
 def verify(
     exhibits: Annotated[list[str] | None, typer.Argument(help="Tables to look at; all if none is named.")] = None,
     config: ConfigOption = None,

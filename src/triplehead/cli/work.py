@@ -15,14 +15,22 @@ from triplehead.engine.launch import launched, rank
 from triplehead.errors import InputError
 from triplehead.locking import exclusive
 
-track_app = typer.Typer(help="MLflow: a view of the files under results/.", no_args_is_help=True)
+track_app = typer.Typer(
+    help="MLflow: a view of the files under results/.",
+    epilog="Example: triplehead track rebuild",
+    no_args_is_help=True,
+)
 app.add_typer(track_app, name="track")
 
 RunId = Annotated[str, typer.Argument(help="A run's id; `triplehead plan` lists them.")]
+ExhibitId = Annotated[str, typer.Argument(help="A table or figure: a file below experiments/, without its ending.")]
 
 
-@app.command()
-def pretrain(pretrained_id: str, config: ConfigOption = None) -> None:
+@app.command(epilog="Example: triplehead pretrain BACKBONE -c scale=smoke")
+def pretrain(
+    pretrained_id: Annotated[str, typer.Argument(help="The name that its file has below results/pretrained/.")],
+    config: ConfigOption = None,
+) -> None:
     """Make what backbones start from: ImageNet weights from the user's file, or a backbone trained on object crops."""
     from triplehead.engine.imagenet import import_weights
     from triplehead.engine.pretrain import pretrain
@@ -40,7 +48,7 @@ def pretrain(pretrained_id: str, config: ConfigOption = None) -> None:
             pretrain(spec, paths.DATA / spec.data_id, out)
 
 
-@app.command()
+@app.command(epilog="Example: triplehead train RUN -c scale=smoke")
 def train(run_id: RunId, config: ConfigOption = None) -> None:
     """Train one run, from its last checkpoint if it was interrupted, and evaluate it."""
     plan = plan_from(config)
@@ -77,7 +85,7 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-@app.command()
+@app.command(epilog="Example: triplehead resample RUN -c scale=smoke")
 def resample(run_id: RunId, config: ConfigOption = None) -> None:
     """Score one run under resamples of its validation images, which intervals are made from."""
     from triplehead.engine.resample import resample
@@ -86,9 +94,9 @@ def resample(run_id: RunId, config: ConfigOption = None) -> None:
     resample(plan.run(run_id), paths.RUNS / run_id, plan.scale.resampling)
 
 
-@app.command()
+@app.command(epilog="Example: triplehead speed table3 -c scale=smoke")
 def speed(
-    exhibit: str,
+    exhibit: ExhibitId,
     config: ConfigOption = None,
     cores: Annotated[int | None, typer.Option(min=1, help="How many this process may use; all if not given.")] = None,
 ) -> None:
@@ -108,8 +116,8 @@ def speed(
         write_speed(record, paths.RESULTS / "speed" / f"{exhibit}.json")
 
 
-@app.command()
-def table(exhibit: str, config: ConfigOption = None) -> None:
+@app.command(epilog="Example: triplehead table table5 -c scale=smoke")
+def table(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Write results/<table>.csv and .tex from the scores of its runs."""
     from triplehead.analysis.latex import table_tex
     from triplehead.analysis.speed import caption_sentences
@@ -124,15 +132,15 @@ def table(exhibit: str, config: ConfigOption = None) -> None:
         file.write_text(table_tex(plan, exhibit, frame, caption_sentences(plan, exhibit, paths.RESULTS)))
 
 
-@app.command()
-def figure(exhibit: str, config: ConfigOption = None) -> None:
+@app.command(epilog="Example: triplehead figure fig4 -c scale=smoke")
+def figure(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Draw results/<figure>.pdf and .png from the files of its runs; `overview` from its table."""
     from triplehead.analysis.figures import write_figure
 
     write_figure(plan_from(config), exhibit, paths.RESULTS)
 
 
-@app.command()
+@app.command(epilog="Example: triplehead report -c scale=smoke")
 def report(config: ConfigOption = None) -> None:
     """Write the report: reports/report.pdf and, as one page, report.html."""
     from triplehead.report.build import build_report
@@ -140,7 +148,7 @@ def report(config: ConfigOption = None) -> None:
     build_report(plan_from(config), paths.RESULTS, Path("reports/report.pdf"))
 
 
-@app.command()
+@app.command(epilog="Example: triplehead recover")
 def recover() -> None:
     """Release the lock that a killed Snakemake left; refuses while one is at work here."""
     from triplehead.locking import release_snakemake
@@ -148,7 +156,7 @@ def recover() -> None:
     release_snakemake(Path.cwd())
 
 
-@track_app.command("init")
+@track_app.command("init", epilog="Example: triplehead track init -c scale=smoke")
 def track_init(config: ConfigOption = None) -> None:
     """Create the MLflow store before anything logs, and close runs whose process is gone."""
     from triplehead.tracking import rebuild, store
@@ -164,7 +172,7 @@ def track_init(config: ConfigOption = None) -> None:
         print(f"warning: {error}; runs go on without it", file=sys.stderr)
 
 
-@track_app.command("tables")
+@track_app.command("tables", epilog="Example: triplehead track tables -c scale=smoke")
 def track_tables(config: ConfigOption = None) -> None:
     """Log every table, a run per row with its seeds, the ledger, a run per claim, and the report; close runs whose
     process is gone."""
@@ -190,7 +198,7 @@ def track_tables(config: ConfigOption = None) -> None:
     log_report(uri(plan.config), plan, paths.RESULTS)
 
 
-@track_app.command("rebuild")
+@track_app.command("rebuild", epilog="Example: triplehead track rebuild -c scale=smoke")
 def track_rebuild(config: ConfigOption = None) -> None:
     """Make the MLflow store anew from the files under results/."""
     from triplehead.analysis.tables import read_table
