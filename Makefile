@@ -1,4 +1,4 @@
-# make reproduce | test | smoke | lint | mlflow | bench | bench-gpu        CORES=4 CONFIG="scale=smoke" PORT=5000
+# make reproduce | test | smoke | lint | torture | mlflow | bench | bench-gpu        CORES=4 CONFIG="scale=smoke" PORT=5000 LONG=1
 PYTHON ?= python3.11
 VENV ?= .venv
 CORES ?= 4
@@ -7,7 +7,7 @@ PORT ?= 5000
 BIN := $(VENV)/bin
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(1) $(if $(strip $(CONFIG)),--config $(CONFIG))
 
-.PHONY: reproduce smoke test test-fast lint mlflow bench bench-gpu environment
+.PHONY: reproduce smoke test test-fast lint torture mlflow bench bench-gpu environment
 .DEFAULT_GOAL := reproduce
 
 reproduce: environment
@@ -28,6 +28,9 @@ lint: environment
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+torture: environment
+	PYTHONPATH=src:. $(BIN)/python -m tests.torture $(if $(LONG),--long --write docs/reliability.md)
 
 # One process, heard on this machine alone; its own warnings are not the user's to mend.
 mlflow: environment

@@ -40,6 +40,17 @@ def test_plan_as_a_table():
     assert "table5: FCOS" in result.stdout
 
 
+def test_a_plan_says_what_the_open_choices_would_add():
+    extra = load_plan({"scale": "smoke"}).extra_runs
+    said = triplehead("plan", "-c", "scale=smoke").stdout
+    assert f"`snakemake silence` adds {len(extra)} runs (--silence): " in said
+    own = json.loads(triplehead("plan", "--silence", "--json", "-c", "scale=smoke").stdout)
+    assert [run["id"] for run in own["runs"]] == list(extra)
+    assert own["silence"] == {"runs": len(extra), "seconds": pytest.approx(own["cost"]["seconds"])}
+    listed = triplehead("plan", "--silence", "-c", "scale=smoke").stdout
+    assert "silence: fallback = background" in listed and "table5" not in listed and "adds" not in listed
+
+
 def test_a_plan_that_nobody_measured_says_so():
     result = triplehead("plan", "--scale", "paper", "--gpus", "8")
     assert "GPU-hours: not measured" in result.stdout and "8 at once" in result.stdout

@@ -6,13 +6,16 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from triplehead.errors import InputError
+from triplehead.paths import REPLICATES
 from triplehead.plan.plan import Plan
+from triplehead.plan.schema import Resampling
 
 _VARIABLE = "TRIPLEHEAD_CONFIG"
 _LABELS: dict[str, str] = {}  # run id -> what a reader calls it, in the process that builds the DAG
@@ -63,6 +66,23 @@ def declared(rules: Iterable[Any], values: Mapping[str, Sequence[str]] | None = 
         order = [choice for pair in zip(texts, choices, strict=False) for choice in pair] + [texts[-1]]
         files += map("".join, product(*order))
     return files
+
+
+def resampled_after(run: Path, resampling: Resampling) -> bool:
+    """Whether replicates.npz in a run's folder is the rule `resample`'s, and not `train`'s: a trained run has none, or
+    one of other resamples, or one that this rule made. Snakemake would take the latter for a change, and train anew."""
+    if not (run / "scores.json").exists():
+        return False
+    import numpy as np  # for nothing, in a new clone
+
+    try:
+        with np.load(run / REPLICATES, allow_pickle=False) as archive:
+            asked_for = tuple(archive["drawn"]) == (resampling.replicates, resampling.seed)
+            return not asked_for or "again" not in archive or bool(archive["again"])
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # named by what reads it
+        return False
 
 
 def name_runs(plan: Plan) -> None:

@@ -1,6 +1,8 @@
 """Who is at work: one process a run, one Snakemake a folder."""
 
 import fcntl
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,6 +47,17 @@ def snakemakes_in(folder: Path) -> list[int]:
         if is_snakemake and process.info["cwd"] and Path(process.info["cwd"]) == folder.resolve():
             found.append(process.info["pid"])
     return sorted(found)
+
+
+def release_stale(folder: Path) -> None:
+    """What a Snakemake calls as it starts: a lock that nobody alive can hold is no lock. One that somebody may hold
+    stays, for Snakemake itself to refuse."""
+    locks = folder / ".snakemake" / "locks"
+    if not locks.is_dir() or not any(locks.iterdir()):
+        return
+    if all(alive == os.getpid() for alive in snakemakes_in(folder)):
+        shutil.rmtree(locks, ignore_errors=True)
+        print("released the lock of a Snakemake that was killed", file=sys.stderr)
 
 
 def release_snakemake(folder: Path) -> None:

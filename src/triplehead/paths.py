@@ -16,6 +16,8 @@ PRETRAINED = RESULTS / "pretrained"
 MATCHES = "matches.npz"  # in a run's folder: how its detections fared, image by image
 REPLICATES = "replicates.npz"  # beside it: the scores under resamples of the images
 TESTDEV = "testdev.json"  # in a run's folder: what COCO's server measured
+DIVERGED = "diverged"  # in scores.json: at which iteration the loss stopped being a number, and how
+DIGESTS = "digests"  # below results/: what each job made
 RUN_FILES = (  # what training and evaluation leave in a run's folder
     "spec.json",
     "environment.json",
@@ -47,7 +49,8 @@ def atomic(path: Path) -> Iterator[Path]:
             _remove(path)
         os.replace(temporary, path)
     except OSError as error:
-        _remove(temporary)
+        with suppress(OSError):  # a disk that refuses may refuse this too
+            _remove(temporary)
         raise InputError(path, f"cannot be written ({error.strerror or error})") from error
     except BaseException:
         _remove(temporary)

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from triplehead.analysis.silence import effects, is_of, read_csv, write_csv
+from triplehead.analysis.silence import effects, is_of, read_csv, summary, write_csv
 from triplehead.analysis.silence_figure import caption, write_figure
 from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan
@@ -116,6 +116,32 @@ def test_csv_and_figure_are_the_same_again(plan, results, tmp_path):
     assert len(frame) == len(plan.variants) and is_of(plan, frame)
     assert not is_of(load_plan({"scale": "smoke"}), frame) and not is_of(load_plan({"seeds": 2}), frame)
     assert "means over 3 seeds" in caption(plan, frame)
+
+
+def test_one_sentence_says_which_choice_counts_and_which_do_not(plan, results, tmp_path):
+    """Variant i moves AP by i / 10 in each seed, so that the last counts most; `fallback` swings at both values."""
+
+    def said(plan=plan) -> str:
+        write_csv(effects(plan, results), tmp_path / "silence.csv")
+        return summary(plan, read_csv(tmp_path / "silence.csv"))
+
+    for spec in (spec for variant in plan.variants if variant.switch == "fallback" for spec in variant.specs):
+        score(results, spec, 30 + spec.seed + (spec.seed - 1))
+    last, index = plan.variants[-1], len(plan.variants) - 1
+    default = effects(plan, results)[-1].default
+    assert f"moves AP most is {last.switch} ({default} → {last.value}: +{index / 10:.1f} points" in said()
+    assert said().endswith("within noise (every 95% interval holds 0): fallback.")
+    assert plan.variants[2].switch in said().split("also beyond noise: ")[1].split(";")[0]
+    for variant in plan.variants:
+        for spec in variant.specs:
+            score(results, spec, 30 + spec.seed + (spec.seed - 1))
+    assert said().startswith("None of the open choices moves AP beyond noise; within noise")
+    single = load_plan({"scale": "proxy", "seeds": 1})
+    assert "one seed does not tell it from noise" in said(single)
+    for variant in plan.variants:
+        for spec in variant.specs:
+            score(results, spec, None)
+    assert said() == "No effect on AP was measured."
 
 
 def test_a_number_that_is_missing_stays_missing(plan, results, tmp_path):

@@ -191,7 +191,7 @@ def test_table_4_is_counted_exactly_and_stays_whole(plan, tmp_path):
     assert set(frame["scale"]) == {COUNTED_AT}
     write_csv(frame, tmp_path / "table4.csv")
     line = (tmp_path / "table4.csv").read_text().splitlines()[1]
-    assert line == "table4,0,FCOS,parameters,32244250,,1,,,,,32244250,0,32244250,0.0000,within,paper architecture,,,"
+    assert line == "table4,0,FCOS,parameters,32244250,,1,,,,,32244250,0,32244250,0.0000,within,paper architecture,,,,"
     assert read_csv(tmp_path / "table4.csv").equals(frame)
 
 

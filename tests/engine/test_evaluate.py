@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -10,14 +11,18 @@ from PIL import Image
 from tests.engine.protocol_scenes import CATEGORIES, random_scene
 from tests.helpers import changed
 
+from triplehead.analysis.statistics.replicates import read_replicates
 from triplehead.data.coco import CocoDataset
 from triplehead.engine import runtime
 from triplehead.engine.coco_scores import coco_scores
 from triplehead.engine.evaluate import coco_results, evaluate, predict, protocol_scores, trained_model
+from triplehead.engine.resample import resample
 from triplehead.engine.visdrone_scores import visdrone_scores
 from triplehead.engine.voc_scores import voc_scores
 from triplehead.errors import InputError
+from triplehead.jobs import resampled_after
 from triplehead.plan.options import Evaluation
+from triplehead.plan.schema import Resampling
 
 
 def test_scores_and_detections_are_written_and_repeat(small_spec, small_data, trained):
@@ -29,6 +34,22 @@ def test_scores_and_detections_are_written_and_repeat(small_spec, small_data, tr
     assert 0 <= scores["AP"] <= scores["AP50"] <= 100
     evaluate(small_spec, small_data, trained)
     assert first == {name: (trained / name).read_bytes() for name in first}
+
+
+def test_a_run_ends_with_its_resamples(small_spec, small_data, trained, tmp_path):
+    """Written before scores.json, so that a run with scores has them; the rule `resample` has nothing to do."""
+    run, resampling = tmp_path / "run", Resampling(replicates=100)
+    shutil.copytree(trained, run)
+    (run / "scores.json").unlink(missing_ok=True)
+    assert not resampled_after(run, resampling)
+    scores = evaluate(small_spec, small_data, run, resampling=resampling)
+    found = read_replicates(run / "replicates.npz", small_spec, resampling)
+    assert found.scores["AP"] == scores["AP"] and found.replicates["AP"].shape == (100,)
+    assert not resampled_after(run, resampling) and resampled_after(run, Resampling(replicates=200))
+    (run / "replicates.npz").unlink()
+    assert resampled_after(run, resampling)
+    resample(small_spec, run, resampling, again=True)
+    assert resampled_after(run, resampling)
 
 
 def test_scores_do_not_depend_on_the_batch_size(small_spec, small_data, trained, tmp_path):

@@ -123,7 +123,7 @@ def test_weights_that_do_not_fit_are_one_line(state, reason):
 def test_state_from_other_data_is_refused(small_spec, small_data, tmp_path):
     run(small_spec, small_data, tmp_path, stop_at=5)
     state = checkpoint.load(tmp_path / "scratch" / "state.pt", small_spec.id)
-    checkpoint.save(tmp_path / "scratch" / "state.pt", state.pop("spec"), **(state | {"data": "other"}))
+    checkpoint.save_state(tmp_path / "scratch" / "state.pt", state.pop("spec"), **(state | {"data": "other"}))
     with pytest.raises(InputError, match="other data"):
         run(small_spec, small_data, tmp_path)
 
@@ -155,7 +155,8 @@ def test_weights_of_another_architecture_are_refused(small_spec, small_data, tmp
 def test_a_loss_that_is_no_number_stops_the_run(small_spec, small_data, tmp_path):
     with pytest.raises(Diverged, match=f"{small_spec.scale}.*diverged at iteration"):
         run(changed(small_spec, schedule={"lr": 1e30, "clip_norm": None, "optimizer": "sgd"}), small_data, tmp_path)
-    assert not (tmp_path / "run").exists()
+    lines = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert "nan" in lines[-1] and "nan" not in lines[-2] and not (tmp_path / "run" / "scores.json").exists()
 
 
 def test_a_full_disk_is_named(small_spec, small_data, tmp_path):

@@ -228,6 +228,7 @@ def test_the_open_choices_appear_where_they_were_run(smoke, tmp_path):
     write_figure(plan, found, copy)
     build_report(plan, copy, tmp_path / "report.pdf")
     text = text_of(tmp_path / "report.pdf")
+    assert "At the smoke scale no effect means anything." in text
     assert "What the silence costs" in text and "Figure S." in text and "scores mean nothing" in text
     file = copy / "silence.csv"
     file.write_text(file.read_text().replace("smoke-coco-triple", "proxy-coco-triple"))  # of other runs: left out

@@ -18,6 +18,7 @@ PLANNED = {  # command -> the rule at its end: run here with -n
     "snakemake --cores 4 silence": "silence_effects",
 }
 SAYS = {  # command -> what it prints on a clone without results
+    "triplehead status": "left",
     "triplehead plan": "CPU-hours",
     "triplehead plan --power": "seed",
     "triplehead params": "34,614,307",
@@ -26,6 +27,10 @@ SAYS = {  # command -> what it prints on a clone without results
     "triplehead verify": "3 within",
 }
 ELSEWHERE = {  # command -> (the file that CI runs it from, why not here)
+    "triplehead new assigner mine": ("tests/walks/test_your_own.py", "with what it writes"),
+    "snakemake --cores 4 reproduce_all --config extra=my_experiments": (
+        "tests/walks/test_your_own.py", "on the folder that the command before writes",
+    ),
     "make reproduce": (".ci/run", "as make smoke, the same at the smoke scale: the default takes an hour"),
     "make test": (".ci/run", "these tests themselves"),
     "source .venv/bin/activate": ("Makefile", "make puts the environment's programs first by itself"),

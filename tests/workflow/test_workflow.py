@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from triplehead.data.archive import write_archive
 from triplehead.plan.plan import load_plan
 
 ROOT = Path(__file__).parents[2]
@@ -38,22 +40,17 @@ def test_reproduce_all_plans_every_table_figure_and_the_report(clone):
     counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
     plan = load_plan()
     figures = sum(exhibit.kind == "figure" for exhibit in plan.exhibits.values())
-    found = {rule: int(counts[rule]) for rule in ("train", "resample", "table", "figure", "speed", "claims", "report")}
+    found = {rule: int(counts[rule]) for rule in ("train", "table", "figure", "speed", "claims", "report")}
     tables = len(plan.exhibits) - figures
-    resampled = {run for run, use in plan.runs.items() if any(is_scored(plan, name) for name, _ in use.users)}
     assert found == {
         "train": len(plan.runs),
-        "resample": len(resampled),
         "table": tables,
         "figure": figures,
         "speed": 1,
         "claims": 1,
         "report": 1,
     }
-
-
-def is_scored(plan, exhibit: str) -> bool:
-    return plan.exhibits[exhibit].kind == "scores" or exhibit == "fig_ap_by_size"
+    assert "resample" not in counts  # the end of `train`
 
 
 def test_silence_plans_its_variants_and_their_defaults_only(clone):
@@ -165,6 +162,32 @@ def test_only_what_changed_is_trained_again(clone):
     assert "rule train:" not in relabelled and "rule table:" in relabelled
     file.write_text(text.replace("spec: {detector: baseline}", "spec: {detector: baseline, loss: {box: iou}}"))
     assert planned(clone).count("rule train:") == 1
+
+
+def test_resamples_of_trained_runs_are_made_after_them_and_nothing_is_trained(clone):
+    """A run without resamples or with another draw: rule `resample` alone, and the file stays that rule's."""
+    pretend_done(clone)
+    plan = load_plan({"scale": "smoke"})
+    files = [clone / "results" / "runs" / run / "replicates.npz" for run in plan.run_ids("table5")[:2]]
+    times = {file: os.stat(file) for file in files}
+
+    def put(file: Path, seed: int, again: bool) -> None:
+        drawn = np.array([plan.scale.resampling.replicates, seed])
+        write_archive(file, {"drawn": drawn, "again": np.array(again)})
+        os.utime(file, ns=(times[file].st_atime_ns, times[file].st_mtime_ns))
+
+    put(files[0], plan.scale.resampling.seed, again=False)
+    assert "Nothing to be done" in planned(clone)
+    files[0].unlink()
+    put(files[1], plan.scale.resampling.seed + 1, again=False)
+    wanted = planned(clone)
+    assert wanted.count("rule resample:") == 2 and "rule train" not in wanted
+    done = snakemake(clone, "results/table5.csv", "--cores", "2", "--config", "scale=smoke")
+    assert done.returncode == 0 and "rule train" not in done.stdout + done.stderr
+    times = {file: os.stat(file) for file in files}
+    for file in files:
+        put(file, plan.scale.resampling.seed, again=True)
+    assert "Nothing to be done" in planned(clone)
 
 
 @pytest.mark.parametrize(

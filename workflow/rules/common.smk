@@ -10,9 +10,10 @@ from triplehead.analysis import figures
 from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
-from triplehead.jobs import hand_down, name_runs, require
+from triplehead.jobs import hand_down, name_runs, require, resampled_after
 from triplehead.needs import check_devices, check_folders, weights_file
 from triplehead.devices import count_gpus
+from triplehead.locking import release_stale
 from triplehead.plan.calibration import CALIBRATION
 from triplehead.plan.guard import check_scale, remember_scale
 from triplehead.plan.datasets import read_dataset
@@ -41,6 +42,7 @@ hand_down(
     | ({"extra": os.path.abspath(PLAN.config.extra)} if PLAN.config.extra else {})
 )
 name_runs(PLAN)
+release_stale(Path.cwd())
 
 # Not workflow.cores, which raises on a cluster: there it is none.
 CORES = workflow.resource_settings.cores
@@ -48,6 +50,13 @@ CORES = workflow.resource_settings.cores
 THREADS = PLAN.scale.threads * math.ceil((CORES or 1) / os.cpu_count())
 STORE = "results/mlflow.ready"
 RUN_FILES = paths.RUN_FILES
+
+# Runs whose resamples were made, or are to be, after them: by an older version, or with another `resampling`.
+RESAMPLED_AFTER = [
+    run
+    for run in PLAN.all_runs
+    if resampled_after(paths.RUNS / run, PLAN.scale.resampling)
+]
 
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
 TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", "tex")]
@@ -109,6 +118,11 @@ def annotation_folders_of(wildcards):
     """VOC and VisDrone have a file for each image: too many to be inputs one by one."""
     data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
     return fingerprint(data, Path(root)) if data.source == "folder" and root else None
+
+
+def one_of(names):
+    """A wildcard that is one of these; of none it is nothing that occurs."""
+    return "|".join(sorted(names)) or "none"
 
 
 def spec_of(wildcards):

@@ -1,4 +1,5 @@
-# Intervals: a run's scores under the same resamples of the validation images as all other runs on its data.
+# Intervals: a run's scores under the same resamples of the validation images as all other runs on its data. Training
+# ends with it; here are the runs that were trained before, so that nothing is trained anew for it.
 
 
 rule resample:
@@ -8,6 +9,8 @@ rule resample:
         "results/runs/{run}/replicates.npz",
     log:
         "logs/resample/{run}.log",
+    wildcard_constraints:
+        run=one_of(RESAMPLED_AFTER),
     conda:
         "../../environment.yml"
     resources:

@@ -23,9 +23,11 @@ rule train:
         pretrained=pretrained_of,
         store=ancient(STORE),
     output:
-        expand("results/runs/{{run}}/{name}", name=RUN_FILES),
+        expand("results/runs/{{run}}/{name}", name=(*RUN_FILES, paths.REPLICATES)),
     log:
         "logs/train/{run}.log",
+    wildcard_constraints:
+        run=one_of(set(PLAN.all_runs) - set(RESAMPLED_AFTER)),
     conda:
         "../../environment.yml"
     threads: THREADS * PLAN.scale.devices
@@ -33,3 +35,10 @@ rule train:
         **asked("train"),
     shell:
         "triplehead train {wildcards.run} 2> {log:q}"
+
+
+use rule train as train_without_resamples with:
+    output:
+        expand("results/runs/{{run}}/{name}", name=RUN_FILES),
+    wildcard_constraints:
+        run=one_of(RESAMPLED_AFTER),

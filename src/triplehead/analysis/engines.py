@@ -36,5 +36,6 @@ def write_comparison(plans: Mapping[Engine, Plan], exhibit: str, results: Path) 
 
 def last_loss(run_ids: str, runs: Path) -> float:
     """The end of the learning curves of a cell's runs, averaged; NaN where nothing was run."""
-    losses = [float(pd.read_csv(runs / run_id / "history.csv")["loss"].iloc[-1]) for run_id in run_ids.split()]
+    files = [runs / run_id / "history.csv" for run_id in filter(None, run_ids.split(";"))]
+    losses = [float(pd.read_csv(file)["loss"].iloc[-1]) for file in files]
     return sum(losses) / len(losses) if losses else float("nan")

@@ -114,7 +114,7 @@ def _value(value: Left) -> str:
 
 
 def _pair(cell: Cell) -> tuple[str, str]:
-    published, measured = number(cell.published, cell.digits), number(cell.mean, cell.digits)
+    published, measured = number(cell.published, cell.digits), cell.measured
     if measured and cell.best_measured:
         measured = rf"\textbf{{{measured}}}"
     if cell.std is not None:

@@ -37,6 +37,12 @@ class Cell:
     digits: int = 1
     best_published: bool = False
     best_measured: bool = False
+    diverged: str = ""
+
+    @property
+    def measured(self) -> str:
+        """The measured number as it is printed, or why there is none."""
+        return "diverged" if self.diverged else number(self.mean, self.digits)
 
     @property
     def below(self) -> str:
@@ -109,8 +115,14 @@ def table_layout(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, 
         cells = tuple(_cell(frame, index, metric, best) for metric in table.metrics)
         values = tuple(_left_value(plan, exhibit, row, column) for column in left)
         lines.append(Line(row.label, row.group, values, cells, marks.get(row.label)))
-    texts = (*table.notes, *_stand_in_notes(plan, exhibit), *_split_notes(table, frame), *_twin_notes(plan, exhibit),
-             *_equal_notes(frame))  # fmt: skip
+    texts = (
+        *table.notes,
+        *_stand_in_notes(plan, exhibit),
+        *_split_notes(table, frame),
+        *_diverged_notes(frame),
+        *_twin_notes(plan, exhibit),
+        *_equal_notes(frame),
+    )
     notes += [("", text) for text in texts]
     if ratios := _published_ratios(table):
         notes.append(("", ratios))
@@ -182,6 +194,14 @@ def _split_notes(table: Exhibit, frame: pd.DataFrame) -> list[str]:
         if labels := list(dict.fromkeys(frame.loc[(frame["split"] == split) & (frame["n"] > 0), "label"])):
             notes.append(f"Measured {name}: {'; '.join(labels)}.")
     return notes
+
+
+def _diverged_notes(frame: pd.DataFrame) -> list[str]:
+    rows = frame[frame["diverged"] != ""].drop_duplicates("row")
+    if rows.empty:
+        return []
+    found = "; ".join(f"{row.label}: {row.diverged}" for row in rows.itertuples())
+    return [f"Diverged, the loss was no longer a number: {found}. No mean is taken of the other seeds."]
 
 
 def _stand_in_notes(plan: Plan, exhibit: str) -> list[str]:
@@ -339,6 +359,7 @@ def _cell(frame: pd.DataFrame, index: int, metric: str, best: dict[tuple[str, st
         published, mean, std, int(record["n"]), low, high, record["status"], DIGITS.get(metric, 1),
         best_published=published is not None and number(published) == best.get((metric, "published")),
         best_measured=mean is not None and number(mean) == best.get((metric, "mean")),
+        diverged=record["diverged"],
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from triplehead.analysis.claims.numbers import interval, signed
 from triplehead.analysis.statistics import difference
 from triplehead.errors import InputError
 from triplehead.paths import atomic
@@ -100,6 +101,37 @@ def read_csv(path: Path) -> pd.DataFrame:
     if tuple(frame.columns) != COLUMNS:
         raise InputError(path, f"expected the columns {','.join(COLUMNS)}")
     return frame
+
+
+def summary(plan: Plan, frame: pd.DataFrame) -> str:
+    """One sentence on `frame` (from `read_csv`): which choice moves the score most, and which do so within noise, that
+    is by differences whose 95% intervals hold 0 at every value."""
+    metric = plan.silence.metric
+    if not plan.scale.meaningful:
+        return f"At the {plan.config.scale} scale no effect means anything."
+    known = frame[frame["effect"].notna()]
+    if known.empty:
+        return f"No effect on {metric} was measured."
+    if known["low"].isna().any():
+        largest = known.loc[known["effect"].abs().idxmax()]
+        said = f"The largest of {len(known)} effects on {metric} is {_change(largest)}"
+        return f"{said}; one seed does not tell it from noise."
+    beyond = known[(known["low"] > 0) | (known["high"] < 0)]
+    quiet = [name for name in dict.fromkeys(known["switch"]) if name not in set(beyond["switch"])]
+    within = f"within noise (every 95% interval holds 0): {', '.join(quiet) or 'none'}"
+    if beyond.empty:
+        return f"None of the open choices moves {metric} beyond noise; {within}."
+    worst = beyond.loc[beyond["effect"].abs().idxmax()]
+    others = [name for name in dict.fromkeys(beyond["switch"]) if name != worst["switch"]]
+    also = f"; also beyond noise: {', '.join(others)}" if others else ""
+    return f"The open choice that moves {metric} most is {_change(worst)}{also}; {within}."
+
+
+def _change(effect: pd.Series) -> str:
+    """For example: iou_target (coarse → final: −1.2 points [−1.6, −0.8])."""
+    known = interval(effect["low"], effect["high"], "points")
+    size = f"{signed(effect['effect'], 'points')} points{f' {known}' if known else ''}"
+    return f"{effect['switch']} ({effect['default']} → {effect['value']}: {size})"
 
 
 def is_of(plan: Plan, frame: pd.DataFrame) -> bool:

@@ -18,9 +18,10 @@ from triplehead.plan.speed import REFERENCE
 COLUMNS = (
     "exhibit", "row", "label", "metric", "mean", "std", "n", "low", "high", "seed_se", "image_se", "published",
     "difference", "reference", "tolerance", "status", "scale", "split", "run_ids", "conditions",
+    "diverged",
 )  # fmt: skip
 NUMBERS = ("mean", "std", "low", "high", "seed_se", "image_se", "published", "difference", "reference", "tolerance")
-PLACES = ("scale", "split", "run_ids", "conditions")  # empty where nothing was measured
+PLACES = ("scale", "split", "run_ids", "conditions", "diverged")  # empty where nothing was measured
 TEXTS = ("status", *PLACES)
 TABLES = ("scores", "parameters", "speed")  # kinds of exhibits that are tables
 
@@ -34,6 +35,7 @@ def table_frame(plan: Plan, exhibit: str, runs: Path) -> pd.DataFrame:
     parameters: counted on the paper's architecture, without a run; exact.
     speed: mean, standard deviation and interval over repeats.
     difference: measured minus published, where the two are of a kind (`comparable`).
+    diverged: which seeds did; such a cell has no number, the other seeds' least of all.
     What was not measured stays empty, with n = 0; so do reference, tolerance and status (`acceptance`) of a cell
     without a band.
     Raises InputError for a run without scores, for speed that was not measured, and for an exhibit that is no table.

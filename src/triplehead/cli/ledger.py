@@ -11,6 +11,7 @@ from rich.table import Table
 from triplehead import paths
 from triplehead.cli.app import ConfigOption, ExtraOption, app, plan_from, with_extra
 from triplehead.cli.inspect import JsonOption
+from triplehead.digests import record
 
 VERDICTS = {
     "supported": "green",
@@ -70,12 +71,14 @@ def claims(
     entries = ledger(plan, paths.RESULTS)
     if write:
         write_csv(entries, plan, paths.RESULTS / "claims.csv")
+        record("claims", [paths.RESULTS / "claims.csv"])
     if as_json:
         print(json.dumps([entry.document() for entry in entries], ensure_ascii=False, indent=1))
         return
     table = Table("claim", title=f"What the paper claims, judged at the {plan.config.scale} scale")
     for name in ("published", "measured", "95% interval", "n"):
         table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("over")
     table.add_column("verdict")
     for entry in entries:
         if entry.verdict == NOT_MEASURED:
@@ -86,6 +89,7 @@ def claims(
             signed(entry.value, entry.unit),
             escape(interval(entry.low, entry.high, entry.unit)),
             str(entry.n or ""),
+            entry.interval_over,
             f"[{VERDICTS[entry.verdict]}]{entry.verdict}[/]",
         )
     console = Console()
@@ -102,10 +106,12 @@ def claims(
 @app.command(epilog="Example: triplehead silence -c scale=smoke")
 def silence(config: ConfigOption = None) -> None:
     """Write results/silence.csv, .pdf and .png: what each open choice changes, from the runs of its variants."""
-    from triplehead.analysis.silence import effects, write_csv
+    from triplehead.analysis.silence import effects, read_csv, summary, write_csv
     from triplehead.analysis.silence_figure import write_figure
 
     plan = plan_from(config)
     found = effects(plan, paths.RESULTS)
     write_csv(found, paths.RESULTS / "silence.csv")
     write_figure(plan, found, paths.RESULTS)
+    record("silence", [paths.RESULTS / f"silence.{suffix}" for suffix in ("csv", "pdf", "png")])
+    print(summary(plan, read_csv(paths.RESULTS / "silence.csv")))

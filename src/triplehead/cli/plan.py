@@ -39,6 +39,9 @@ ALL_CORES = os.cpu_count() or 1
 PowerOption = Annotated[
     bool, typer.Option("--power", help="Instead: the seeds that it takes to see each difference that the paper prints.")
 ]
+SilenceOption = Annotated[
+    bool, typer.Option("--silence", help="Instead: the runs that `snakemake silence` adds, one for each open choice.")
+]
 
 
 @app.command(epilog="Example: triplehead plan --scale paper --gpus 8")
@@ -51,6 +54,7 @@ def plan(
     calibrate: CalibrateOption = False,
     batch_size: BatchSize = None,
     power: PowerOption = False,
+    silence: SilenceOption = False,
     extra: ExtraOption = None,
 ) -> None:
     """Show the runs, who uses each, and what they will cost: time, disk, and how long on so many cores or GPUs."""
@@ -63,6 +67,10 @@ def plan(
 
         show_power(plan, RESULTS, as_json)
         return
+    if silence:
+        if not plan.extra_runs:
+            raise InputError("--silence", "adds no runs: no choice in experiments/silence.yaml departs from its row")
+        plan = plan.only_variants()
     if calibrate:
         own_gpus(plan.scale.gpus_of("train"))
 
@@ -82,6 +90,7 @@ def plan(
 
 def _document(plan: Plan, found: Estimate, sizes: dict[str, Footprint], workers: int, disk: int) -> dict[str, Any]:
     known = len(found.unknown) < len(plan.runs)
+    more = estimate(plan.only_variants(), read_calibration())
     return {
         "scale": plan.config.scale,
         "cost": {
@@ -93,6 +102,7 @@ def _document(plan: Plan, found: Estimate, sizes: dict[str, Footprint], workers:
             "wall_seconds": found.wall(workers) if known else None,
             "disk_bytes": disk,
         },
+        "silence": {"runs": len(more.runs), "seconds": more.total if len(more.unknown) < len(more.runs) else None},
         "runs": [
             {
                 "id": run.id,
@@ -130,3 +140,7 @@ def _print(plan: Plan, found: Estimate, workers: int, machine: str, disk: int) -
     first = f"{len(plan.runs)} runs of {len(groups)} specs, {workers} at once, at most {size} on disk"
     for line in (first, *summary(found, workers, machine)):
         console.print(line, soft_wrap=True)
+    if plan.extra_runs and plan.runs is not plan.extra_runs:
+        more = estimate(plan.only_variants(), read_calibration())
+        cost = summary(more, workers, machine)[0]
+        console.print(f"`snakemake silence` adds {len(more.runs)} runs (--silence): {cost}", soft_wrap=True)

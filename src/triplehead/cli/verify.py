@@ -1,14 +1,16 @@
-"""The command that holds what was measured against what is expected of it."""
+"""The command that holds what lies below results/ against what was made, and what was measured against its bands."""
 
 from collections import Counter
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from triplehead import paths
 from triplehead.cli.app import ConfigOption, ExtraOption, app, plan_from, with_extra
+from triplehead.digests import altered
 from triplehead.errors import InputError
 
 FAILS = ("outside", "missing")
@@ -20,7 +22,8 @@ def verify(
     config: ConfigOption = None,
     extra: ExtraOption = None,
 ) -> None:
-    """Hold the rows that carry a band (`accept`) against it; status 1 if one lies outside, or was not measured.
+    """Hold results against what their runs made, and the rows that carry a band (`accept`) against it; status 1 if a
+    file was edited or damaged since, or if a row lies outside its band or was not measured.
 
     A row with fewer seeds than its band asks for is reported, and decides nothing.
     """
@@ -33,8 +36,15 @@ def verify(
             raise InputError(name, f"no such exhibit; allowed: {', '.join(plan.exhibits)}")
     cells = list(judged(plan, paths.RESULTS, tuple(exhibits or ())))
     console = Console()
+    edited, known = altered(paths.RESULTS)
+    for each in edited:
+        console.print(f"[red]{escape(each.file)}[/] {escape(each.problem)}", soft_wrap=True)
+    if known and not edited:
+        console.print(f"{known} files are what their runs made.")
     if not cells:
         console.print(f"No row carries a band at scale {plan.config.scale}: nothing to verify.")
+        if edited:
+            raise typer.Exit(1)
         return
     table = Table(title=f"Acceptance at scale {plan.config.scale}")
     table.add_column("cell")
@@ -53,5 +63,5 @@ def verify(
     console.print(table)
     counts = Counter(each.status for each in cells)
     console.print(", ".join(f"{count} {status}" for status, count in counts.items()))
-    if any(counts[status] for status in FAILS):
+    if edited or any(counts[status] for status in FAILS):
         raise typer.Exit(1)

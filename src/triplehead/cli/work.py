@@ -11,6 +11,7 @@ import typer
 from triplehead import paths
 from triplehead.cli.app import ConfigOption, app, plan_from
 from triplehead.devices import own_gpus
+from triplehead.digests import record
 from triplehead.engine.launch import launched, rank
 from triplehead.errors import InputError
 from triplehead.locking import exclusive
@@ -50,11 +51,17 @@ def pretrain(
 
 @app.command(epilog="Example: triplehead train RUN -c scale=smoke")
 def train(run_id: RunId, config: ConfigOption = None) -> None:
-    """Train one run, from its last checkpoint if it was interrupted, and evaluate it."""
+    """Train one run, from its last checkpoint if it was interrupted, and evaluate it.
+
+    A run that diverges is a result too, status 0: its cells say so, and the rest of the study goes on.
+    """
     plan = plan_from(config)
     spec = plan.run(run_id)
     if rank() == 0:  # the others see what their first process owns
         own_gpus(plan.scale.gpus_of("train"))  # before torch looks for one
+
+    from triplehead.engine.divergence import write_diverged
+    from triplehead.engine.train import Diverged
 
     if spec.engine == "detectron2":
         from triplehead.detectron2.evaluate import evaluate
@@ -75,23 +82,44 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
         train(spec, data, out, scratch, Tracker(None, spec, [], out), pretrained, **machine, **shared)
         return
     command = [sys.executable, "-m", "triplehead", *sys.argv[1:]]
-    with exclusive(run_id), Tracker(uri(plan.config), spec, plan.all_runs[run_id].users, out) as tracker:
-        with launched(plan.scale.devices, command):
-            train(spec, data, out, scratch, tracker, pretrained, **machine, **shared)
-        tracker.log_environment(json.loads((out / "environment.json").read_text()))
-        # In the same process: starting one and importing torch takes as long as a small evaluation.
-        scores = evaluate(spec, data, out, **machine)
-        tracker.log_scores(scores, [out / name for name in ("spec.json", "scores.json", "history.csv")])
-        shutil.rmtree(scratch, ignore_errors=True)
+    logged = [out / name for name in ("spec.json", "scores.json", "history.csv")]
+    try:
+        with exclusive(run_id), Tracker(uri(plan.config), spec, plan.all_runs[run_id].users, out) as tracker:
+            try:
+                with launched(plan.scale.devices, command):
+                    train(spec, data, out, scratch, tracker, pretrained, **machine, **shared)
+            except Diverged as error:
+                write_diverged(spec, data, out, error, plan.scale.resampling)
+                _record_training(run_id, out)
+                tracker.log_environment(json.loads((out / "environment.json").read_text()))
+                tracker.log_divergence(str(error), logged)
+                shutil.rmtree(scratch, ignore_errors=True)
+                raise
+            tracker.log_environment(json.loads((out / "environment.json").read_text()))
+            # In the same process: starting one and importing torch takes as long as a small evaluation.
+            scores = evaluate(spec, data, out, **machine, resampling=plan.scale.resampling)
+            _record_training(run_id, out)
+            tracker.log_scores(scores, logged)
+            shutil.rmtree(scratch, ignore_errors=True)
+    except Diverged as error:
+        print(f"warning: {error}; its cells will say so", file=sys.stderr, flush=True)
+
+
+def _record_training(run_id: str, out: Path) -> None:
+    """Resamples by themselves: they may be drawn anew."""
+    later = (paths.REPLICATES, paths.TESTDEV)
+    record(f"train/{run_id}", [file for file in out.iterdir() if file.is_file() and file.name not in later])
+    record(f"resample/{run_id}", [out / paths.REPLICATES])
 
 
 @app.command(epilog="Example: triplehead resample RUN -c scale=smoke")
 def resample(run_id: RunId, config: ConfigOption = None) -> None:
-    """Score one run under resamples of its validation images, which intervals are made from."""
+    """Score a trained run under other resamples of its validation images; `train` has done it with the scale's."""
     from triplehead.engine.resample import resample
 
     plan = plan_from(config)
-    resample(plan.run(run_id), paths.RUNS / run_id, plan.scale.resampling)
+    resample(plan.run(run_id), paths.RUNS / run_id, plan.scale.resampling, again=True)
+    record(f"resample/{run_id}", [paths.RUNS / run_id / paths.REPLICATES])
 
 
 @app.command(epilog="Example: triplehead speed table3 -c scale=smoke")
@@ -112,8 +140,10 @@ def speed(
 
     data = paths.DATA / next(iter(specs.values())).data_id
     with exclusive(f"speed-{exhibit}"):
-        record = measure_speed(specs, plan.scale.speed, data, paths.RUNS, cores, plan.scale.accelerator)
-        write_speed(record, paths.RESULTS / "speed" / f"{exhibit}.json")
+        measured = measure_speed(specs, plan.scale.speed, data, paths.RUNS, cores, plan.scale.accelerator)
+        file = paths.RESULTS / "speed" / f"{exhibit}.json"
+        write_speed(measured, file)
+        record(f"speed/{exhibit}", [file])
 
 
 @app.command(epilog="Example: triplehead table table5 -c scale=smoke")
@@ -130,14 +160,16 @@ def table(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     write_csv(frame, paths.RESULTS / f"{exhibit}.csv")
     with paths.atomic(paths.RESULTS / f"{exhibit}.tex") as file:
         file.write_text(table_tex(plan, exhibit, frame, caption_sentences(plan, exhibit, paths.RESULTS)))
+    record(f"table/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in ("csv", "tex")])
 
 
 @app.command(epilog="Example: triplehead figure fig4 -c scale=smoke")
 def figure(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Draw results/<figure>.pdf and .png from the files of its runs; `overview` from its table."""
-    from triplehead.analysis.figures import write_figure
+    from triplehead.analysis.figures import SUFFIXES, write_figure
 
     write_figure(plan_from(config), exhibit, paths.RESULTS)
+    record(f"figure/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in SUFFIXES])
 
 
 @app.command(epilog="Example: triplehead report -c scale=smoke")
@@ -145,7 +177,8 @@ def report(config: ConfigOption = None) -> None:
     """Write the report: reports/report.pdf and, as one page, report.html."""
     from triplehead.report.build import build_report
 
-    build_report(plan_from(config), paths.RESULTS, Path("reports/report.pdf"))
+    build_report(plan_from(config), paths.RESULTS, out := Path("reports/report.pdf"))
+    record("report", [out, out.with_suffix(".html")])
 
 
 @app.command(epilog="Example: triplehead recover")

@@ -1,6 +1,7 @@
 """From an image file to pixels."""
 
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -10,7 +11,18 @@ from PIL import Image
 
 from triplehead.errors import InputError
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+LARGEST_SIDE = 65_535  # pixels; JPEG knows no longer one
+LARGEST = 100_000_000  # pixels of an image; the largest of VisDrone has 3 million
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
 
 
 def decode(path: Path) -> torch.Tensor:
@@ -20,7 +32,7 @@ def decode(path: Path) -> torch.Tensor:
     Raises InputError where the file is missing, truncated, no image or deeper than 8 bits.
     """
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             if image.mode.startswith(("I", "F")):
                 raise InputError(path, f"pixels of mode {image.mode}, expected 8 bits per channel")
             pixels = np.array(image.convert("RGB"))
@@ -34,9 +46,21 @@ def decode(path: Path) -> torch.Tensor:
 def size_of(path: Path) -> tuple[int, int]:
     """(height, width) by the file's header, without decoding. Raises InputError where it is missing or no image."""
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             return image.height, image.width
     except FileNotFoundError:
         raise InputError(path, "no such file, expected an image") from None
     except _BROKEN as error:
         raise InputError(path, f"is not a readable image, or truncated ({error})") from error
+
+
+def _opened(path: Path) -> Image.Image:
+    """The header, read; nothing is decoded yet. Raises InputError for one that promises too many pixels."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        image = Image.open(path)
+    if image.width * image.height > LARGEST or max(image.size) > LARGEST_SIDE:
+        image.close()
+        raise InputError(path, f"says to have {image.width} x {image.height} pixels, more than {LARGEST:,} or a longer "
+                               f"side than {LARGEST_SIDE:,}: a decompression bomb?")  # fmt: skip
+    return image

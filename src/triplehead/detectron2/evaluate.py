@@ -14,16 +14,24 @@ from triplehead.engine import runtime
 from triplehead.engine.coco_scores import coco_evaluation, coco_matches, coco_numbers
 from triplehead.engine.evaluate import trained_model
 from triplehead.engine.matches import write_matches
+from triplehead.engine.resample import resample
 from triplehead.paths import MATCHES, atomic
 from triplehead.plan.options import Evaluation
 from triplehead.plan.runs import RunSpec
+from triplehead.plan.schema import Resampling
 
 NAMES = {"AP": "AP", "AP50": "AP50", "AP75": "AP75", "APS": "APs", "APM": "APm", "APL": "APl"}
 BY_SIZE = ("APS", "APM", "APL")
 
 
 def evaluate(
-    spec: RunSpec, data: Path, run: Path, split: str = "val", accelerator: str = "cpu", num_workers: int = 0
+    spec: RunSpec,
+    data: Path,
+    run: Path,
+    split: str = "val",
+    accelerator: str = "cpu",
+    num_workers: int = 0,
+    resampling: Resampling | None = None,
 ) -> dict[str, float | None]:
     """As `engine.evaluate.evaluate`: the same files, with detectron2's detections and its evaluator's AP.
 
@@ -38,7 +46,8 @@ def evaluate(
     found = inference_on_dataset(model, test_loader(spec, dataset, num_workers), evaluator) or {}
     results = evaluator.results()
     own = coco_evaluation(dataset.annotations, results, spec.evaluation)
-    scores = coco_numbers(own)
+    matches = coco_matches(own)
+    scores = coco_numbers(own, matches)
     default = Evaluation()
     for name, theirs in NAMES.items() if results else ():
         sizes = (spec.evaluation.area_small, spec.evaluation.area_large)
@@ -48,7 +57,9 @@ def evaluate(
     with atomic(run / "detections.json.gz") as file:
         text = json.dumps(results, separators=(",", ":"))
         file.write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
-    write_matches(run / MATCHES, coco_matches(own))
+    write_matches(run / MATCHES, matches)
+    if resampling is not None:
+        resample(spec, run, resampling)
     with atomic(run / "scores.json") as file:
         file.write_text(json.dumps(scores | {"images": len(dataset), "detections": len(results)}, indent=1) + "\n")
     return scores

@@ -1,6 +1,13 @@
-"""Training state and final weights on disk: written whole or not at all, read without executing anything."""
+"""Training state and final weights on disk: written whole or not at all, read without executing anything.
+
+Of a training's state the one before is kept too, and the digests of both: bytes that a disk has changed are no state,
+and the one before stands in.
+"""
 
 import errno
+import hashlib
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +23,60 @@ def save(path: Path, spec_id: str, **state: Any) -> None:
             torch.save({"spec": spec_id} | state, temporary)
         except RuntimeError as error:  # what torch makes of a full or read-only disk
             raise InputError(path, f"cannot be written ({_line(error, 0)})") from None
+
+
+def save_state(path: Path, spec_id: str, **state: Any) -> None:
+    """As `save`; what lay at `path` becomes the state before it, if it is sound. A kill at any moment leaves one."""
+    fresh = path.with_name(f".{path.name}.fresh")
+    save(fresh, spec_id, **state)
+    known = _known(path)
+    is_sound = path.is_file() and digest(path) in (known or ())
+    kept = [digest(path if is_sound else before(path))] if is_sound or before(path).is_file() else []
+    with atomic(_digests(path)) as file:
+        file.write_text("".join(f"{each}\n" for each in (digest(fresh), *kept)))
+    if is_sound:
+        os.replace(path, before(path))
+    os.replace(fresh, path)
+
+
+def load_state(path: Path, spec_id: str, data: str) -> dict[str, Any] | None:
+    """The last state whose bytes are those that were written; None where there is none at all.
+
+    Where the last one is damaged, says so on stderr and takes the one before. Raises InputError where every state is
+    damaged, and as `load` does.
+    """
+    candidates = [file for file in (path, before(path)) if file.is_file()]
+    known = _known(path)
+    for file in candidates:
+        if known is None or digest(file) in known:
+            if file != path:
+                fate = "damaged, not the bytes that were written" if path.exists() else "gone"
+                print(f"warning: {path}: {fate}; going on from the state before", file=sys.stderr, flush=True)
+            return load(file, spec_id, data)
+    if not candidates:
+        return None
+    problem = "damaged, not the bytes that were written, as is any state before it; delete both to train anew"
+    raise InputError(candidates[0], problem)
+
+
+def before(path: Path) -> Path:
+    """Where the state before that of `path` lies."""
+    return path.with_name(f"{path.stem}.before{path.suffix}")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digests(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _known(path: Path) -> list[str] | None:
+    """The digests of the states that were written; None where nothing says."""
+    return _digests(path).read_text(errors="replace").split() if _digests(path).is_file() else None
 
 
 def read(path: Path, damaged: str) -> Any:

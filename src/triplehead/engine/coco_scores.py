@@ -16,7 +16,9 @@ from triplehead.engine.accumulate import resampled_scores
 from triplehead.engine.matches import FALSE, NEITHER, TRUE, Matches, by_class
 from triplehead.plan.options import Evaluation
 
+PRECISIONS = ("AP", "AP50", "AP75", "APS", "APM", "APL")
 RECALLS = ("AR1", "AR10", "AR100", "ARS", "ARM", "ARL")
+NAMES = PRECISIONS + RECALLS  # in the order in which pycocotools prints them
 
 
 def coco_scores(annotations: Path, results: list[dict], options: Evaluation) -> dict[str, float | None]:
@@ -49,13 +51,17 @@ def coco_evaluation(annotations: Path, results: list[dict], options: Evaluation)
 def coco_numbers(evaluator: COCOeval_faster, matches: Matches) -> dict[str, float | None]:
     """`coco_scores` of an evaluation that is done."""
     precision = resampled_scores(matches, np.ones((1, matches.num_images), dtype=int))
-    numbers = {name: None if np.isnan(value[0]) else float(value[0]) for name, value in precision.items()}
+    numbers = {name: _or_none(precision[name][0]) for name in PRECISIONS}
     recall = np.asarray(evaluator.eval["recall"])  # [T, K, A, detections of an image]; -1 where there is no object
     of_all = [recall[:, :, 0, most] for most in range(3)]
     for name, part in zip(RECALLS, [*of_all, *(recall[:, :, size, 2] for size in (1, 2, 3))], strict=True):
         known = part[part > -1]
         numbers[name] = 100 * float(np.mean(known)) if known.size else None
     return numbers
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def coco_matches(evaluator: COCOeval_faster) -> Matches:

@@ -15,17 +15,25 @@ from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.coco_scores import coco_evaluation, coco_matches, coco_numbers
 from triplehead.engine.matches import Matches, write_matches
+from triplehead.engine.resample import resample
 from triplehead.engine.visdrone_scores import visdrone_matches, visdrone_scores
 from triplehead.engine.voc_scores import voc_matches, voc_scores
 from triplehead.paths import MATCHES, atomic
 from triplehead.plan.runs import RunSpec
+from triplehead.plan.schema import Resampling
 
 
 def evaluate(
-    spec: RunSpec, data: Path, run: Path, split: str = "val", accelerator: str = "cpu", num_workers: int = 0
+    spec: RunSpec,
+    data: Path,
+    run: Path,
+    split: str = "val",
+    accelerator: str = "cpu",
+    num_workers: int = 0,
+    resampling: Resampling | None = None,
 ) -> dict[str, float | None]:
-    """Write detections.json.gz (COCO's results format), matches.npz and scores.json into the run's folder; return the
-    scores."""
+    """Write detections.json.gz (COCO's results format), matches.npz, with `resampling` replicates.npz, and last
+    scores.json into the run's folder; return the scores."""
     fabric = runtime.start(spec, accelerator)
     dataset = runtime.open_data(spec, data, split)
     results = predict(trained_model(spec, run, fabric), dataset, spec, fabric, num_workers)
@@ -34,6 +42,8 @@ def evaluate(
         text = json.dumps(results, separators=(",", ":"))
         file.write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
     write_matches(run / MATCHES, matches)
+    if resampling is not None:
+        resample(spec, run, resampling)
     with atomic(run / "scores.json") as file:
         file.write_text(json.dumps(scores | {"images": len(dataset), "detections": len(results)}, indent=1) + "\n")
     return scores

@@ -15,10 +15,10 @@ class History:
         self.records: list[dict[str, float]] = list(state["records"]) if state else []
         self.window: list[dict[str, float]] = list(state["window"]) if state else []
 
-    def add(self, done: int, rate: float, losses: dict[str, float]) -> None:
-        """Losses of the iteration that makes `done` of them."""
+    def add(self, done: int, rate: float, losses: dict[str, float], last: bool = False) -> None:
+        """Losses of the iteration that makes `done` of them; `last`: no other will come."""
         self.window.append(losses)
-        if done % self.every == 0 or done == self.iterations:
+        if done % self.every == 0 or done == self.iterations or last:
             means = {name: sum(entry[name] for entry in self.window) / len(self.window) for name in losses}
             self.records.append({"iteration": done, "lr": rate, "time": time.time()} | means)
             self.window = []

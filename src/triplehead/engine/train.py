@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,9 +21,22 @@ from triplehead.paths import atomic
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.run import Tracker
 
+LAST = 5  # records of losses that a diverged run is reported with
+
 
 class Diverged(InputError):
-    """The loss stopped being a number."""
+    """The loss of run `spec_id` stopped being a number. `facts`: iteration (counted from 1), rate, losses then, and
+    `before`, the last losses that were numbers."""
+
+    def __init__(self, spec_id: str, facts: dict[str, Any]):
+        said = ", ".join(f"{name} {value:g}" for name, value in facts["losses"].items())
+        before = ", ".join(f"{value:.4g}" for value in facts["before"]) or "none"
+        problem = f"diverged at iteration {facts['iteration']}: {said}, rate {facts['rate']:g}; losses before: {before}"
+        super().__init__(spec_id, problem)
+        self.facts = facts
+
+    def __reduce__(self):
+        return type(self), (self.args[0], self.facts)
 
 
 def train(
@@ -41,10 +55,11 @@ def train(
     """Train `spec` on the data set in `data`; write to `out` model.pt, history.csv, spec.json, environment.json
     and assignments.json.gz.
 
-    Goes on from the state in `scratch` if there is one. `stop_at` ends before that iteration without a last
-    checkpoint, as a kill would. `pretrained`: what the backbone starts from. Each of `devices` has a process that
-    calls this (engine/launch.py) and takes `micro_batch` images of its share at once; the first one writes. Raises
-    Diverged, and InputError for data, weights or state that do not fit the spec and for devices that are not there.
+    Of a run that diverges these are what there was when it did, and engine.divergence writes the rest. Goes on from the
+    state in `scratch` if there is one. `stop_at` ends before that iteration without a last checkpoint, as a kill would.
+    `pretrained`: what the backbone starts from. Each of `devices` has a process that calls this (engine/launch.py) and
+    takes `micro_batch` images of its share at once; the first one writes. Raises Diverged, and InputError for data,
+    weights or state that do not fit the spec and for devices that are not there.
     """
     schedule = spec.schedule
     fabric = runtime.start(spec, accelerator, schedule.precision, devices)
@@ -61,8 +76,7 @@ def train(
 
     state_file, start, history = scratch / "state.pt", 0, History(schedule.iterations)
     snapshots = Snapshots(spec, runtime.open_data(spec, data, "val"))
-    if state_file.exists():
-        state = checkpoint.load(state_file, spec.id, data_digest)
+    if (state := checkpoint.load_state(state_file, spec.id, data_digest)) is not None:
         checkpoint.load_weights(detector, state["model"], state_file)
         optimizer.load_state_dict(state["optimizer"])
         fabric.strategy.precision.load_state_dict(state["scaler"])
@@ -91,7 +105,14 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             values = gradients(images, targets, spec.seed, step)
             if not math.isfinite(values["loss"]):
-                raise Diverged(spec.id, f"diverged at iteration {step}: losses {values}, rate {rate:g}")
+                before = [record["loss"] for record in history.records[-LAST:]]
+                facts = {"iteration": step + 1, "rate": rate, "losses": values, "before": before}
+                if fabric.is_global_zero:
+                    tracker.log_history(history.records)
+                    history.add(step + 1, rate, values, last=True)
+                    snapshots.write(out / "assignments.json.gz")
+                    write_run(spec, out, detector, history, {"data": data_digest} | origin)
+                raise Diverged(spec.id, facts)
             if schedule.clip_norm is not None:
                 fabric.clip_gradients(model, optimizer, max_norm=schedule.clip_norm, error_if_nonfinite=False)
             optimizer.step()
@@ -103,7 +124,7 @@ def train(
             progress.update(done, values)
             snapshots.take(done, detector, fabric)
             if done % schedule.checkpoint_every == 0 or done == schedule.iterations:
-                checkpoint.save(
+                checkpoint.save_state(
                     state_file,
                     spec.id,
                     data=data_digest,

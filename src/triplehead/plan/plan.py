@@ -76,6 +76,10 @@ class Plan:
         specs = {(SILENCE, variant.label): variant.specs for variant in self.variants}
         return replace(self, exhibits=self.exhibits | {SILENCE: exhibit}, specs=self.specs | specs, runs=self.all_runs)
 
+    def only_variants(self) -> "Plan":
+        """The runs that `snakemake silence` adds to the study's, as a plan of their own."""
+        return replace(self.with_variants(), runs=self.extra_runs)
+
     def run_ids(self, exhibit: str, label: str | None = None) -> list[str]:
         """Ids behind an exhibit, or one of its rows, without repetition."""
         labels = [row.label for row in self.exhibits[exhibit].rows if label in (None, row.label)]

@@ -14,6 +14,7 @@ from triplehead.analysis.figures import figures as figure_names
 from triplehead.analysis.figures.style import save, say_scale, style
 from triplehead.analysis.silence import is_of
 from triplehead.analysis.silence import read_csv as read_silence
+from triplehead.analysis.silence import summary as silence_summary
 from triplehead.analysis.silence_figure import caption as silence_caption
 from triplehead.analysis.tables import TABLES, read_csv
 from triplehead.errors import InputError
@@ -104,7 +105,7 @@ def _copy(results: Path, name: str, folder: Path) -> None:
 
 
 def _silence(plan: Plan, results: Path, folder: Path) -> dict[str, Any] | None:
-    """Put the figure of the open choices into `folder` -> its name and caption; None where that study was not run."""
+    """Put the figure of the open choices into `folder` -> its name, caption and summary; None where there is none."""
     files = [results / f"silence.{suffix}" for suffix in ("csv", *SUFFIXES)]
     if not (plan.variants and all(file.is_file() for file in files)):
         return None
@@ -112,4 +113,5 @@ def _silence(plan: Plan, results: Path, folder: Path) -> dict[str, Any] | None:
     if not is_of(plan, frame):
         return None
     _copy(results, "silence", folder)
-    return {"name": "silence", "heading": "Figure S", "caption": silence_caption(plan, frame)}
+    texts = {"caption": silence_caption(plan, frame), "summary": silence_summary(plan, frame)}
+    return {"name": "silence", "heading": "Figure S"} | texts

@@ -10,6 +10,7 @@ import pandas as pd
 from triplehead.analysis.layout import TableLayout, metric_parts, number, plain, table_layout
 from triplehead.analysis.speed import caption_sentences
 from triplehead.data.prepare import read_manifest
+from triplehead.digests import altered
 from triplehead.errors import InputError
 from triplehead.plan.calibration import CALIBRATION, read_calibration
 from triplehead.plan.cost import amount, estimate
@@ -61,6 +62,7 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
         "environment": environment(plan, results / "runs"),
         "config": {key: _setting(value) for key, value in config.items()},
         "runs": provenance(plan, results / "runs"),
+        "altered": [[each.file, each.problem] for each in altered(results)[0] if not each.file.startswith("reports/")],
     }
 
 
@@ -119,7 +121,7 @@ def printed_table(layout: TableLayout, elsewhere: list[str]) -> dict[str, Any]:
                 "cells": [
                     {
                         "published": number(cell.published, cell.digits),
-                        "mean": number(cell.mean, cell.digits),
+                        "mean": cell.measured,
                         "std": number(cell.std, cell.digits),
                         "below": cell.below,
                         "best_published": cell.best_published,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 CLAIM_ID = "triplehead.claim"
 METRICS = ("value", "low", "high", "published", "region", "n")
-TAGS = ("verdict", "section", "kind", "compared", "unit", "scale", "run_ids")
+TAGS = ("verdict", "section", "kind", "compared", "unit", "interval_over", "scale", "run_ids")
 
 
 def log_claims(uri: str, plan: Plan, frame: "pandas.DataFrame", file: Path) -> None:

@@ -1,5 +1,7 @@
 """The view made anew from the files, and runs put right whose process died."""
 
+import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from triplehead.errors import InputError
-from triplehead.paths import atomic
+from triplehead.paths import DIVERGED, atomic
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking import store as stores
@@ -17,7 +19,7 @@ from triplehead.tracking.files import read_history, read_json
 from triplehead.tracking.names import KIND, KINDS, planned_experiments
 from triplehead.tracking.process import HOST, is_dead, process_tags
 from triplehead.tracking.report import write_report
-from triplehead.tracking.runlog import RunLog
+from triplehead.tracking.runlog import MARK, RunLog
 from triplehead.tracking.store import Store
 from triplehead.tracking.tables import write_exhibit
 
@@ -97,15 +99,20 @@ def _add_run(store: Store, plan: Plan, folder: Path) -> None:
     records = read_history(folder / "history.csv") if (folder / "history.csv").exists() else []
     written = int((folder / "spec.json").stat().st_mtime * 1000)
     log = RunLog(store, spec, users, start=int(records[0]["time"] * 1000) if records else written)
-    log.history(records)
+    log.history([record for record in records if math.isfinite(record[MARK])])  # not the one that diverged
     if (folder / "environment.json").exists():
         environment = read_json(folder / "environment.json")
         log.environment(environment)
         log.tag({"code": str(environment.get("triplehead", "unknown"))})
     log.tag({"folder": str(folder)})
     scores = read_json(folder / "scores.json") if (folder / "scores.json").exists() else {}
+    diverged = scores.pop(DIVERGED, None)
+    if diverged is not None:
+        log.tag({DIVERGED: json.dumps(diverged)})
     log.scores(scores, [folder / name for name in ARTIFACTS if (folder / name).exists()])
-    log.end("FINISHED", max(written, int(records[-1]["time"] * 1000) if records else 0))
+    log.end(
+        "FINISHED" if diverged is None else "FAILED", max(written, int(records[-1]["time"] * 1000) if records else 0)
+    )
 
 
 def sweep(uri: str) -> int:

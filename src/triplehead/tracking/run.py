@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from triplehead.paths import DIVERGED
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.names import User
 from triplehead.tracking.process import code_tags, process_tags
@@ -53,6 +54,15 @@ class Tracker:
     def log_scores(self, scores: dict[str, float | None], files: list[Path]) -> None:
         """The numbers of scores.json (None: undefined, left out), and files to keep as artifacts."""
         self._do(lambda log: log.scores(scores, files))
+
+    def log_divergence(self, what: str, files: list[Path]) -> None:
+        """Why there are no scores; whoever leaves by an exception has a run that is FAILED."""
+
+        def action(log: RunLog) -> None:
+            log.tag({DIVERGED: what})
+            log.scores({}, files)
+
+        self._do(action)
 
     def log_environment(self, environment: dict[str, Any]) -> None:
         """The content of environment.json."""

@@ -18,6 +18,7 @@ from triplehead.analysis.claims.verdict import (
     TOO_FEW,
     VERDICTS,
 )
+from triplehead.data.archive import write_archive
 from triplehead.data.prepare import open_split, prepare
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan, load_plan
@@ -44,6 +45,22 @@ def score(plan, results, place, values) -> None:
         (folder / "scores.json").write_text(json.dumps(scores))
 
 
+def resampled(plan, results, place, noise) -> None:
+    """replicates.npz beside scores.json: `noise` under each resample of the images, in all seeds alike."""
+    for spec in plan.specs[place]:
+        folder = results / "runs" / spec.id
+        scores = json.loads((folder / "scores.json").read_text())
+        arrays = {
+            "data": spec.data_id,
+            "drawn": [len(noise), plan.scale.resampling.seed],
+            "num_images": 500,
+            "metrics": list(scores),
+            "scores": list(scores.values()),
+            "replicates": np.add.outer(list(scores.values()), noise),
+        }
+        write_archive(folder / "replicates.npz", {name: np.asarray(value) for name, value in arrays.items()})
+
+
 def by_id(plan, results) -> dict:
     return {entry.claim: entry for entry in ledger(plan, results)}
 
@@ -68,6 +85,24 @@ def test_the_papers_own_numbers_support_its_claims(plan, as_published):
     assert gain.published == 4.5 and gain.scale == "proxy"
     assert "mechanism on small data, not about COCO" in gain.says
     assert set(gain.run_ids.split(";")) == {*plan.run_ids("table5", "JLA"), *plan.run_ids("table5", "Baseline")}
+
+
+def test_what_an_interval_covers_is_said(plan, as_published, tmp_path):
+    """Of a pair of rows, images too only where both were scored on the same resamples."""
+    drawn = np.random.default_rng(0).normal(0, 1, (2, plan.scale.resampling.replicates))
+    resampled(plan, as_published, ("table5", "JLA"), drawn[0])
+    alone = by_id(plan, as_published)["jla-gain"]
+    assert alone.interval_over == "seeds" and "the interval over seeds shows a gain" in alone.says
+    resampled(plan, as_published, ("table5", "Baseline"), drawn[1])
+    both = by_id(plan, as_published)["jla-gain"]
+    assert both.interval_over == "seeds and images" and both.high - both.low > 3 * (alone.high - alone.low)
+    assert "the interval over seeds and images shows a gain of more than 0.2 points" in both.says
+    write_speed_record(plan, "table3", tmp_path)
+    assert by_id(plan, tmp_path)["slower-than-fcos"].interval_over == "repeats"
+    assert by_id(plan, tmp_path)["parameters-exact"].interval_over == ""
+    write_csv(ledger(plan, as_published), plan, tmp_path / "claims.csv")
+    stored = read_csv(tmp_path / "claims.csv").set_index("claim")["interval_over"]
+    assert stored["jla-gain"] == "seeds and images" and stored["backbones"] == ""
 
 
 def test_the_opposite_and_nothing_contradict_them(plan, as_published):

@@ -10,8 +10,9 @@ from triplehead.analysis.claims.measure import comparisons
 from triplehead.analysis.claims.numbers import published_as
 from triplehead.analysis.claims.reasons import not_measurable, not_there, stand_ins
 from triplehead.analysis.claims.sentences import says
-from triplehead.analysis.claims.verdict import NOT_MEASURED, judge, judge_count
+from triplehead.analysis.claims.verdict import INCONCLUSIVE, NOT_MEASURED, judge, judge_count
 from triplehead.analysis.statistics import cell
+from triplehead.analysis.statistics.samples import divergence
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.claims import Claim, Parameters, Place, places
@@ -19,7 +20,7 @@ from triplehead.plan.plan import Plan
 
 COLUMNS = (
     "claim", "title", "section", "quote", "kind", "compared", "unit", "published", "published_as", "value", "low",
-    "high", "n", "seeds", "region", "verdict", "says", "scale", "run_ids",
+    "high", "interval_over", "n", "seeds", "region", "verdict", "says", "scale", "run_ids",
 )  # fmt: skip
 UNITS = {"ratio": "ratio", "parameters": "ratio"}  # others: percentage points, or percent
 MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another number
@@ -28,8 +29,9 @@ MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another n
 @dataclass(frozen=True)
 class Judged:
     """A claim and its verdict. published_as: what the published number is, where it is not the quantity's own.
-    compared: the comparison that decided; value, low, high: of it, in `unit`; n: its seeds (repeats of a speed); seeds:
-    the fewest that are judged. Empty where nothing was measured."""
+    compared: the comparison that decided; value, low, high: of it, in `unit`; interval_over: the sources of noise that
+    low and high cover (`Estimate.sources`); n: its seeds (repeats of a speed); seeds: the fewest that are judged.
+    Empty where nothing was measured."""
 
     claim: str
     title: str
@@ -43,6 +45,7 @@ class Judged:
     value: float | None
     low: float | None
     high: float | None
+    interval_over: str
     n: int
     seeds: int
     region: float
@@ -77,6 +80,7 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
         value=None,
         low=None,
         high=None,
+        interval_over="",
         n=0,
         seeds=plan.claims.seeds_of(claim),
         region=claim.region,
@@ -91,6 +95,8 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
     if isinstance(claim.quantity, Parameters):
         found = _counted(plan, results, claim.quantity, claim.published, blank)
         return replace(found, says=says(found, plan))
+    if found := _diverged(plan, results, claim):
+        return replace(blank, verdict=INCONCLUSIVE, says=f"Inconclusive: diverged ({found}).")
     verdict, deciding = judge(comparisons(plan, results, claim), blank.seeds)
     estimate = deciding.estimate
     known = estimate.n > 1  # one seed's interval is of one model, not of the method
@@ -101,6 +107,7 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
         value=estimate.value,
         low=estimate.low if known else None,
         high=estimate.high if known else None,
+        interval_over=" and ".join(estimate.sources) if known else "",
         n=estimate.n,
         verdict=verdict,
         run_ids=";".join(ids),
@@ -159,6 +166,11 @@ def _counted(plan: Plan, results: Path, quantity: Parameters, published: float |
         compared, unit = f"parameters, {quantity.of[1]} / {quantity.over[1]}", "ratio"
     return replace(blank, compared=compared, unit=unit, value=value, low=value, high=value, n=1, seeds=1,
                    verdict=verdict, scale="paper architecture")  # fmt: skip
+
+
+def _diverged(plan: Plan, results: Path, claim: Claim) -> str:
+    rows = {place[1]: divergence(results / "runs", plan.specs.get(place, ())) for place in places(claim.quantity)}
+    return "; ".join(f"{label}, {found}" for label, found in rows.items() if found)
 
 
 def _unit(claim: Claim) -> str:

@@ -25,19 +25,20 @@ def says(
         CONTRADICTED: "Not as claimed",
         INCONCLUSIVE: "Undecided",
     }[entry.verdict]
+    interval = f"interval over {entry.interval_over}"
     if claimed == "equal":
         within = _region(entry)
         found += {
-            SUPPORTED: f": the whole interval lies within {within}",
-            CONTRADICTED: f": the whole interval lies beyond {within}",
-            INCONCLUSIVE: f": the interval is wider than {within} can tell",
+            SUPPORTED: f": the whole {interval} lies within {within}",
+            CONTRADICTED: f": the whole {interval} lies beyond {within}",
+            INCONCLUSIVE: f": the {interval} is wider than {within} can tell",
         }[entry.verdict]
     elif claimed is not None:
         effect = _beyond(claimed, entry)
         found += {
-            SUPPORTED: f": the interval shows {effect}",
-            CONTRADICTED: f": the interval rules out {effect}",
-            INCONCLUSIVE: f": the interval holds {effect} and none",
+            SUPPORTED: f": the {interval} shows {effect}",
+            CONTRADICTED: f": the {interval} rules out {effect}",
+            INCONCLUSIVE: f": the {interval} holds {effect} and none",
         }[entry.verdict]
     about = [_about(entry, plan), *stand_ins]
     return f"{found}. {'; '.join(about)}."

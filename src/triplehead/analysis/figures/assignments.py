@@ -34,17 +34,19 @@ def caption(plan: Plan, exhibit: str) -> list[str]:
 def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     """A row of images for each row of the exhibit, a column for each snapshot; below them the curves.
 
-    Reads of the first seed assignments.json.gz, of all history.csv, and the validation image. Raises InputError
-    for a file that is missing or broken, and for snapshots of other images or iterations than the first row's.
+    Reads of the first seed assignments.json.gz, of all history.csv, and the validation image. A run that diverged has
+    panels up to there. Raises InputError for a file that is missing or broken, and for snapshots of other images or
+    iterations than the other rows'.
     """
     rows = {row.label: plan.specs[exhibit, row.label] for row in plan.exhibits[exhibit].rows if row.spec}
     paths = {label: results / "runs" / specs[0].id / "assignments.json.gz" for label, specs in rows.items()}
     snapshots = {label: read_assignments(path) for label, path in paths.items()}
-    moments = [snapshot["iteration"] for snapshot in next(iter(snapshots.values()))]
-    image_id = next(iter(snapshots.values()))[0]["images"][IMAGE]["image_id"]
+    longest = max(snapshots.values(), key=len)  # a run that diverged has the first ones alone
+    moments = [snapshot["iteration"] for snapshot in longest]
+    image_id = longest[0]["images"][IMAGE]["image_id"]
     for label, taken in snapshots.items():
         found = [(snapshot["iteration"], snapshot["images"][IMAGE]["image_id"]) for snapshot in taken]
-        if found != [(moment, image_id) for moment in moments]:
+        if found != [(moment, image_id) for moment in moments[: len(taken)]]:
             raise InputError(paths[label], "holds other images or iterations than the first row's run")
     dataset = open_split(results / "data" / next(iter(rows.values()))[0].data_id, "val")
     image = dataset.image(dataset.image_ids.index(image_id)).permute(1, 2, 0).numpy()
@@ -58,8 +60,10 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     grid = top.subplots(len(rows), len(moments), squeeze=False)
     for axes, (label, taken) in zip(grid, snapshots.items(), strict=True):
         axes[0].set_ylabel(label, fontsize=9)
-        for axis, snapshot in zip(axes, taken, strict=True):
+        for axis, snapshot in zip(axes, taken, strict=False):
             _image(axis, image, snapshot["images"][IMAGE])
+        for axis in axes[len(taken) :]:
+            axis.set(xticks=[], yticks=[], xlabel="diverged")
     for axis, moment in zip(grid[0], moments, strict=True):
         axis.set_title(f"after {moment:,} iteration{'s' if moment > 1 else ''}")
 

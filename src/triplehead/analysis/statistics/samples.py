@@ -13,7 +13,7 @@ import numpy as np
 from triplehead.analysis.speed import conditions, speed_record, speed_series
 from triplehead.analysis.statistics.replicates import read_replicates
 from triplehead.errors import InputError
-from triplehead.paths import REPLICATES, TESTDEV
+from triplehead.paths import DIVERGED, REPLICATES, TESTDEV
 from triplehead.plan.plan import Plan, paper_specs
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import SCORES, Exhibit
@@ -38,6 +38,7 @@ class Sample:
     split: str = ""
     run_ids: str = ""
     conditions: str = ""
+    diverged: str = ""  # which seeds, and where; a cell with one has no values
 
 
 def sample(plan: Plan, runs: Path, exhibit: str, label: str, metric: str, complete: bool = False) -> Sample:
@@ -69,14 +70,7 @@ def sample(plan: Plan, runs: Path, exhibit: str, label: str, metric: str, comple
 
 def read_scores(path: Path, metrics: tuple[str, ...]) -> dict[str, float | None]:
     """The named scores of one run. Raises InputError naming the file and the metric that is no number."""
-    try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(path, "no such file: the run has not been evaluated") from None
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"cannot be read as JSON ({error})") from None
-    if not isinstance(scores, dict):
-        raise InputError(path, "expected a mapping of scores")
+    scores = _document(path)
     for metric in metrics:
         if metric not in scores:
             raise InputError(path, f"{metric}: missing")
@@ -87,10 +81,38 @@ def read_scores(path: Path, metrics: tuple[str, ...]) -> dict[str, float | None]
     return {metric: scores[metric] for metric in metrics}
 
 
+def _document(path: Path) -> dict:
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(path, "no such file: the run has not been evaluated") from None
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"cannot be read as JSON ({error})") from None
+    if not isinstance(scores, dict):
+        raise InputError(path, "expected a mapping of scores")
+    return scores
+
+
+def divergence(runs: Path, specs: tuple[RunSpec, ...]) -> str:
+    """Which of the seeds diverged, and at which iteration, in words; empty where none did. A mean of the others would
+    be one of the seeds that went well."""
+    found = []
+    for spec in specs:
+        path = runs / spec.id / "scores.json"
+        if path.exists() and (facts := _document(path).get(DIVERGED)) is not None:
+            if not isinstance(facts, dict) or not isinstance(facts.get("iteration"), int):
+                raise InputError(path, f"{DIVERGED}: expected a mapping with the iteration, found {facts!r}")
+            found.append(f"seed {spec.seed} at iteration {facts['iteration']}")
+    return ", ".join(found)
+
+
 def _scores(plan: Plan, specs: tuple[RunSpec, ...], table: Exhibit, runs: Path, metric: str, complete: bool) -> Sample:
     on_server = table.split == "test-dev" and all((runs / spec.id / TESTDEV).exists() for spec in specs)
     file, split = (TESTDEV, "test-dev") if on_server else ("scores.json", "val")
     name = f"{metric}_{table.average}" if table.average else metric
+    ids = ";".join(spec.id for spec in specs)
+    if found := divergence(runs, specs):
+        return Sample({}, scale=plan.config.scale, split=split, run_ids=ids, diverged=found)
     values, replicates, num_images = {}, {}, 0
     for spec in specs:
         run = runs / spec.id
@@ -109,7 +131,6 @@ def _scores(plan: Plan, specs: tuple[RunSpec, ...], table: Exhibit, runs: Path, 
             replicates[spec.seed], num_images = found.replicates[name], found.num_images
     if replicates.keys() != values.keys():  # of some seeds only: no noise that could be told from theirs
         replicates = {}
-    ids = ";".join(spec.id for spec in specs)
     return Sample(values, replicates, num_images, "seeds", plan.config.scale, split, ids)
 
 

@@ -1,0 +1,63 @@
+"""What each job made, by digest: whether a result is still what its run made, or was edited since."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from triplehead.errors import InputError
+from triplehead.paths import DIGESTS, RESULTS, atomic
+
+
+@dataclass(frozen=True)
+class Altered:
+    """A file that is not what was made. problem: a clause for people."""
+
+    file: str
+    problem: str
+
+
+def record(name: str, files: Iterable[Path], results: Path = RESULTS) -> None:
+    """Keep the SHA-256 of `files`, one job's, in `results`/digests/<name>.json, under their paths from the project's
+    root. A job has a file of its own: two that end at once do not meet. Raises InputError where that cannot be
+    written."""
+    content = {os.path.relpath(file, results.parent): _digest(file) for file in sorted(files)}
+    with atomic(results / DIGESTS / f"{name}.json") as file:
+        file.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def altered(results: Path = RESULTS) -> tuple[list[Altered], int]:
+    """Files that are not what their jobs made, by path, and of how many it is known. One that is gone is not among
+    them: it is made anew. Raises InputError for a list of digests that is broken."""
+    found, known = [], 0
+    for each in sorted((results / DIGESTS).rglob("*.json")):
+        for name, digest in _read(each).items():
+            path = results.parent / name
+            if not path.is_file():
+                continue
+            known += 1
+            if _digest(path) != digest:
+                made = each.relative_to(results / DIGESTS).with_suffix("")
+                problem = f"is not what `{made}` made: edited or damaged since; delete it to make it anew"
+                found.append(Altered(name, problem))
+    return sorted(found, key=lambda one: one.file), known
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"cannot be read as JSON ({error}); delete it") from None
+    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+        raise InputError(path, "expected a mapping of files to digests; delete it")
+    return content
+
+
+def _digest(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})") from None

@@ -1,0 +1,31 @@
+"""A run whose loss stopped being a number: a result of its own kind, which no mean takes in."""
+
+import gzip
+import json
+from pathlib import Path
+
+from triplehead.engine import runtime
+from triplehead.engine.evaluate import protocol_scores
+from triplehead.engine.matches import write_matches
+from triplehead.engine.resample import resample
+from triplehead.engine.train import Diverged
+from triplehead.paths import DIVERGED, MATCHES, atomic
+from triplehead.plan.runs import RunSpec
+from triplehead.plan.schema import Resampling
+
+
+def write_diverged(
+    spec: RunSpec, data: Path, run: Path, error: Diverged, resampling: Resampling, split: str = "val"
+) -> None:
+    """Write what evaluation would: no detections, matches of none, and scores.json with null for each score and, under
+    `diverged`, what `error` knows. Losses stand there as texts: JSON has no NaN."""
+    dataset = runtime.open_data(spec, data, split)
+    scores, matches = protocol_scores(spec, dataset, [])
+    facts = error.facts | {"losses": {name: str(value) for name, value in error.facts["losses"].items()}}
+    with atomic(run / "detections.json.gz") as file:
+        file.write_bytes(gzip.compress(b"[]", compresslevel=6, mtime=0))
+    write_matches(run / MATCHES, matches)
+    resample(spec, run, resampling)
+    with atomic(run / "scores.json") as file:
+        content = dict.fromkeys(scores) | {"images": len(dataset), "detections": 0, DIVERGED: facts}
+        file.write_text(json.dumps(content, indent=1) + "\n")

@@ -1,0 +1,39 @@
+"""Images that promise more pixels than any memory has are refused by their header, in one line."""
+
+import struct
+import warnings
+import zlib
+
+import pytest
+
+from triplehead.data.images import decode, size_of
+from triplehead.errors import InputError
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG whose header says so; there are hardly any pixels in it."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("size", [(60_000, 60_000), (2**31 - 1, 2**31 - 1), (100_000, 1_000), (1, 200_000_000)])
+@pytest.mark.parametrize("read", [decode, size_of])
+def test_a_huge_header_is_refused(tmp_path, size, read):
+    file = tmp_path / "bomb.png"
+    file.write_bytes(png(*size))
+    with warnings.catch_warnings(), pytest.raises(InputError, match=r"bomb\.png: ") as caught:
+        warnings.simplefilter("error")
+        read(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_large_photograph_is_not(tmp_path):
+    file = tmp_path / "large.png"
+    file.write_bytes(png(8_000, 6_000))
+    assert size_of(file) == (6_000, 8_000)

@@ -1,0 +1,109 @@
+"""A damaged state is not gone on from: the one before it is, and the run ends with the same bytes."""
+
+import shutil
+
+import pytest
+from tests.engine.test_train import run, undisturbed  # noqa: F401  a fixture
+
+from triplehead.engine import checkpoint
+from triplehead.errors import InputError
+
+
+def flip(path, at=0.5):
+    content = bytearray(path.read_bytes())
+    content[int(at * len(content))] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.fixture(scope="module")
+def stopped(small_spec, small_data, tmp_path_factory):
+    """After 4 and 8 of 12 iterations a state was written; the kill came in the tenth."""
+    place = tmp_path_factory.mktemp("stopped")
+    run(small_spec, small_data, place, stop_at=9)
+    return place
+
+
+@pytest.mark.parametrize("harm", [flip, cut, lambda path: path.write_bytes(b""), lambda path: path.unlink()])
+def test_the_state_before_stands_in(small_spec, small_data, undisturbed, stopped, tmp_path, harm, capsys):  # noqa: F811
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
+    harm(tmp_path / "scratch" / "state.pt")
+    assert run(small_spec, small_data, tmp_path) == undisturbed
+    assert "going on from the state before" in capsys.readouterr().err
+
+
+def test_a_flipped_bit_is_found_that_torch_does_not_see(small_spec, stopped, tmp_path):
+    """In the bytes of a tensor: the file loads, and holds another number."""
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
+    state = tmp_path / "scratch" / "state.pt"
+    content = state.read_bytes()
+    step = checkpoint.load(state, small_spec.id)["step"]
+    for at in (0.3, 0.5, 0.7):
+        flip(state, at)
+        assert (
+            checkpoint.load_state(
+                state, small_spec.id, checkpoint.load(stopped / "scratch" / "state.pt", small_spec.id)["data"]
+            )["step"]
+            < step
+        )
+        state.write_bytes(content)
+
+
+def test_a_damaged_state_never_becomes_the_one_before(small_spec, small_data, stopped, tmp_path):
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
+    state = tmp_path / "scratch" / "state.pt"
+    sound = checkpoint.before(state).read_bytes()
+    flip(state)
+    checkpoint.save_state(state, small_spec.id, data="x", step=1)
+    assert checkpoint.before(state).read_bytes() == sound
+    flip(state)
+    assert checkpoint.load(checkpoint.before(state), small_spec.id)["step"] == 4
+
+
+def test_all_states_damaged_is_one_line(small_spec, small_data, stopped, tmp_path):
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
+    flip(tmp_path / "scratch" / "state.pt")
+    cut(tmp_path / "scratch" / "state.before.pt")
+    with pytest.raises(InputError, match=r"state\.pt: damaged.*delete both") as caught:
+        run(small_spec, small_data, tmp_path)
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("kill_at", range(4))
+def test_a_kill_while_a_state_is_written_leaves_one(tmp_path, monkeypatch, kill_at):
+    """Killed before each of its moves in turn; the last state or the one that was being written is read."""
+    state = tmp_path / "state.pt"
+    for step in (1, 2):
+        checkpoint.save_state(state, "spec", data="d", step=step)
+    moves, replace = [], checkpoint.os.replace
+
+    def stop(source, target):
+        moves.append(target)
+        if len(moves) == kill_at + 1:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(checkpoint.os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save_state(state, "spec", data="d", step=3)
+    monkeypatch.undo()
+    assert checkpoint.load_state(state, "spec", "d")["step"] == 2
+    checkpoint.save_state(state, "spec", data="d", step=3)
+    assert checkpoint.load_state(state, "spec", "d")["step"] == 3
+
+
+def test_a_clock_that_goes_backwards_changes_no_file(
+    small_spec,
+    small_data,
+    undisturbed,  # noqa: F811
+    stopped,
+    tmp_path,
+    monkeypatch,
+):
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
+    clock = iter(range(10**9, 0, -3600))
+    monkeypatch.setattr("triplehead.engine.history.time.time", lambda: float(next(clock)))
+    assert run(small_spec, small_data, tmp_path) == undisturbed

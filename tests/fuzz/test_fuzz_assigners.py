@@ -1,0 +1,84 @@
+"""Assigners and losses on boxes of any kind: finite, and indifferent to the order of boxes and of images."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.detectors.assigners.assigner_scenes import NUM_CLASSES, SIZE, make_grid, make_predictions, make_targets
+
+from triplehead.detectors.assigners import build_assigner
+from triplehead.detectors.boxes import Points, Predictions, make_points
+from triplehead.detectors.losses import dense_losses
+from triplehead.plan.options import ATSS, Loss, MaxIoU
+from triplehead.plan.plan import load_plan
+
+PLAN = load_plan({"scale": "smoke"})
+ASSIGNERS = {
+    "fcos": PLAN.specs["table5", "Baseline"][0].detector.assigner,
+    "jla": PLAN.specs["table5", "JLA"][0].detector.assigner,
+    "atss": ATSS(),
+    "max_iou": MaxIoU(),
+}
+GRIDS = {"one point": ([(1, 1)], [SIZE]), "three levels": ([(8, 8), (4, 4), (2, 2)], [8, 16, 32])}
+# Quarters of a pixel, inside, across the border, outside, and far away.
+COORDINATE = st.one_of(st.integers(-20, 4 * SIZE + 20).map(lambda n: n / 4), st.sampled_from([-1e5, 1e5, 1e7]))
+BOX = st.tuples(COORDINATE, COORDINATE, st.sampled_from([0.25, 3, 17, 64, 1e4]), st.sampled_from([0.25, 5, 20, 1e4]))
+
+
+def points_of(grid: str) -> Points:
+    return make_points(*GRIDS[grid])
+
+
+def targets_of(images) -> list[dict[str, torch.Tensor]]:
+    made = []
+    for rows in images:
+        boxes = torch.tensor([(x, y, x + w, y + h) for x, y, w, h in rows], dtype=torch.float32).reshape(-1, 4)
+        made.append({"boxes": boxes, "labels": torch.arange(len(rows)) % NUM_CLASSES})
+    return made
+
+
+@pytest.mark.parametrize("name", ASSIGNERS)
+@pytest.mark.parametrize("grid", GRIDS)
+@given(images=st.lists(st.lists(BOX, max_size=4), min_size=1, max_size=3), seed=st.integers(0, 99), box=st.sampled_from(["iou", "giou"]))  # fmt: skip
+def test_losses_and_gradients_are_finite(name, grid, images, seed, box):
+    points, targets = points_of(grid), targets_of(images)
+    options = Loss(box=box)
+    made = make_predictions(points, targets, seed)
+    logits, boxes, coarse = (each.clone().requires_grad_() for each in (made.logits, made.boxes, made.coarse_boxes))
+    quality = torch.zeros(logits.shape[:2], requires_grad=True)
+    predictions = Predictions(logits, boxes=boxes, coarse_boxes=coarse, quality=quality)
+    chosen = ASSIGNERS[name]
+    if name == "fcos" and grid == "one point":  # a level for each range of sizes
+        chosen = chosen.model_copy(update={"boundaries": ()})
+    matched = build_assigner(chosen, options)(predictions, points, targets, 0.5)
+    assert matched.shape == logits.shape[:2]
+    for row, target in zip(matched, targets, strict=True):
+        assert row.min() >= -2 and row.max() < max(1, len(target["boxes"]))
+    losses = dense_losses(predictions, points, targets, matched, options, "iou", True)
+    assert all(torch.isfinite(value) for value in losses.values()), losses
+    sum(losses.values()).backward()
+    assert all(each.grad is None or torch.isfinite(each.grad).all() for each in (logits, boxes, coarse, quality))
+
+
+@pytest.mark.parametrize("name", ASSIGNERS)
+@given(images=st.lists(st.lists(BOX, max_size=4), min_size=2, max_size=3), seed=st.integers(0, 99))
+def test_the_order_of_images_changes_nothing(name, images, seed):
+    points, targets = points_of("three levels"), targets_of(images)
+    made = make_predictions(points, targets, seed)
+    assign = build_assigner(ASSIGNERS[name], Loss())
+    matched = assign(made, points, targets, 0.5)
+    turned = Predictions(made.logits.flip(0), boxes=made.boxes.flip(0), coarse_boxes=made.coarse_boxes.flip(0))
+    assert torch.equal(assign(turned, points, targets[::-1], 0.5).flip(0), matched)
+
+
+@pytest.mark.parametrize("name", ASSIGNERS)
+@given(seed=st.integers(0, 10_000), order=st.permutations(range(5)))
+def test_the_order_of_boxes_changes_nothing(name, seed, order):
+    """Of boxes that differ: of two that are the same, either may be learnt."""
+    points, targets = make_grid(), make_targets(seed, (5,))
+    made = make_predictions(points, targets, seed)
+    assign = build_assigner(ASSIGNERS[name], Loss())
+    order = torch.tensor(order)
+    moved = assign(made, points, [{key: value[order] for key, value in targets[0].items()}], 0.5)
+    back = torch.where(moved >= 0, order[moved.clamp(min=0)], moved)
+    assert torch.equal(back, assign(made, points, targets, 0.5))

@@ -1,0 +1,40 @@
+"""A result that was edited by hand is named; one that is whole, or gone, is not."""
+
+import json
+
+import pytest
+
+from triplehead.digests import altered, record
+from triplehead.errors import InputError
+
+
+@pytest.fixture
+def results(tmp_path):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for name in ("table5.csv", "table5.tex"):
+        (folder / name).write_text("AP,37.0\n")
+    record("table/table5", [folder / "table5.csv", folder / "table5.tex"], folder)
+    return folder
+
+
+def test_whole_and_edited(results):
+    assert altered(results) == ([], 2)
+    (results / "table5.csv").write_text("AP,47.0\n")
+    found, known = altered(results)
+    assert known == 2 and [each.file for each in found] == ["results/table5.csv"]
+    assert found[0].problem.startswith("is not what `table/table5` made")
+    record("table/table5", [results / "table5.csv", results / "table5.tex"], results)  # made anew
+    assert altered(results) == ([], 2)
+
+
+def test_gone_is_made_anew_not_accused(results):
+    (results / "table5.csv").unlink()
+    assert altered(results) == ([], 1)
+
+
+@pytest.mark.parametrize("content", ["", "[]", json.dumps({"a": 1}), '{"a": '])
+def test_a_broken_list_is_one_line(results, content):
+    (results / "digests" / "table" / "table5.json").write_text(content)
+    with pytest.raises(InputError, match=r"table5\.json: .*delete it"):
+        altered(results)

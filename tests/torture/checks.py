@@ -1,0 +1,78 @@
+"""What must hold once a disturbed study is done: the files, MLflow's runs and the folder of an undisturbed one."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from triplehead.tracking.store import open_store, sqlite_uri
+
+LIVE = ("mlflow.db", "mlartifacts")  # below results/: MLflow's own, whose ids and times are new each time
+
+
+@dataclass(frozen=True)
+class State:
+    """files: place -> digest. logged: of each MLflow run its experiment, name, status and metrics by step."""
+
+    files: dict[str, str]
+    logged: list[tuple]
+
+
+def state(folder: Path) -> State:
+    results = folder / "results"
+    paths = [path for path in results.rglob("*") if path.is_file() and path.relative_to(results).parts[0] not in LIVE]
+    paths.append(folder / "reports" / "report.pdf")
+    files = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.exists()
+    }
+    return State(files, logged(sqlite_uri(results / "mlflow.db")))
+
+
+def logged(uri: str) -> list[tuple]:
+    """Every active run: (experiment, name, status, ((metric, ((step, value), ...)), ...)); times are left out."""
+    store = open_store(uri)
+    names = {each.experiment_id: each.name for each in store._experiments()}
+    found = []
+    for run in store.runs(""):
+        metrics = tuple(
+            (key, tuple((each.step, each.value) for each in store.client.get_metric_history(run.info.run_id, key)))
+            for key in sorted(run.data.metrics)
+            if not key.endswith("_seconds")
+        )
+        found.append((names[run.info.experiment_id], run.info.run_name, run.info.status, metrics))
+    store.disconnect()
+    return sorted(found)
+
+
+def lost(folder: Path, expected: State) -> list[str]:
+    """What differs from an undisturbed study, or was left behind, in a line each; nothing if all holds."""
+    found = state(folder)
+    problems = [f"{name} is missing" for name in sorted(expected.files.keys() - found.files.keys())]
+    problems += [f"{name} is left over" for name in sorted(found.files.keys() - expected.files.keys())]
+    common = sorted(expected.files.keys() & found.files.keys())
+    problems += [f"{name} differs" for name in common if expected.files[name] != found.files[name]]
+    problems += [f"MLflow: run {run[1]} is {run[2]}" for run in found.logged if run[2] != "FINISHED"]
+    for _, name, _, metrics in found.logged:
+        for key, points in metrics:
+            steps = [step for step, _ in points]
+            if len(steps) != len(set(steps)):
+                problems.append(f"MLflow: {name} has steps of {key} twice")
+    if found.logged != expected.logged:
+        problems.append(f"MLflow: {len(found.logged)} runs differ from the {len(expected.logged)} expected")
+    problems += leftovers(folder)
+    return problems
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Temporary files, training state, database journals and locks that nobody holds."""
+    places = [path for path in folder.rglob("*") if path.is_file() and "src" not in path.relative_to(folder).parts]
+    found = [f"{path.relative_to(folder)} is left over" for path in places if _is_temporary(path, folder)]
+    found += [f"{path} is left over" for path in (folder / ".snakemake" / "locks").glob("*")]
+    return found + [f"{path} is left over" for path in (folder / ".snakemake" / "incomplete").glob("*")]
+
+
+def _is_temporary(path: Path, folder: Path) -> bool:
+    inside = path.relative_to(folder).parts
+    if inside[0] not in ("results", "reports", "logs"):
+        return False
+    ends = (".tmp", "-journal", "-wal", "-shm")
+    return path.name.endswith(ends) or inside[:2] == ("results", "scratch")

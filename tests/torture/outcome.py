@@ -1,0 +1,23 @@
+"""What became of one fault."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Outcome:
+    """problems: of those that were lost, a line each. skipped: why it was not tried at all."""
+
+    fault: str
+    tried: int = 0
+    survived: int = 0
+    problems: list[str] = field(default_factory=list)
+    skipped: str = ""
+
+    @property
+    def lost(self) -> int:
+        return self.tried - self.survived
+
+
+def outcome(fault: str, problems: list[str]) -> Outcome:
+    """Of a fault that was tried once."""
+    return Outcome(fault, 1, int(not problems), problems)

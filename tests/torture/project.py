@@ -1,0 +1,168 @@
+"""A small project of every kind of rule: what is killed again and again, and a copy of the code that it runs."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 900  # seconds that one Snakemake may take
+SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--cores", "2", "reproduce_all"]
+
+TABLE = {
+    "kind": "scores",
+    "title": "Two detectors",
+    "section": "4",
+    "columns": [],
+    "metrics": ["AP", "AP50"],
+    "rows": [
+        {"label": "FCOS", "spec": {"detector": "fcos"}, "published": {"AP": 37.0}},
+        {"label": "All", "spec": {"detector": "triple_head"}, "published": {"AP": 40.3}},
+    ],
+}
+CURVES = {"kind": "figure", "title": "Learning curves", "rows_of": "table1"}
+CLAIMS = {
+    "claims": [
+        {
+            "id": "better",
+            "title": "All parts together are better than none",
+            "section": "4",
+            "sentence": "All is better.",
+            "quantity": {"kind": "difference", "of": ["table1", "All"], "minus": ["table1", "FCOS"], "metric": "AP"},
+        }
+    ]
+}
+
+
+class Project:
+    """A folder with its own experiments, workflow and copy of the package, so that nothing done to it, and nothing
+    done meanwhile to the checkout, reaches the other."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        for name in ("workflow", "profiles", "reports", "experiments", "src"):
+            ignored = shutil.ignore_patterns("*.pdf", "__pycache__", "*.egg-info")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        for name in ("Snakefile", "environment.yml"):
+            shutil.copy(ROOT / name, folder)
+        experiments = folder / "experiments"
+        for pattern in ("table*", "fig*", "claims", "audit", "silence"):
+            for file in experiments.glob(f"{pattern}.yaml"):
+                file.unlink()
+        for name, content in (("table1", TABLE), ("fig_learning_curves", CURVES), ("claims", CLAIMS)):
+            (experiments / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        self._shorten(experiments / "scales" / "smoke.yaml")
+        self._write(experiments / "config.yaml", scale="smoke")
+
+    def _shorten(self, file: Path) -> None:
+        scale = yaml.safe_load(file.read_text())
+        scale["meaningful"] = True  # or no claim would be looked at
+        for data in scale["datasets"].values():
+            data.update(train=16, val=8)
+        for backbone in scale["backbones"].values():
+            backbone["pretrain"] = {"iterations": 4, "batch_size": 8}
+        for schedule in scale["schedules"].values():
+            schedule.update(iterations=24, batch_size=2, checkpoint_every=3)
+        scale["resampling"] = {"replicates": 100}
+        file.write_text(yaml.safe_dump(scale))
+
+    @staticmethod
+    def _write(file: Path, **changes: object) -> None:
+        file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | changes))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if key != "TRIPLEHEAD_CONFIG"}
+        path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
+        return kept | {"PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "1", "PATH": path}
+
+    def start(self, command: list[str] | None = None, **environment: str) -> subprocess.Popen:
+        """Snakemake, or another command, in a session of its own; what it says goes to `said`."""
+        with open(self.folder / "said.log", "a") as said:
+            return subprocess.Popen(
+                command or SNAKEMAKE, cwd=self.folder, env=self.environment | environment,
+                stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+            )  # fmt: skip
+
+    def call(self, *command: str, **environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            command or SNAKEMAKE, cwd=self.folder, env=self.environment | environment,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+
+    def clean(self) -> None:
+        """As before the first run."""
+        for name in ("results", "logs", ".snakemake"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for name in ("reports/report.pdf", "said.log"):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def living(self) -> list[psutil.Process]:
+        """Processes whose current folder this is."""
+        found = []
+        for process in psutil.process_iter(["cwd", "status"]):
+            if process.info["cwd"] == str(self.folder.resolve()) and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        return found
+
+
+def jobs(process: subprocess.Popen) -> list[psutil.Process]:
+    """The commands of ours that a Snakemake has at work now."""
+    try:
+        below = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return [each for each in below if "triplehead" in [Path(word).name for word in _words(each)[:3]]]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def tree_killed(process: subprocess.Popen) -> None:
+    """SIGKILL for Snakemake and everything below it, at one moment: stopped first, so that none starts another."""
+    try:
+        top = psutil.Process(process.pid)
+        top.suspend()
+        victims = [*top.children(recursive=True), top]
+    except psutil.NoSuchProcess:
+        victims = []
+    for victim in victims:
+        try:
+            victim.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(victims, timeout=30)
+    process.wait()
+
+
+def terminated(process: subprocess.Popen) -> None:
+    """SIGTERM for the whole session, as a batch system sends it before the walltime is over."""
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(timeout=PATIENCE)
+
+
+def interrupted(process: subprocess.Popen) -> None:
+    """SIGINT for the process group, as Ctrl-C in a terminal sends it."""
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(timeout=PATIENCE)
+
+
+def job_killed(process: subprocess.Popen) -> None:
+    """SIGKILL for one command that is at work, once one is; Snakemake then ends by itself."""
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        if victims := jobs(process):
+            victims[-1].kill()
+            break
+        time.sleep(0.02)
+    process.wait(timeout=PATIENCE)
