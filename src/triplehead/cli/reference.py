@@ -21,7 +21,7 @@ otherwise. A command wants the configuration of the study that it looks at: afte
 | exit status | |
 |---|---|
 | 0 | done |
-| 1 | `verify`: a row lies outside its band, or was not measured; any other: something unforeseen, with its traceback |
+| 1 | `verify`: a row is outside its band or not measured, or a file was edited; else something unforeseen |
 | 2 | mistakes in the input or the command line, in one line, `error: where: what`; `data check`: something is missing |
 | 143 | ended by SIGTERM; what was half done is put away |
 """
