@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from triplehead import paths
 from triplehead.cli.app import ConfigOption, app, plan_from
 from triplehead.cli.inspect import JsonOption
+from triplehead.cli.tables import Column, show
 from triplehead.errors import InputError
 from triplehead.locking import exclusive
 from triplehead.needs import download_hint as _hint
@@ -170,15 +170,16 @@ def _state(plan: Plan, name: str, data: Folder, root: Path) -> dict[str, Any]:
 
 
 def _print(found: dict[str, Any]) -> None:
-    table = Table("data set", "split", "images", "objects", "that count", "state")
-    for column in table.columns[2:5]:
-        column.justify = "right"
+    columns = [Column("data set"), Column("split", below=True), Column("images", number=True),
+               Column("objects", number=True, below=True), Column("that count", number=True, below=True),
+               Column("state", whole=True)]  # fmt: skip
+    rows = []
     for each in found.values():
         for name, split in each["splits"].items():
             counts, official = split["found"] or {}, split["official"] or {}
             cells = [_of(counts.get(key), official.get(key)) for key in ("images", "objects", "counted")]
-            table.add_row(each["title"], f"{name} ({', '.join(split['parts'])})", *cells, split["state"])
-    Console().print(table)
+            rows.append((each["title"], f"{name} ({', '.join(split['parts'])})", *cells, split["state"]))
+    show(Console(), columns, rows)
     for each in found.values():
         for split in each["splits"].values():
             if split["problem"]:

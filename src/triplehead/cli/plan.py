@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scaled, with_extra
+from triplehead.cli.tables import Column, show
 from triplehead.devices import own_gpus
 from triplehead.errors import InputError
 from triplehead.footprints import footprints
@@ -122,20 +123,19 @@ def _print(plan: Plan, found: Estimate, workers: int, machine: str, disk: int) -
     groups: dict[str, list] = {}
     for run in plan.runs.values():
         groups.setdefault(run.spec.group, []).append(run)
-    table = Table(title=f"Scale {plan.config.scale}")
-    table.add_column("run (first seed)", no_wrap=True)
+    columns = [Column("run (first seed)", whole=True), Column("used by", below=True)]
     for name in ("seeds", f"{found.device.upper()} s a run"):
-        table.add_column(name, justify="right")
-    table.add_column("used by")
+        columns.append(Column(name, number=True))
+    rows = []
     for runs in groups.values():
         # Figures without their labels: most take their rows from tables.
         figures = [exhibit for exhibit, _ in runs[0].users if plan.exhibits[exhibit].kind == "figure"]
-        rows = [f"{exhibit}: {label}" for exhibit, label in runs[0].users if exhibit not in figures]
-        users = ", ".join([*rows, *dict.fromkeys(figures)])
+        tables = [f"{exhibit}: {label}" for exhibit, label in runs[0].users if exhibit not in figures]
+        users = escape(", ".join([*tables, *dict.fromkeys(figures)]))
         seconds = found.runs[runs[0].id]
-        table.add_row(runs[0].id, str(len(runs)), "not measured" if seconds is None else f"{seconds:.0f}", users)
+        rows.append((runs[0].id, users, str(len(runs)), "not measured" if seconds is None else f"{seconds:.0f}"))
     console = Console()
-    console.print(table)
+    show(console, columns, rows, title=f"Scale {plan.config.scale}")
     size = f"{disk / 1e9:.1f} GB" if disk >= 1e9 else f"{disk / 1e6:.0f} MB"
     first = f"{len(plan.runs)} runs of {len(groups)} specs, {workers} at once, at most {size} on disk"
     for line in (first, *summary(found, workers, machine)):

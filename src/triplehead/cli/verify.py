@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from triplehead import paths
 from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, app, plan_from, with_extra
+from triplehead.cli.tables import Column, show
 from triplehead.digests import Altered, altered
 from triplehead.errors import InputError
 
@@ -83,18 +83,18 @@ def _print(scale: str, edited: list[Altered], known: int, cells: list["Judged"])
     if not cells:
         console.print(f"No row carries a band at scale {scale}: nothing to verify.")
         return
-    table = Table(title=f"Acceptance at scale {scale}")
-    table.add_column("cell")
-    for name in ("expected", "measured", "95% interval", "n"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("status", no_wrap=True)
+    columns = [Column("cell"), Column("expected", number=True), Column("measured", number=True),
+               Column("95% interval", number=True, below=True), Column("n", number=True),
+               Column("status", whole=True)]  # fmt: skip
+    rows = []
     for each in cells:
         found, digits = each.measured, 0 if each.metric == "parameters" else 2
-        table.add_row(
-            f"{each.exhibit}: {each.label}, {each.metric}",
+        row = (
+            escape(f"{each.exhibit}: {each.label}, {each.metric}"),
             f"{each.reference:,.{digits}f} ± {each.tolerance:,.{digits}f}",
             number(found.value, digits),
             "" if found.low is None else f"\\[{found.low:.2f}, {found.high:.2f}]",
             str(found.n), each.status,
         )  # fmt: skip
-    console.print(table)
+        rows.append(row)
+    show(console, columns, rows, title=f"Acceptance at scale {scale}")
