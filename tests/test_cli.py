@@ -44,7 +44,7 @@ def test_plan_as_a_table():
 def test_a_plan_says_what_the_open_choices_would_add():
     extra = load_plan({"scale": "smoke"}).extra_runs
     said = triplehead("plan", "-c", "scale=smoke").stdout
-    assert f"`snakemake silence` adds {len(extra)} runs (--silence): " in said
+    assert f"`snakemake silence --config scale=smoke` adds {len(extra)} runs (--silence): " in said
     own = json.loads(triplehead("plan", "--silence", "--json", "-c", "scale=smoke").stdout)
     assert [run["id"] for run in own["runs"]] == list(extra)
     assert own["silence"] == {"runs": len(extra), "seconds": pytest.approx(own["cost"]["seconds"])}

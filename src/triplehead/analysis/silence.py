@@ -54,7 +54,7 @@ def effects(plan: Plan, results: Path) -> list[Effect]:
     for spec in (spec for variant in plan.variants for spec in (*variant.specs, *plan.specs[variant.base])):
         path = results / "runs" / spec.id / "scores.json"
         if not path.exists():
-            raise InputError(path, "no such file: run `snakemake silence` first")
+            raise InputError(path, f"no such file: run {plan.command('snakemake silence')} first")
     extended = plan.with_variants()
     return [_effect(extended, results, variant) for variant in plan.variants]
 
@@ -95,7 +95,7 @@ def read_csv(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), dtype=texts, keep_default_na=False,
                             na_values=dict.fromkeys(NUMBERS, ""))  # fmt: skip
     except FileNotFoundError:
-        raise InputError(path, "no such file: run `snakemake silence` first") from None
+        raise InputError(path, "no such table; make it first") from None
     except (OSError, ValueError) as error:
         raise InputError(path, f"is no table of effects ({error})") from None
     if tuple(frame.columns) != COLUMNS:

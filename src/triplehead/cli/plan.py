@@ -138,9 +138,12 @@ def _print(plan: Plan, found: Estimate, workers: int, machine: str, disk: int) -
     show(console, columns, rows, title=f"Scale {plan.config.scale}")
     size = f"{disk / 1e9:.1f} GB" if disk >= 1e9 else f"{disk / 1e6:.0f} MB"
     first = f"{len(plan.runs)} runs of {len(groups)} specs, {workers} at once, at most {size} on disk"
-    for line in (first, *summary(found, workers, machine)):
+    calibrate = plan.command("triplehead plan --calibrate")
+    for line in (first, *summary(found, workers, machine, calibrate)):
         console.print(line, soft_wrap=True)
     if plan.extra_runs and plan.runs is not plan.extra_runs:
         more = estimate(plan.only_variants(), read_calibration())
-        cost = summary(more, workers, machine)[0]
-        console.print(f"`snakemake silence` adds {len(more.runs)} runs (--silence): {cost}", soft_wrap=True)
+        cost = summary(more, workers, machine, calibrate)[0]
+        console.print(
+            f"{plan.command('snakemake silence')} adds {len(more.runs)} runs (--silence): {cost}", soft_wrap=True
+        )

@@ -70,7 +70,7 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
         from triplehead.engine.evaluate import evaluate
         from triplehead.engine.train import train
     from triplehead.tracking.run import Tracker
-    from triplehead.tracking.store import uri
+    from triplehead.tracking.store import REBUILD, uri
 
     data, scratch, out = paths.DATA / spec.data_id, paths.SCRATCH / run_id, paths.RUNS / run_id
     pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
@@ -84,7 +84,10 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
     command = [sys.executable, "-m", "triplehead", *sys.argv[1:]]
     logged = [out / name for name in ("spec.json", "scores.json", "history.csv")]
     try:
-        with exclusive(run_id), Tracker(uri(plan.config), spec, plan.all_runs[run_id].users, out) as tracker:
+        with (
+            exclusive(run_id),
+            Tracker(uri(plan.config), spec, plan.all_runs[run_id].users, out, plan.command(REBUILD)) as tracker,
+        ):
             try:
                 with launched(plan.scale.devices, command):
                     train(spec, data, out, scratch, tracker, pretrained, **machine, **shared)
@@ -198,7 +201,7 @@ def track_init(config: ConfigOption = None) -> None:
     address = store.uri(plan.config)
     try:
         store.create(address, plan)
-        rebuild.sweep(address)
+        rebuild.sweep(address, plan.command(store.REBUILD))
     except InputError as error:
         if not address.startswith("http"):
             raise
@@ -214,7 +217,7 @@ def track_tables(config: ConfigOption = None) -> None:
     from triplehead.tracking.claims import log_claims
     from triplehead.tracking.rebuild import sweep
     from triplehead.tracking.report import log_report
-    from triplehead.tracking.store import uri
+    from triplehead.tracking.store import REBUILD, uri
     from triplehead.tracking.tables import log_exhibit
 
     plan = plan_from(config)
@@ -222,7 +225,7 @@ def track_tables(config: ConfigOption = None) -> None:
     tables = {name: read_table(plan, name, paths.RESULTS) for name in names}  # all, before any is logged
     ledger = paths.RESULTS / "claims.csv"
     claims = read_ledger(ledger) if plan.claims.claims else None
-    sweep(uri(plan.config))
+    sweep(uri(plan.config), plan.command(REBUILD))
     for name, frame in tables.items():
         files = [paths.RESULTS / f"{name}.{suffix}" for suffix in ("csv", "tex")]
         log_exhibit(uri(plan.config), plan, name, frame, files, paths.RUNS)
