@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from triplehead.digests import record
 from triplehead.plan.plan import load_plan
 
 
@@ -43,7 +44,7 @@ def test_plan_as_a_table():
 def test_a_plan_says_what_the_open_choices_would_add():
     extra = load_plan({"scale": "smoke"}).extra_runs
     said = triplehead("plan", "-c", "scale=smoke").stdout
-    assert f"`snakemake silence` adds {len(extra)} runs (--silence): " in said
+    assert f"`snakemake silence --config scale=smoke` adds {len(extra)} runs (--silence): " in said
     own = json.loads(triplehead("plan", "--silence", "--json", "-c", "scale=smoke").stdout)
     assert [run["id"] for run in own["runs"]] == list(extra)
     assert own["silence"] == {"runs": len(extra), "seconds": pytest.approx(own["cost"]["seconds"])}
@@ -164,3 +165,40 @@ def test_claims_of_a_study_that_has_not_run(tmp_path, monkeypatch):
     assert (tmp_path / "results" / "claims.csv").read_bytes() == first
     missing = triplehead("silence", "-c", "scale=proxy")
     assert missing.returncode == 2 and "run `snakemake silence` first" in missing.stderr
+
+
+def test_verify_as_json_says_the_same_as_its_status(experiments, tmp_path, monkeypatch):
+    found = json.loads(triplehead("verify", "table4", "--json", "-c", "scale=smoke").stdout)
+    assert found["scale"] == "smoke" and found["passed"] is True and found["counts"] == {"within": 3}
+    ours = next(cell for cell in found["cells"] if cell["row"] == "Ours")
+    assert ours["expected"] == ours["measured"] == 34_614_307 and ours["tolerance"] == 0 and ours["n"] == 1
+    file = experiments / "table4.yaml"
+    file.write_text(file.read_text().replace("34614307}, accept", "34614308}, accept"))
+    monkeypatch.chdir(tmp_path)
+    result = triplehead("verify", "--json")
+    found = json.loads(result.stdout)
+    assert result.returncode == 1 and found["passed"] is False and found["counts"]["outside"] == 1
+    made = tmp_path / "results" / "a.csv"
+    made.parent.mkdir()
+    made.write_text("1")
+    record("table/a", [made], tmp_path / "results")
+    made.write_text("2")
+    found = json.loads(triplehead("verify", "table5", "--json").stdout)
+    assert found["cells"] == [] and found["passed"] is False and found["files"]["known"] == 1
+    assert [each["file"] for each in found["files"]["altered"]] == ["results/a.csv"]
+
+
+def test_claims_as_json_are_the_ledger_by_claim():
+    found = json.loads(triplehead("claims", "--json", "-c", "scale=smoke").stdout)
+    by_id = {entry["claim"]: entry for entry in found}
+    assert len(by_id) == len(found) == len(load_plan({"scale": "smoke"}).claims.claims)
+    assert by_id["parameters-exact"]["verdict"] == "supported"
+    assert {"published", "value", "low", "high", "n", "verdict", "says", "scale"} <= by_id["parameters-exact"].keys()
+
+
+def test_what_data_check_finds_as_json(tmp_path):
+    result = triplehead("data", "check", "coco", "--json", "-c", "scale=paper", "-c", f"data_root={tmp_path}")
+    found = json.loads(result.stdout)
+    assert result.returncode == 2 and found["data_root"] == str(tmp_path)
+    train = found["datasets"]["coco"]["splits"]["train"]
+    assert train["state"] == "missing" and train["fault"] and train["official"]["images"] == 118_287

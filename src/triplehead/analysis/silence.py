@@ -54,7 +54,7 @@ def effects(plan: Plan, results: Path) -> list[Effect]:
     for spec in (spec for variant in plan.variants for spec in (*variant.specs, *plan.specs[variant.base])):
         path = results / "runs" / spec.id / "scores.json"
         if not path.exists():
-            raise InputError(path, "no such file: run `snakemake silence` first")
+            raise InputError(path, f"no such file: run {plan.command('snakemake silence')} first")
     extended = plan.with_variants()
     return [_effect(extended, results, variant) for variant in plan.variants]
 
