@@ -45,7 +45,7 @@ def verify(
     cells = list(judged(plan, paths.RESULTS, tuple(exhibits or ())))
     edited, known = altered(paths.RESULTS)
     counts = Counter(each.status for each in cells)
-    passed = not edited and not any(counts[status] for status in FAILS)
+    passed = not edited and not any(each.status in FAILS for each in cells)
     if as_json:
         document = {
             "scale": plan.config.scale,
@@ -80,8 +80,8 @@ def _print(scale: str, edited: list[Altered], known: int, cells: list["Judged"])
     from triplehead.analysis.layout import number
 
     console = Console()
-    for each in edited:
-        console.print(f"[red]{escape(each.file)}[/] {escape(each.problem)}", soft_wrap=True)
+    for file in edited:
+        console.print(f"[red]{escape(file.file)}[/] {escape(file.problem)}", soft_wrap=True)
     if known and not edited:
         console.print(f"{known} files are what their runs made.")
     if not cells:
