@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,14 @@ def test_audit_as_json_and_one_entry():
     assert one.returncode == 0 and "0.433 (n = 3)" in one.stdout
     wrong = triplehead("audit", "theta")
     assert wrong.returncode == 2 and wrong.stderr == "error: theta: no such entry in experiments/audit.yaml\n"
+
+
+def test_audit_shows_the_sentence_of_each_finding():
+    said = " ".join(re.sub(r"[│┃]", " ", triplehead("audit").stdout).split())
+    entries = json.loads(triplehead("audit", "--json").stdout)
+    assert len(entries) > 20 and all(entry["sentence"] for entry in entries)
+    for entry in entries:
+        assert f"“{' '.join(entry['sentence'].split())}”" in said
 
 
 def test_claims_of_a_study_that_has_not_run(tmp_path, monkeypatch):

@@ -50,8 +50,9 @@ def audit(
         colour = COLOURS[finding.outcome]
         text = finding.result or finding.what
         place = f"[bold]{finding.id}[/] ({escape(finding.where)})"
-        rows.append((f"[{colour}]{finding.outcome}", f"{place} {escape(text)}"))
-    columns = (Column("outcome", whole=True), Column("entry, place in the paper, and what was found"))
+        quoted = f"[italic]“{escape(finding.sentence)}”[/]\n" if finding.sentence else ""
+        rows.append((f"[{colour}]{finding.outcome}", f"{place}\n{quoted}{escape(text)}"))
+    columns = (Column("outcome", whole=True), Column("entry, place in the paper, its sentence, and what was found"))
     show(console, columns, rows, title="The paper against its own numbers")
     console.print(", ".join(f"{number} {name}" for number, name in tally(found)))
 
