@@ -101,6 +101,15 @@ def test_a_mistake_is_one_line_and_status_2(arguments, message):
     assert result.stdout == ""
 
 
+def test_status_and_plan_know_the_tables_of_ones_own_folder(tmp_path):
+    folder = tmp_path / "my folder"
+    assert triplehead("new", "loss", "mine", "--into", str(folder)).returncode == 0
+    found = json.loads(triplehead("status", "--json", "-c", "scale=smoke", "--extra", str(folder)).stdout)
+    assert "mine" in [each["name"] for each in found["exhibits"]]
+    wrong = triplehead("status", "--extra", str(folder), "-c", "extra=other")
+    assert wrong.returncode == 2 and "--config says extra=other" in wrong.stderr
+
+
 @pytest.mark.parametrize("command", ["tables", "rebuild"])
 def test_a_table_that_is_cut_short_is_not_logged(tmp_path, experiments, command):
     results = tmp_path / "results"
