@@ -60,9 +60,9 @@ def atomic(path: Path) -> Iterator[Path]:
 def check_places(files: Iterable[str | Path], folders: Iterable[str | Path] = ()) -> None:
     """Raise InputError where a file could not be put: something that is no folder stands on the way to it, a folder
     that cannot be written to, or a folder stands in its own place."""
-    files = [Path(file) for file in files]
+    places = [Path(file) for file in files]
     checked = set()
-    for folder in [Path(folder) for folder in folders] + [file.parent for file in files]:
+    for folder in [Path(folder) for folder in folders] + [file.parent for file in places]:
         nearest = next(path for path in (folder, *folder.parents) if path.exists() or path.is_symlink())
         if nearest in checked:
             continue
@@ -71,7 +71,7 @@ def check_places(files: Iterable[str | Path], folders: Iterable[str | Path] = ()
             raise InputError(nearest, f"is no folder, but {folder}/ is to be written; move it away")
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise InputError(nearest, f"cannot be written to, but {folder}/ is to be")
-    for file in files:
+    for file in places:
         if file.is_dir():
             raise InputError(file, "is a folder, but a file of this name is to be written; move it away")
 

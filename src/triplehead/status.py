@@ -23,6 +23,7 @@ STALE = 600.0  # seconds without a line in its log after which a run on another 
 STARTING = 60.0  # seconds that an empty log counts as that of a run about to take its lock
 _STEP = re.compile(r"(\d+)/(\d+)  (\d+) s left")
 State = Literal["done", "running", "failed", "left"]
+ExhibitState = Literal["complete", "waiting", "to be written"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class ExhibitStatus:
 
     name: str
     title: str
-    state: Literal["complete", "waiting", "to be written"]
+    state: ExhibitState
     done: int  # of its runs
     runs: int
 
@@ -84,9 +85,11 @@ def status(plan: Plan, root: Path = Path(), cores: int | None = None) -> Status:
 
 def _run(plan: Plan, run_id: str, root: Path, held: set[int], now: float) -> RunStatus:
     folder, log = root / paths.RUNS / run_id, root / paths.LOGS / "train" / f"{run_id}.log"
-    spec, took, lines = plan.runs[run_id].spec, None, []
+    spec = plan.runs[run_id].spec
+    state: State = "done"
+    took, lines = None, []
     if all((folder / name).is_file() for name in paths.RUN_FILES):
-        state, took = "done", _took(root, paths.RUNS / run_id / "scores.json")
+        took = _took(root, paths.RUNS / run_id / "scores.json")
     else:
         lines = last_lines(log)
         state = _state_of_unfinished(root / paths.LOCKS / run_id, log, lines, held, now)
@@ -148,7 +151,7 @@ def _exhibit(plan: Plan, name: str, root: Path, done: set[str]) -> ExhibitStatus
     present = sum(run in done for run in needed)
     suffixes = SUFFIXES if exhibit.kind == "figure" else ("csv", "tex")
     files = [root / paths.RESULTS / f"{name}.{suffix}" for suffix in suffixes]
-    state = "waiting" if present < len(needed) else "to be written"
+    state: ExhibitState = "waiting" if present < len(needed) else "to be written"
     if state != "waiting" and all(file.is_file() for file in files):
         written = min(file.stat().st_mtime for file in files)
         newest = max((_time(root / paths.RUNS / run / "scores.json") for run in needed), default=0.0)
@@ -194,5 +197,5 @@ def _left(found: Estimate, runs: dict[str, RunStatus], workers: int) -> float | 
         (run for run in runs.values() if run.state in ("running", "left")), key=lambda run: run.state != "running"
     )
     seconds = [expected(run) for run in open_runs]
-    known = [each for each in seconds if each is not None]
-    return list_schedule(known, workers) if len(known) == len(seconds) else None
+    timed = [each for each in seconds if each is not None]
+    return list_schedule(timed, workers) if len(timed) == len(seconds) else None

@@ -34,7 +34,8 @@ def caption(plan: Plan, frame: pd.DataFrame) -> str:
 def draw(plan: Plan, found: list[Effect]) -> Figure:
     """A line for each variant, grouped by switch, and below them the claims of silence.yaml's `beside`."""
     claims = {claim.id: claim for claim in plan.claims.claims}
-    beside = [claims[name] for name in plan.silence.beside]
+    named = [claims[name] for name in plan.silence.beside]
+    beside = [(claim.title, claim.published) for claim in named if claim.published is not None]
     lines = len(found) + len(beside) + 1.5
     figure = Figure(figsize=(WIDTH, 0.75 + 0.19 * lines), layout="constrained")
     axis = figure.subplots()
@@ -51,19 +52,20 @@ def draw(plan: Plan, found: list[Effect]) -> Figure:
         if effect.effect is None:
             axis.text(0, place, "no score", color=PAPER, ha="center", va="center")
             continue
-        known = effect.low is not None and effect.high is not None
-        error = [[effect.effect - effect.low], [effect.high - effect.effect]] if known else None
+        error = None
+        if effect.low is not None and effect.high is not None:
+            error = [[effect.effect - effect.low], [effect.high - effect.effect]]
         axis.errorbar(effect.effect, place, xerr=error, fmt="o", color=MEASURED, markersize=4, elinewidth=1, capsize=2)
     bottom = len(found) - 0.5
     axis.axhspan(bottom, bottom + len(beside) + 1, color="#f4f4f4", linewidth=0)
-    for place, claim in enumerate(beside, start=len(found)):
-        ticks.append((place + 0.5, f"claimed: {claim.title}"))
-        axis.barh(place + 0.5, claim.published, height=0.42, color=PAPER)
-        axis.annotate(f"{claim.published:+.1f}", (claim.published, place + 0.5), xytext=(4, 0), color="#555555",
+    for place, (title, published) in enumerate(beside, start=len(found)):
+        ticks.append((place + 0.5, f"claimed: {title}"))
+        axis.barh(place + 0.5, published, height=0.42, color=PAPER)
+        axis.annotate(f"{published:+.1f}", (published, place + 0.5), xytext=(4, 0), color="#555555",
                       textcoords="offset points", va="center", fontsize=7.5)  # fmt: skip
     axis.axvline(0, color="black", linewidth=0.7)
     sizes = [abs(effect.effect) for effect in found if effect.effect is not None]
-    reach = 1.7 * max([*sizes, *(abs(claim.published) for claim in beside), 1])
+    reach = 1.7 * max([*sizes, *(abs(published) for _, published in beside), 1])
     low, high = axis.get_xlim()  # a wide interval ends at the edge, so that the others can be read
     axis.set_xlim(max(low, -reach), min(high, reach))
     axis.set_yticks([place for place, _ in ticks], [plain(label) for _, label in ticks])

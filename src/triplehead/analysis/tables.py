@@ -3,6 +3,7 @@
 import io
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -52,7 +53,7 @@ def table_frame(plan: Plan, exhibit: str, runs: Path) -> pd.DataFrame:
             measured = of_sample(found)
             mean, published = measured.value, published_value(plan.exhibits[exhibit], row, metric)
             like = comparable(plan, plan.exhibits[exhibit], metric)
-            difference = mean - published if like and None not in (mean, published) else None
+            difference = mean - published if like and mean is not None and published is not None else None
             records.append(
                 {"exhibit": exhibit, "row": index, "label": row.label, "metric": metric}
                 | {"mean": mean, "published": published, "difference": difference}
@@ -135,7 +136,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.astype({name: kind for name in NUMBERS} | {"tolerance": "float64"} | {"row": "int64", "n": "int64"})
 
 
-def _number(value: object) -> str:
+def _number(value: Any) -> str:
     if pd.isna(value):
         return ""
-    return str(value) if isinstance(value, Integral) else f"{float(value):.4f}"
+    return str(value) if isinstance(value, Integral) else f"{float(value):z.4f}"

@@ -19,7 +19,7 @@ from triplehead.errors import InputError
 from triplehead.locking import exclusive
 from triplehead.needs import download_hint as _hint
 from triplehead.plan.datasets import Archive, DatasetFile, read_dataset
-from triplehead.plan.options import LAYOUTS, Folder
+from triplehead.plan.options import LAYOUTS, AnyFolder, Folder
 from triplehead.plan.plan import Plan
 
 data_app = typer.Typer(help="The data sets.", epilog="Example: triplehead data check", no_args_is_help=True)
@@ -60,7 +60,9 @@ def data_check(
 ) -> None:
     """Say what is there below data_root and what is missing: images, objects, and the official counts."""
     plan = plan_from(config)
-    folders = {name: data for name, data in plan.scale.datasets.items() if isinstance(data, Folder)}
+    folders: dict[str, AnyFolder] = {
+        name: data for name, data in plan.scale.datasets.items() if isinstance(data, Folder)
+    }
     if unknown := next((name for name in datasets or () if name not in folders), None):
         known = ", ".join(folders) or "none, it draws its own"
         raise InputError(unknown, f"no such data set at scale {plan.config.scale}; allowed: {known}")
@@ -136,7 +138,7 @@ def _wanted(declared: DatasetFile, names: list[str] | None) -> list[Archive]:
     return [by_name[name] for name in names] if names else [each for each in declared.archives if not each.optional]
 
 
-def _state(plan: Plan, name: str, data: Folder, root: Path) -> dict[str, Any]:
+def _state(plan: Plan, name: str, data: AnyFolder, root: Path) -> dict[str, Any]:
     """What is there of a data set: its archives and its splits; a split's `fault` is one at this scale."""
     from triplehead.data import archives
     from triplehead.data.counts import count, differences
@@ -147,7 +149,7 @@ def _state(plan: Plan, name: str, data: Folder, root: Path) -> dict[str, Any]:
     splits = {}
     for split in SPLITS:
         official = declared.official(data.parts(split))
-        state = {
+        state: dict[str, Any] = {
             "parts": data.parts(split), "state": "missing", "problem": None, "fault": True, "found": None,
             "official": official and official.model_dump(),
         }  # fmt: skip

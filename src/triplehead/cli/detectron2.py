@@ -1,7 +1,7 @@
 """Commands of the bridge to detectron2; docs/detectron2.md."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -10,7 +10,8 @@ from triplehead.cli.app import ConfigOption, app, parse_config, plan_from
 from triplehead.cli.work import ExhibitId, RunId
 from triplehead.errors import InputError
 from triplehead.jobs import handed_down
-from triplehead.plan.plan import load_plan
+from triplehead.plan.engines import Engine
+from triplehead.plan.plan import Plan, load_plan
 
 bridge = typer.Typer(
     help="The bridge to detectron2, where that can be imported.",
@@ -51,7 +52,7 @@ def compare(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     from triplehead.analysis.engines import write_comparison
 
     given = handed_down() | parse_config(config)
-    plans = {engine: load_plan(given | {"engine": engine}) for engine in ("triplehead", "detectron2")}
+    plans: dict[Engine, Plan] = {engine: load_plan(given | {"engine": engine}) for engine in get_args(Engine)}
     table = write_comparison(plans, exhibit, paths.RESULTS)
     print(table[["triplehead_mean", "detectron2_mean", "difference", "triplehead_loss", "detectron2_loss"]].to_string())
 

@@ -1,6 +1,7 @@
 """Commands that only look: params."""
 
 import json
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,8 +15,10 @@ def params(as_json: JsonOption = False) -> None:
     from triplehead.detectors.build import build_detector, count_parameters
     from triplehead.plan.plan import Experiments, paper_specs
 
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for row, spec in zip(Experiments().exhibits["table4"].rows, paper_specs("table4"), strict=True):
+        if spec is None:
+            continue
         counts = count_parameters(build_detector(spec))
         rows[row.label] = {"published": row.published["parameters"], "counted": counts.pop("total"), "parts": counts}
     if as_json:
@@ -24,10 +27,10 @@ def params(as_json: JsonOption = False) -> None:
     table = Table("model / part", "counted", "published in Table 4", title="Parameters (ResNet-50, 80 classes)")
     for column in table.columns[1:]:
         column.justify = "right"
-    for label, row in rows.items():
-        equal = "equal" if row["counted"] == row["published"] else "different"
-        table.add_row(f"[bold]{label}", f"[bold]{row['counted']:,}", f"{row['published']:,} ({equal})")
-        for part, count in row["parts"].items():
+    for label, found in rows.items():
+        equal = "equal" if found["counted"] == found["published"] else "different"
+        table.add_row(f"[bold]{label}", f"[bold]{found['counted']:,}", f"{found['published']:,} ({equal})")
+        for part, count in found["parts"].items():
             table.add_row(f"  {part}", f"{count:,}", "")
         table.add_section()
     Console().print(table)

@@ -20,7 +20,14 @@ VERDICTS = {
     "too few seeds": "dim",
     "not measured at this scale": "dim",
 }
-COLOURS = {"agrees": "green", "contradiction": "red", "impossible": "red", "gap": "yellow", "slip": "cyan"}
+COLOURS = {
+    "agrees": "green",
+    "contradiction": "red",
+    "impossible": "red",
+    "implausible": "yellow",
+    "gap": "yellow",
+    "slip": "cyan",
+}
 
 
 @app.command(epilog="Example: triplehead audit theta-rule")
@@ -52,7 +59,7 @@ def audit(
         place = f"[bold]{finding.id}[/] ({escape(finding.where)})"
         quoted = f"[italic]“{escape(finding.sentence)}”[/]\n" if finding.sentence else ""
         rows.append((f"[{colour}]{finding.outcome}", f"{place}\n{quoted}{escape(text)}"))
-    columns = (Column("outcome", whole=True), Column("entry, place in the paper, its sentence, and what was found"))
+    columns = (Column("outcome", whole=True), Column("entry, place in the paper, its words, and what was found"))
     show(console, columns, rows, title="The paper against its own numbers")
     console.print(", ".join(f"{number} {name}" for number, name in tally(found)))
 

@@ -1,6 +1,7 @@
 """docs/commands.md, from the commands themselves: python -m triplehead.cli.reference > docs/commands.md"""
 
 from collections.abc import Iterator
+from typing import Any
 
 import typer.main
 
@@ -36,10 +37,10 @@ def reference() -> str:
 
 def walk(command, name: str) -> Iterator[tuple]:
     """(name, command) of each command below a group, by name; the group itself is none."""
-    below = getattr(command, "commands", None)
-    if below is None:
+    below: dict[str, Any] = getattr(command, "commands", {})
+    if not below:
         yield name, command
-    for key in sorted(below or ()):
+    for key in sorted(below):
         yield from walk(below[key], f"{name} {key}")
 
 

@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -74,8 +74,8 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
 
     data, scratch, out = paths.DATA / spec.data_id, paths.SCRATCH / run_id, paths.RUNS / run_id
     pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
-    machine = {"accelerator": plan.scale.accelerator, "num_workers": plan.scale.num_workers}
-    shared = {"devices": plan.scale.devices, "micro_batch": plan.scale.micro_batch}
+    machine: dict[str, Any] = {"accelerator": plan.scale.accelerator, "num_workers": plan.scale.num_workers}
+    shared: dict[str, Any] = {"devices": plan.scale.devices, "micro_batch": plan.scale.micro_batch}
     if spec.engine == "detectron2":
         shared = {}  # one process that takes the whole batch: the plan has refused anything else
     if rank() > 0:  # started by the process that holds the lock and tells MLflow

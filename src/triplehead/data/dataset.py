@@ -4,6 +4,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from triplehead.data.images import decode
 from triplehead.data.truth import ImageTruth
 from triplehead.errors import InputError
 
-Target = dict[str, torch.Tensor | int | tuple[int, int]]
+Target = dict[str, Any]  # boxes and labels: tensors; image_id: int; size, batch_shape: (height, width)
 
 
 @dataclass(frozen=True)

@@ -81,11 +81,11 @@ def check(path: Path, size: int | None, md5: str | None) -> None:
         if md5 is None:
             return
         with open(path, "rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror or error})") from error
-    if found != md5:
-        raise InputError(path, f"has MD5 {found}, expected {md5}")
+    if digest != md5:
+        raise InputError(path, f"has MD5 {digest}, expected {md5}")
 
 
 def _get(url: str, part: Path, state: Path, size: int | None, progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from triplehead.errors import InputError
@@ -43,6 +44,6 @@ def decimal(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def first_of(names: list[str]) -> str:
+def first_of(names: Sequence[object]) -> str:
     """For a message about several files that names the first: '' or ' and 2 more'."""
     return f" and {len(names) - 1} more" if len(names) > 1 else ""

@@ -1,7 +1,7 @@
 """How scenes are written: the official on-disk layouts of the public data sets."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -94,7 +94,7 @@ def _voc_annotation(scene: Scene, year: str, file_name: str) -> ElementTree.Elem
     return root
 
 
-def _add(parent: ElementTree.Element, texts: dict[str, str | int]) -> None:
+def _add(parent: ElementTree.Element, texts: Mapping[str, str | int]) -> None:
     for tag, text in texts.items():
         ElementTree.SubElement(parent, tag).text = str(text)
 

@@ -7,6 +7,7 @@ devices that share a batch.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from triplehead.data.dataset import DetectionDataset, Target
 from triplehead.data.transforms import EvalTransform, TrainTransform, scaled_size
 from triplehead.errors import InputError
+from triplehead.plan.options import Input
 
 Batch = tuple[list[torch.Tensor], list[Target]]
 
@@ -65,7 +67,7 @@ def batch_samples(
     dataset: DetectionDataset, batch_size: int, seed: int, group_by_aspect: bool
 ) -> Callable[[int], list[tuple[int, int]]]:
     """Number of a batch -> (position in the run, index of the image) of its samples, for who reads them otherwise."""
-    return _TrainBatches(dataset, None, batch_size, seed, group_by_aspect, (0, 1))._indices
+    return _TrainBatches(dataset, TrainTransform(Input()), batch_size, seed, group_by_aspect, (0, 1))._indices
 
 
 def eval_loader(
@@ -184,7 +186,7 @@ def _in_order(batches: Dataset, numbers: range, num_workers: int) -> Iterator[Ba
         yield batch
 
 
-def _as_is(batch: Batch) -> Batch:
+def _as_is(batch: Any) -> Any:
     return batch
 
 

@@ -17,10 +17,10 @@ from triplehead.paths import atomic
 from triplehead.plan.datasets import DatasetFile
 from triplehead.plan.documents import Layer, validate
 from triplehead.plan.options import (
+    AnyFolder,
     CocoFolder,
     Data,
     Folder,
-    Scenes,
     VisDroneFolder,
     VisDroneScenes,
     VocFolder,
@@ -43,9 +43,10 @@ def prepare(data: Data, data_root: Path | None, folder: Path, official: DatasetF
     """
     folder = Path(folder)
     if isinstance(data, Folder):
-        manifest = _manifest(data, _user_root(data, data_root), ROOT, official)
+        root = _user_root(data, data_root)
+        manifest = _manifest(data, root, ROOT, official)
         with atomic(folder / ROOT) as link:
-            link.symlink_to(Path(data_root).resolve())
+            link.symlink_to(root.resolve())
         with atomic(folder / MANIFEST) as temporary:
             temporary.write_text(_text(manifest), encoding="utf-8")
         return manifest
@@ -82,7 +83,8 @@ def _open(data: Data, root: Path, split: Split, cache: bool = False) -> Detectio
             return VocDataset(root / layouts.VOC_DEVKIT, sets, layouts.DIGIT_NAMES, data.difficult, cache)
         case VisDroneScenes():
             return VisDroneDataset(root / layouts.VISDRONE_FOLDERS[split], layouts.DIGIT_NAMES, cache)
-    return CocoDataset(*(root / part for part in layouts.COCO_PATHS[split]), cache)
+    images, annotations = layouts.COCO_PATHS[split]
+    return CocoDataset(root / images, root / annotations, cache)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -109,7 +111,7 @@ def _manifest(data: Data, base: Path, name: str = ".", official: DatasetFile | N
     splits = {}
     for split, dataset in opened.items():
         check_split(data, split, dataset)
-        if official is not None:
+        if official is not None and isinstance(data, Folder):
             demand_official(dataset, data, split, official)
         splits[split] = {
             "images": (Path(name) / dataset.images.relative_to(base)).as_posix(),
@@ -136,7 +138,7 @@ def check_split(data: Data, split: Split, dataset: DetectionDataset) -> None:
         raise InputError(dataset.annotations, f"has {found} categories, expected {data.num_classes}")
 
 
-def _complete_scenes(data: Scenes, folder: Path) -> dict[str, Any] | None:
+def _complete_scenes(data: Data, folder: Path) -> dict[str, Any] | None:
     """The manifest of scenes that are already there, whole and as asked for."""
     try:
         manifest = read_manifest(folder)
@@ -146,7 +148,7 @@ def _complete_scenes(data: Scenes, folder: Path) -> dict[str, Any] | None:
     return manifest if found else None
 
 
-def open_user_split(data: Folder, data_root: Path | None, split: Split) -> DetectionDataset:
+def open_user_split(data: AnyFolder, data_root: Path | None, split: Split) -> DetectionDataset:
     """A split of the user's folder, read and checked. Raises InputError where it is missing or wrong."""
     dataset = _open(data, _user_root(data, data_root, (split,)), split)
     check_split(data, split, dataset)

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from triplehead.data import render
-from triplehead.plan.options import Scenes
+from triplehead.plan.options import AnyScenes
 
 # Ranges of an object's side = sqrt(area of the box), in pixels of a 128-pixel image: small, medium, large.
 Sides = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
@@ -43,16 +43,16 @@ class Scene:
     others: tuple[Box, ...] = ()
 
 
-def num_objects(options: Scenes, rng: np.random.Generator) -> int:
+def num_objects(options: AnyScenes, rng: np.random.Generator) -> int:
     return 0 if rng.random() < EMPTY else int(rng.integers(options.objects[0], options.objects[1] + 1))
 
 
-def sides(options: Scenes, ranges: Sides, count: int, rng: np.random.Generator) -> list[float]:
+def sides(options: AnyScenes, ranges: Sides, count: int, rng: np.random.Generator) -> list[float]:
     """`count` sides in pixels, large ones first: they find room, and do not hide the small ones."""
     return sorted((_side(options, ranges, rng) * options.image_size / 128 for _ in range(count)), reverse=True)
 
 
-def _side(options: Scenes, ranges: Sides, rng: np.random.Generator) -> float:
+def _side(options: AnyScenes, ranges: Sides, rng: np.random.Generator) -> float:
     which = rng.random()
     small, medium, large = ranges
     if which < options.small:
@@ -93,13 +93,14 @@ def finished(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def as_box(box: np.ndarray) -> Box:
-    return tuple(int(edge) for edge in box)
+    x1, y1, x2, y2 = (int(edge) for edge in box)
+    return x1, y1, x2, y2
 
 
 def place(
     shape: tuple[int, int],
     placed: np.ndarray,
-    options: Scenes,
+    options: AnyScenes,
     needed: bool,
     rng: np.random.Generator,
     obstacles: int = 0,

@@ -20,7 +20,7 @@ def compose(options: Scenes, split: Split, index: int) -> Scene:
         scene_parts.draw_clutter(canvas, digits, 9, 50, rng)
     count = scene_parts.num_objects(options, rng)
     boxes = np.zeros((0, 4))
-    objects = []
+    objects: list[Object] = []
     for side in scene_parts.sides(options, SIDES, count, rng):
         digit = int(rng.choice(digits))
         ink = scene_parts.ink_of(render.glyph(digit), side, options.image_size, rng)

@@ -21,7 +21,8 @@ def compose(options: VisDroneScenes, split: Split, index: int) -> Scene:
     size, digits = options.image_size, render.digit_indices(split)
     canvas = render.background(size, rng)
     boxes = np.zeros((0, 4))
-    regions, others, objects = [], [], []
+    regions, others = [], []
+    objects: list[Object] = []
     if rng.random() < options.regions:
         for _ in range(rng.integers(1, _MOST_REGIONS + 1)):
             shape = tuple(rng.integers(_REGION[0], _REGION[1] + 1, 2) * size // 128)

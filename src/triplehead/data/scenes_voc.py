@@ -23,16 +23,16 @@ def compose(options: VocScenes, split: Split, index: int) -> Scene:
         scene_parts.draw_clutter(canvas, digits, 9, 50, rng)
     count = scene_parts.num_objects(options, rng)
     boxes = np.zeros((0, 4))
-    objects = []
+    objects: list[Object] = []
     for side in scene_parts.sides(options, SIDES, count, rng):
         digit = int(rng.choice(digits))
         ink = scene_parts.ink_of(render.glyph(digit), side, options.image_size, rng)
         difficult = rng.random() < options.difficult_share
         look = rng.choice(("cropped", "faint", "overlapped")) if difficult else "plain"
-        if look == "cropped":
-            ink, box = _cropped(ink, boxes, options.image_size, rng)
-        else:
+        if look != "cropped":
             box = scene_parts.place(ink.shape, boxes, options, len(objects) < options.objects[0], rng)
+        else:
+            ink, box = _cropped(ink, boxes, options.image_size, rng)
         colour = render.bright_colour(rng)
         if box is None:
             continue

@@ -17,7 +17,7 @@ def scaled_size(height: int, width: int, short: int, long: int) -> tuple[int, in
 
 def resize(image: torch.Tensor, boxes: torch.Tensor, short: int, long: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Scale an image [3, H, W] and its boxes [M, 4] by `scaled_size` (bilinear, antialiased)."""
-    before = tuple(image.shape[-2:])
+    before = _size(image)
     after = scaled_size(*before, short, long)
     if before == after:
         return image, boxes
@@ -26,8 +26,7 @@ def resize(image: torch.Tensor, boxes: torch.Tensor, short: int, long: int) -> t
 
 def flip(image: torch.Tensor, boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Mirror left and right."""
-    size = tuple(image.shape[-2:])
-    return F.horizontal_flip(image), _moved(F.horizontal_flip, boxes, size)
+    return F.horizontal_flip(image), _moved(F.horizontal_flip, boxes, _size(image))
 
 
 class EvalTransform:
@@ -71,6 +70,11 @@ class TrainTransform(EvalTransform):
 
     def augment(self, image: torch.Tensor, boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return flip(image, boxes) if torch.rand(()) < self.options.flip else (image, boxes)
+
+
+def _size(image: torch.Tensor) -> tuple[int, int]:
+    height, width = image.shape[-2:]
+    return height, width
 
 
 def _moved(operation, boxes: torch.Tensor, canvas: tuple[int, int], *arguments) -> torch.Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal
+from typing import IO, Literal, cast
 
 from triplehead.errors import InputError
 
@@ -21,6 +21,7 @@ _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError,
     RuntimeError,  # zipfile's word for an encrypted member, and for a compression that it does not know
 )  # fmt: skip
+Kind = Literal["file", "folder", "link", "device"]
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -29,7 +30,7 @@ class Member:
     """`name`, `kind` and `size` (bytes, unpacked) as the archive states them; `open` reads a file's content."""
 
     name: str
-    kind: Literal["file", "folder", "link", "device"]
+    kind: Kind
     size: int
     open: Callable[[], IO[bytes]]
 
@@ -88,17 +89,16 @@ def _opened(archive: Path) -> Iterator[list[Member]]:
 
 def _zip_member(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     mode = stat.S_IFMT(info.external_attr >> 16)
-    kinds = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+    kinds: dict[int, Kind] = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
     kind = "folder" if info.is_dir() else kinds.get(mode, "device")
     return Member(info.orig_filename, kind, info.file_size, lambda: file.open(info))
 
 
 def _tar_member(file: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
+    kind: Kind = "file" if info.isreg() else "folder" if info.isdir() else "device"
     if info.issym() or info.islnk():
         kind = "link"
-    else:
-        kind = "file" if info.isreg() else "folder" if info.isdir() else "device"
-    return Member(info.name, kind, info.size if kind == "file" else 0, lambda: file.extractfile(info))
+    return Member(info.name, kind, info.size if kind == "file" else 0, lambda: cast(IO[bytes], file.extractfile(info)))
 
 
 def _judge(archive: Path, members: list[Member]) -> dict[PurePosixPath, Member]:

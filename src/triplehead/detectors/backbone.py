@@ -11,7 +11,14 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP
 from triplehead.plan.options import Backbone, ResNet, Tiny
 
 
-class ResNetFPN(nn.Module):
+class Pyramid(nn.Module):
+    """What a detector asks of its backbone: images [B, 3, H, W] -> levels, finest first."""
+
+    channels: int
+    strides: list[int]
+
+
+class ResNetFPN(Pyramid):
     """ResNet-50/101 with frozen BatchNorm and FPN; `body` is the ResNet.
 
     One-stage detectors use P3-P7 (strides 8-128) with P6 convolved from P5, as FCOS and ATSS, or from the body's
@@ -33,8 +40,9 @@ class ResNetFPN(nn.Module):
             extra_blocks=LastLevelMaxPool() if two_stage else LastLevelP6P7(p6_channels, channels),
         )
         if options.stride_in_1x1:
-            for stage in (self.body.layer2, self.body.layer3, self.body.layer4):
-                stage[0].conv1.stride, stage[0].conv2.stride = stage[0].conv2.stride, stage[0].conv1.stride
+            for stage in ("layer2", "layer3", "layer4"):
+                first, second = (self.body.get_submodule(f"{stage}.0.{name}") for name in ("conv1", "conv2"))
+                first.stride, second.stride = second.stride, first.stride
 
     @property
     def body(self) -> nn.Module:
@@ -65,7 +73,7 @@ class TinyBody(nn.Module):
         return features
 
 
-class TinyFPN(nn.Module):
+class TinyFPN(Pyramid):
     """The embedded scales' backbone: `TinyBody` with a three-level FPN."""
 
     def __init__(self, options: Tiny):

@@ -35,6 +35,8 @@ def border_losses(
     share: Share = alone,
 ) -> dict[str, Tensor]:
     """Focal loss of all border logits, L1 of the positives' deltas; both over the positives of the whole batch."""
+    logits, deltas = predictions.border_logits, predictions.border_deltas
+    assert predictions.coarse_boxes is not None and logits is not None and deltas is not None
     coarse = predictions.coarse_boxes.detach()
     matched_gt = border_targets(coarse, targets, positive_iou)
     image, sample = (matched_gt >= 0).nonzero(as_tuple=True)  # [P]
@@ -42,9 +44,9 @@ def border_losses(
     counts = {"border_positives": coarse.new_tensor(float(len(image)))}
     num_positive = share(counts)["border_positives"].clamp(min=1)
 
-    one_hot = torch.zeros_like(predictions.border_logits)
+    one_hot = torch.zeros_like(logits)
     one_hot[image, sample, gt_labels] = 1
-    focal = sigmoid_focal_loss(predictions.border_logits, one_hot, options.focal_alpha, options.focal_gamma)
+    focal = sigmoid_focal_loss(logits, one_hot, options.focal_alpha, options.focal_gamma)
     wanted = boxes_to_deltas(coarse[image, sample], gt_boxes)
-    missed = (predictions.border_deltas[image, sample] - wanted).abs()
+    missed = (deltas[image, sample] - wanted).abs()
     return {"border_classification": focal.sum() / num_positive, "border_box": missed.sum() / num_positive}

@@ -52,9 +52,15 @@ class Predictions:
     @property
     def first_stage(self) -> "Predictions":
         """What assigners judge and the dense losses train: all but a border branch, whose targets are its own."""
-        if self.border_logits is None:
+        if self.border_logits is None or self.coarse_boxes is None:
             return self
         return Predictions(self.logits, self.coarse_boxes, None, self.quality)
+
+
+def size_of(maps: Tensor) -> tuple[int, int]:
+    """(height, width) of maps [..., H, W]."""
+    height, width = maps.shape[-2:]
+    return height, width
 
 
 def make_points(sizes: list[tuple[int, int]], strides: list[int], device: torch.device | str = "cpu") -> Points:

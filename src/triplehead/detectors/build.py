@@ -12,15 +12,17 @@ from triplehead.detectors.retinanet import RetinaNetDetector
 from triplehead.plan.options import Detector, FasterRCNN, RetinaNet
 from triplehead.plan.runs import RunSpec
 
+AnyDetector = DenseDetector | FasterRCNNDetector | RetinaNetDetector
 
-def build_detector(spec: RunSpec) -> nn.Module:
+
+def build_detector(spec: RunSpec) -> AnyDetector:
     """The detector with its initial weights: the same for the same spec and seed. Global RNG is left alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
         return build(spec.detector, spec.num_classes, spec.input.mean, spec.input.std)
 
 
-def build(detector: Detector, num_classes: int, mean: tuple[float, ...], std: tuple[float, ...]) -> nn.Module:
+def build(detector: Detector, num_classes: int, mean: tuple[float, ...], std: tuple[float, ...]) -> AnyDetector:
     """A detector that draws its initial weights from the global RNG; mean, std: of RGB pixels of 0..1."""
     if isinstance(detector, FasterRCNN):
         backbone = build_backbone(detector.backbone, two_stage=True)

@@ -1,12 +1,14 @@
 """The one-stage detector: backbone -> head -> (assigner -> losses | post-processing)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from triplehead.detectors.backbone import Pyramid
 from triplehead.detectors.border_losses import border_losses
-from triplehead.detectors.boxes import Points, Predictions, make_points
+from triplehead.detectors.boxes import Points, Predictions, make_points, size_of
 from triplehead.detectors.losses import Share, alone, build_box_loss, dense_losses
 from triplehead.detectors.postprocess import detect
 from triplehead.plan.options import Loss, Postprocess
@@ -22,6 +24,8 @@ class Normalize(nn.Module):
     """
 
     at_least: tuple[int, int] = (0, 0)
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], divisor: int = 32):
         super().__init__()
@@ -53,7 +57,7 @@ class DenseDetector(nn.Module):
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: Pyramid,
         head: nn.Module,
         assigner: Callable,
         loss: Loss,
@@ -70,11 +74,14 @@ class DenseDetector(nn.Module):
     ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
         predictions, points = self.predict(images)
         if not self.training:
-            sizes = [tuple(image.shape[1:]) for image in images]
+            sizes = [size_of(image) for image in images]
             return detect(predictions, points, sizes, self.postprocess)
+        assert targets is not None
         matched_gt = self.assign(predictions, points, targets)
-        self.positives, self.boxes = (matched_gt >= 0).sum(), sum(len(target["boxes"]) for target in targets)
-        options, first = self.head.options, predictions.first_stage
+        self.positives = (matched_gt >= 0).sum()
+        self.boxes = sum(len(target["boxes"]) for target in targets)
+        options: Any = self.head.options
+        first = predictions.first_stage
         # The user's own head need not say that it has no quality branch, nor that it refines no box.
         quality, refined = getattr(options, "quality", "none"), getattr(self.head, "refined", False)
         losses = dense_losses(
@@ -91,6 +98,6 @@ class DenseDetector(nn.Module):
     def predict(self, images: list[Tensor]) -> tuple[Predictions, Points]:
         batch = self.normalize(images)
         features = self.backbone(batch)
-        sizes = [tuple(feature.shape[2:]) for feature in features]
+        sizes = [size_of(feature) for feature in features]
         points = make_points(sizes, self.backbone.strides, batch.device)
         return self.head(features, points), points

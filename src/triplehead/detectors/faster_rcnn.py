@@ -1,11 +1,12 @@
 """torchvision's Faster R-CNN on our backbones and contract."""
 
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.ops import MultiScaleRoIAlign
 
+from triplehead.detectors.backbone import Pyramid
 from triplehead.detectors.detectron2_conventions import AlignedPool, ExactAnchors
 from triplehead.detectors.torchvision_detector import NamedLevels, TorchvisionDetector
 from triplehead.plan.options import BoxPostprocess, Conventions, SecondStage
@@ -18,7 +19,7 @@ class FasterRCNNDetector(TorchvisionDetector):
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: Pyramid,
         num_classes: int,
         mean: tuple[float, ...],
         std: tuple[float, ...],

@@ -90,6 +90,7 @@ def dense_losses(
             target_quality = paired_iou(judged.detach(), gt_boxes)
         else:
             target_quality = target_centerness
+        assert predictions.quality is not None
         entropy = binary_cross_entropy_with_logits(predictions.quality[image, sample], target_quality, reduction="sum")
         losses["quality"] = options.quality_weight * entropy / num_positive
     return losses

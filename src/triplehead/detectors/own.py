@@ -71,7 +71,7 @@ def check_predictions(part: OwnHead, output: object, batch: int, num_points: int
         raise InputError(
             part.path, f"returned {type(output).__name__}, expected triplehead.detectors.boxes.Predictions"
         )
-    shapes = {"logits": (batch, num_points, num_classes), "boxes": (batch, num_points, 4)}
+    shapes: dict[str, tuple[int, ...]] = {"logits": (batch, num_points, num_classes), "boxes": (batch, num_points, 4)}
     if output.coarse_boxes is not None:
         shapes["coarse_boxes"] = (batch, num_points, 4)
     if part.quality != "none":

@@ -1,9 +1,10 @@
 """torchvision's RetinaNet on our backbones."""
 
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
+from triplehead.detectors.backbone import Pyramid
 from triplehead.detectors.detectron2_conventions import ExactAnchors, LateClipRetinaNet
 from triplehead.detectors.torchvision_detector import NamedLevels, TorchvisionDetector
 from triplehead.plan.options import Conventions, RetinaNetPostprocess
@@ -19,7 +20,7 @@ class RetinaNetDetector(TorchvisionDetector):
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: Pyramid,
         num_classes: int,
         mean: tuple[float, ...],
         std: tuple[float, ...],

@@ -3,10 +3,12 @@
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, FPN, Backbone, build_resnet_backbone
 from detectron2.modeling.backbone.fpn import LastLevelP6P7
-from torch import Tensor, nn
+from torch import Tensor
+
+from triplehead.detectors.backbone import Pyramid
 
 
-class TheirBackbone(nn.Module):
+class TheirBackbone(Pyramid):
     """A detectron2 backbone behind our contract: images [B, 3, H, W] -> levels, finest first; `channels`, `strides`."""
 
     def __init__(self, pyramid: Backbone):

@@ -47,12 +47,12 @@ class Contract(nn.Module):
         if has_event_storage():
             self.detector.progress = get_event_storage().iter / self.iterations
         targets = [{"boxes": each.gt_boxes.tensor, "labels": each.gt_classes} for each in instances]
-        dense = isinstance(self.detector, DenseDetector)
-        if dense and comm.get_world_size() > 1:
-            self.detector.share = _mean_over_processes
+        dense = self.detector if isinstance(self.detector, DenseDetector) else None
+        if dense is not None and comm.get_world_size() > 1:
+            dense.share = _mean_over_processes
         losses = self.detector(images, targets)
-        if dense and has_event_storage():
-            get_event_storage().put_scalar("positives", float(self.detector.positives) / max(1, self.detector.boxes))
+        if dense is not None and has_event_storage():
+            get_event_storage().put_scalar("positives", float(dense.positives) / max(1, dense.boxes))
         return {f"loss_{name}": value for name, value in losses.items()}
 
     def _pixels(self, image: Tensor) -> Tensor:

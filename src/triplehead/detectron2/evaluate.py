@@ -8,6 +8,7 @@ from pathlib import Path
 from detectron2.evaluation import COCOEvaluator, inference_on_dataset
 from detectron2.structures import Instances
 
+from triplehead.data.render import Split
 from triplehead.detectron2.contract import FORMAT, Contract
 from triplehead.detectron2.data import register, test_loader
 from triplehead.engine import runtime
@@ -28,7 +29,7 @@ def evaluate(
     spec: RunSpec,
     data: Path,
     run: Path,
-    split: str = "val",
+    split: Split = "val",
     accelerator: str = "cpu",
     num_workers: int = 0,
     resampling: Resampling | None = None,

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from triplehead.paths import atomic
-from triplehead.plan.options import Dense, FasterRCNN
+from triplehead.plan.options import Dense, FasterRCNN, ResNet
 from triplehead.plan.plan import Experiments
 from triplehead.plan.runs import RunSpec
 
@@ -47,6 +47,7 @@ def config_text(spec: RunSpec, title: str) -> str:
     )
     levels = {"dense": "P6 from P5", "faster_rcnn": "two stage", "retinanet": "P6 from C5"}[kind]
     body = detector.backbone
+    assert isinstance(body, ResNet)
     post = detector.postprocess.model_dump(mode="json")
     parts = {
         part: getattr(detector, part).model_dump(mode="json")

@@ -1,5 +1,6 @@
 """A schedule as detectron2's optimiser and learning-rate multiplier."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,7 +25,8 @@ def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, Any
 
 def build_optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     """SGD or AdamW that clips the norm of all gradients together first, where the schedule has a largest."""
-    kind, settings = torch.optim.SGD, {"momentum": schedule.momentum}
+    kind: Callable[..., torch.optim.Optimizer] = torch.optim.SGD
+    settings = {"momentum": schedule.momentum}
     if schedule.optimizer == "adamw":
         kind, settings = torch.optim.AdamW, {}
     if schedule.clip_norm is not None:
@@ -45,7 +47,7 @@ class Rate(ParamScheduler):
         return learning_rate(self.schedule, round(where * self.schedule.iterations)) / self.schedule.lr
 
 
-def _clipping(kind: type[torch.optim.Optimizer], norm: float) -> type[torch.optim.Optimizer]:
+def _clipping(kind: Any, norm: float) -> type[torch.optim.Optimizer]:
     """detectron2's own options clip each parameter by itself."""
 
     class Clipping(kind):

@@ -1,6 +1,7 @@
 """Seconds of a training step, detectron2's FCOS and RetinaNet beside ours with the same weights and images."""
 
 import time
+from collections.abc import Callable
 from statistics import median
 
 import torch
@@ -14,7 +15,7 @@ from torch import nn
 from triplehead.detectors.build import build
 from triplehead.detectron2 import lazy
 from triplehead.detectron2.contract import FORMAT, Contract
-from triplehead.detectron2.weights import PIXEL_MEAN, PIXEL_STD, detector_options, to_ours
+from triplehead.detectron2.weights import PIXEL_MEAN, PIXEL_STD, Kind, detector_options, to_ours
 
 CLASSES = 80
 
@@ -29,8 +30,9 @@ def step_times(images: list[torch.Tensor], boxes: list[torch.Tensor], repeats: i
     for image, each in zip(images, boxes, strict=True):
         truth = Instances(image.shape[1:], gt_boxes=Boxes(each), gt_classes=torch.zeros(len(each), dtype=torch.long))
         batch.append({"image": image, "instances": truth})
-    found = {}
-    for kind, build_theirs in (("fcos", _fcos), ("retinanet", _retinanet)):
+    found: dict[str, dict[str, float]] = {}
+    models_of: dict[Kind, Callable[[], nn.Module]] = {"fcos": _fcos, "retinanet": _retinanet}
+    for kind, build_theirs in models_of.items():
         theirs = build_theirs()
         mean, std = (tuple(value / 255 for value in reversed(each)) for each in (PIXEL_MEAN, PIXEL_STD))
         ours = build(detector_options(kind), CLASSES, mean, std)

@@ -1,5 +1,6 @@
 """A run trained by detectron2: its trainer, hooks, loader and checkpointer, and the files of this suite's engine."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from detectron2.engine import AMPTrainer, HookBase, SimpleTrainer, hooks
 from detectron2.solver import LRMultiplier
 from lightning_fabric import Fabric
 
+from triplehead.detectors.backbone import ResNetFPN, TinyFPN
 from triplehead.detectors.build import build_detector
 from triplehead.detectron2.contract import FORMAT, Contract
 from triplehead.detectron2.data import train_loader
@@ -17,7 +19,7 @@ from triplehead.engine import checkpoint, runtime
 from triplehead.engine.history import History
 from triplehead.engine.progress import TrainingProgress
 from triplehead.engine.snapshots import Snapshots
-from triplehead.engine.train import Diverged, write_run
+from triplehead.engine.train import LAST, Diverged, write_run
 from triplehead.errors import InputError
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.run import Tracker
@@ -48,6 +50,7 @@ def train(
     provenance = {"data": dataset.digest(), "detectron2": detectron2_version()}
     detector = build_detector(spec)
     if pretrained is not None:
+        assert spec.pretrained_id is not None and isinstance(detector.backbone, ResNetFPN | TinyFPN)
         found = checkpoint.load(pretrained, spec.pretrained_id)
         checkpoint.load_weights(detector.backbone.body, found["body"], pretrained)
         provenance |= {"weights": found["file"]} if "file" in found else {}
@@ -78,8 +81,16 @@ def train(
     with TrainingProgress(start, schedule.iterations) as log.progress:
         try:
             trainer.train(start, stop)
-        except FloatingPointError as error:  # by detectron2's check
-            raise Diverged(spec.id, f"diverged at iteration {trainer.iter}: {str(error).splitlines()[0]}") from None
+        except FloatingPointError:  # by detectron2's check, which does not hand down the losses
+            share = trainer.iter / schedule.iterations
+            losses = {"loss": math.nan}
+            before = [record["loss"] for record in kept.history.records[-LAST:]]
+            facts = {"iteration": trainer.iter + 1, "rate": kept.rate(share), "losses": losses, "before": before}
+            tracker.log_history(kept.history.records)
+            kept.history.add(trainer.iter + 1, facts["rate"], kept.latest | losses, last=True)
+            kept.snapshots.write(out / "assignments.json.gz")
+            write_run(spec, out, detector, kept.history, provenance)
+            raise Diverged(spec.id, facts) from None
     tracker.log_history(kept.history.records)
     if stop == schedule.iterations:
         kept.snapshots.write(out / "assignments.json.gz")

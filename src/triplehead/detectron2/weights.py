@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from detectron2.model_zoo import get_checkpoint_url
@@ -28,7 +28,7 @@ PIXEL_MEAN, PIXEL_STD = (103.53, 116.28, 123.675), (1.0, 1.0, 1.0)
 # What a checkpoint may hold beside its weights: they follow from its configuration.
 CONSTANTS = re.compile(r"pixel_(mean|std)|.*anchor_generator\.cell_anchors\.\d+|.*num_batches_tracked")
 
-OPTIONS = {
+OPTIONS: dict[Kind, dict[str, Any]] = {
     "fcos": {
         "architecture": "dense",
         "head": {
@@ -201,7 +201,8 @@ _NAMES: list[tuple[str, Callable[[re.Match], str]]] = [
 
 
 def _first_level(model: nn.Module) -> int:
-    return round(math.log2(model.backbone.strides[0]))
+    backbone: Any = model.backbone
+    return round(math.log2(backbone.strides[0]))
 
 
 def _flip_colours(value: Tensor) -> Tensor:

@@ -138,7 +138,8 @@ def _voc(matches: Matches, curves: list[list[_Curve]], counts: np.ndarray) -> di
         envelope = _envelope(true / np.maximum(true + false, 1))
         return _at_recalls(true / positives, envelope, ELEVEN_POINTS).sum(axis=1) / len(ELEVEN_POINTS)
 
-    wanted, scores = counts @ matches.positives[0], {}
+    wanted = counts @ matches.positives[0]
+    scores: dict[str, np.ndarray] = {}
     for suffix, value in (("", _areas), ("_11point", eleven)):
         table = _filled(curves[0], counts, wanted, (), value)
         parts = {"AP": table, "AP50": table[:, 0], "AP75": table[:, 5]}

@@ -18,6 +18,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule
 from torch import Tensor, nn
 
+from triplehead.detectors.build import AnyDetector
 from triplehead.detectors.dense import DenseDetector
 from triplehead.detectors.losses import Share, alone
 from triplehead.engine import runtime
@@ -31,7 +32,7 @@ class BatchGradients:
     micro_batch: images that a device takes at once; none: all that it is given.
     """
 
-    def __init__(self, fabric: Fabric, model: _FabricModule, detector: nn.Module, micro_batch: int | None):
+    def __init__(self, fabric: Fabric, model: _FabricModule, detector: AnyDetector, micro_batch: int | None):
         self.fabric, self.model, self.detector, self.micro_batch = fabric, model, detector, micro_batch
 
     def __call__(self, images: list[Tensor], targets: list[dict], seed: int, step: int) -> dict[str, float]:
@@ -40,10 +41,10 @@ class BatchGradients:
         size = self.micro_batch or len(images)
         turns = [slice(first, first + size) for first in range(0, len(images), size)]
         parts = [(self._on_device(images[turn]), self._targets(targets[turn])) for turn in turns]
-        dense = isinstance(self.detector, DenseDetector)
-        if dense:
-            self.detector.normalize.at_least = targets[0]["batch_shape"]
-            self.detector.share = self._share(parts)
+        dense = self.detector if isinstance(self.detector, DenseDetector) else None
+        if dense is not None:
+            dense.normalize.at_least = targets[0]["batch_shape"]
+            dense.share = self._share(dense, parts)
         values: Counts = {}
         for turn, (micro_images, micro_targets) in enumerate(parts):
             runtime.seed_step(seed, step, self.fabric.global_rank * len(parts) + turn)
@@ -55,15 +56,15 @@ class BatchGradients:
                 losses = self.model(micro_images, micro_targets)
                 total = sum(losses.values())
                 # DDP averages over devices and a dense detector's losses add up; torchvision's are averages.
-                factor = self.fabric.world_size if dense else 1 / len(parts)
+                factor = self.fabric.world_size if dense is not None else 1 / len(parts)
                 self.fabric.backward(total if factor == 1 else total * factor)
-            weight = 1 if dense else 1 / (len(parts) * self.fabric.world_size)
+            weight = 1 if dense is not None else 1 / (len(parts) * self.fabric.world_size)
             found = {name: value.detach() * weight for name, value in (losses | {"loss": total}).items()}
-            if dense:
-                found |= {"positives": self.detector.positives, "boxes": torch.tensor(self.detector.boxes)}
+            if dense is not None:
+                found |= {"positives": dense.positives, "boxes": torch.tensor(dense.boxes)}
             values = {name: values[name] + value if values else value for name, value in found.items()}
-        if dense:
-            self.detector.share = alone
+        if dense is not None:
+            dense.share = alone
         return self._floats(self._summed(values))
 
     def _on_device(self, images: list[Tensor]) -> list[Tensor]:
@@ -72,7 +73,7 @@ class BatchGradients:
     def _targets(self, targets: list[dict]) -> list[dict[str, Tensor]]:
         return [{key: self.fabric.to_device(target[key]) for key in ("boxes", "labels")} for target in targets]
 
-    def _share(self, parts: list[tuple[list[Tensor], list[dict[str, Tensor]]]]) -> Share:
+    def _share(self, dense: DenseDetector, parts: list[tuple[list[Tensor], list[dict[str, Tensor]]]]) -> Share:
         if len(parts) == 1:
             return self._summed if self.fabric.world_size > 1 else alone
         counted: list[Counts] = []
@@ -81,11 +82,11 @@ class BatchGradients:
             counted.append(counts)
             return counts
 
-        self.detector.share = count
-        with torch.no_grad(), self.fabric.autocast(), _running_statistics_kept(self.detector):
+        dense.share = count
+        with torch.no_grad(), self.fabric.autocast(), _running_statistics_kept(dense):
             for images, targets in parts:
                 with runtime.enough_memory(self.fabric.device, "micro_batch", len(images)):
-                    self.detector(images, targets)
+                    dense(images, targets)
         sums: Counts = {}
         for counts in counted:
             sums |= {name: sums[name] + value if name in sums else value for name, value in counts.items()}
@@ -97,8 +98,9 @@ class BatchGradients:
         if self.fabric.world_size == 1:
             return values
         flat = torch.stack([value.double().to(self.fabric.device) for value in values.values()])
-        flat = self.fabric.all_reduce(flat, reduce_op="sum")
-        return {name: total.to(value.dtype) for (name, value), total in zip(values.items(), flat, strict=True)}
+        whole = self.fabric.all_reduce(flat, reduce_op="sum")
+        assert isinstance(whole, Tensor)
+        return {name: total.to(value.dtype) for (name, value), total in zip(values.items(), whole, strict=True)}
 
     @staticmethod
     def _floats(values: Counts) -> dict[str, float]:

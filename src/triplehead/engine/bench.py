@@ -16,15 +16,15 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.accelerators import CUDAAccelerator
 
-from triplehead.detectors.dense import DenseDetector
 from triplehead.engine import runtime
 from triplehead.engine.probe import OBJECTS, Probe
 from triplehead.engine.timing import environment, float32, hardware, peak_memory, synchronize_of, timed
 from triplehead.errors import InputError
 from triplehead.paths import atomic
+from triplehead.plan.options import Dense, Precision
 from triplehead.plan.runs import RunSpec
 
-PRECISIONS = ("32-true", "bf16-mixed")
+PRECISIONS: tuple[Precision, ...] = ("32-true", "bf16-mixed")
 FOLDER = Path("benchmarks")
 EARLY, LATE = 0.0, 0.99  # of training: JLA resolves ambiguous samples in two ways
 
@@ -35,7 +35,7 @@ def bench(
     batch_size: int | None = None,
     repeats: int = 20,
     warmup: int = 5,
-    precisions: Sequence[str] = PRECISIONS,
+    precisions: Sequence[Precision] = PRECISIONS,
 ) -> dict[str, Any]:
     """Measure the detectors of `specs` (label -> run) in each precision, one after the other.
 
@@ -78,8 +78,8 @@ def _row(spec: RunSpec, fabric: Fabric, batch_size: int | None, repeats: int, wa
         probe = Probe(spec, fabric, images)
         step_memory = peak_memory(fabric, [probe.step])
         step = seconds(probe.step)
-        row = {"batch_size": images, "step_seconds": step, "step_memory": step_memory}
-        if isinstance(probe.detector, DenseDetector):
+        row: dict[str, Any] = {"batch_size": images, "step_seconds": step, "step_memory": step_memory}
+        if isinstance(spec.detector, Dense):
             assign = {name: seconds(probe.assignment(at)) for name, at in (("early", EARLY), ("late", LATE))}
             share = {name: each["median"] / step["median"] for name, each in assign.items()}
             row |= {"assigner": spec.detector.assigner.name, "assign_seconds": assign, "assign_share": share}

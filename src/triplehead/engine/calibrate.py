@@ -20,12 +20,13 @@ REPEATS, WARMUP = 10, 2
 
 def calibrate(
     plan: Plan, path: Path = CALIBRATION, batch_size: int | None = None, repeats: int = REPEATS, warmup: int = WARMUP
-) -> Calibration:
+) -> Calibration | None:
     """Time `repeats` training steps and detections of each kind in the plan and add them to the file at `path`.
 
     `batch_size`: images of a step, where the schedule's do not fit here. Written after each kind, so that nothing
-    measured is lost; what was measured on other hardware is dropped. Raises InputError where a batch does not fit,
-    and where the scale's GPU is not there: the CPU's memory is not tried with whole batches for it.
+    measured is lost; what was measured on other hardware is dropped. Returns what the file then holds, None where a
+    plan without runs has added nothing to nothing. Raises InputError where a batch does not fit, and where the scale's
+    GPU is not there: the CPU's memory is not tried with whole batches for it.
     """
     if plan.scale.accelerator != "cpu" and batch_size is None and not CUDAAccelerator.is_available():
         problem = f"scale {plan.config.scale} is for a GPU and torch sees none; --batch-size 1 times it on the CPU"
@@ -40,9 +41,9 @@ def calibrate(
         except torch.OutOfMemoryError:
             problem = f"{images} images of {kind} do not fit in its memory; give a smaller --batch-size"
             raise InputError(hardware(fabric), problem) from None
-        device = "gpu" if fabric.device.type == "cuda" else "cpu"
         here = Calibration(
-            device=device, hardware=hardware(fabric), threads=torch.get_num_threads(), repeats=repeats,
+            device="gpu" if fabric.device.type == "cuda" else "cpu", hardware=hardware(fabric),
+            threads=torch.get_num_threads(), repeats=repeats,
             environment=environment(fabric), kinds={kind: step},
         )  # fmt: skip
         if known and (known.device, known.machine) == (here.device, here.machine):

@@ -71,7 +71,8 @@ def coco_matches(evaluator: COCOeval_faster) -> Matches:
     images, classes, sizes = (len(each) for each in (parameters.imgIds, parameters.catIds, parameters.areaRng))
     thresholds = len(parameters.iouThrs)
     positives = np.zeros((sizes, images, classes), dtype=np.int32)
-    image, label, scores, outcomes = [], [], [], [[] for _ in range(sizes)]
+    images_of, labels, scores = [], [], []
+    outcomes: list[list[np.ndarray]] = [[] for _ in range(sizes)]
     for category, index in _pairs(evaluator):
         for size in range(sizes):
             # Class by class, size by size, image by image; its pickled state is all that it tells Python.
@@ -82,13 +83,13 @@ def coco_matches(evaluator: COCOeval_faster) -> Matches:
             ignored = np.array(ignored, dtype=bool).reshape(thresholds, -1)
             outcomes[size].append(np.where(ignored, NEITHER, np.where(true, TRUE, FALSE)).astype(np.int8))
             if size == 0:  # the detections are the same for all
-                image.append(np.full(len(found), index))
-                label.append(np.full(len(found), category))
+                images_of.append(np.full(len(found), index))
+                labels.append(np.full(len(found), category))
                 scores.append(found)
     none = [np.zeros(0, dtype=int)]  # so that there is something to join
     order = np.argsort(-np.concatenate([*none, *scores]), kind="stable")
     outcome = np.stack([np.concatenate([np.zeros((thresholds, 0), np.int8), *each], axis=1) for each in outcomes])
-    image, label = np.concatenate([*none, *image]), np.concatenate([*none, *label])
+    image, label = np.concatenate([*none, *images_of]), np.concatenate([*none, *labels])
     return by_class("coco", image[order], label[order], outcome[..., order], positives)
 
 

@@ -4,6 +4,7 @@ import gzip
 import json
 from pathlib import Path
 
+from triplehead.data.render import Split
 from triplehead.engine import runtime
 from triplehead.engine.evaluate import protocol_scores
 from triplehead.engine.matches import write_matches
@@ -15,7 +16,7 @@ from triplehead.plan.schema import Resampling
 
 
 def write_diverged(
-    spec: RunSpec, data: Path, run: Path, error: Diverged, resampling: Resampling, split: str = "val"
+    spec: RunSpec, data: Path, run: Path, error: Diverged, resampling: Resampling, split: Split = "val"
 ) -> None:
     """Write what evaluation would: no detections, matches of none, and scores.json with null for each score and, under
     `diverged`, what `error` knows. Losses stand there as texts: JSON has no NaN."""

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from triplehead.data.dataset import DetectionDataset
 from triplehead.data.loader import eval_loader
+from triplehead.data.render import Split
 from triplehead.data.transforms import EvalTransform
+from triplehead.detectors.boxes import size_of
 from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.coco_scores import coco_evaluation, coco_matches, coco_numbers
@@ -27,7 +29,7 @@ def evaluate(
     spec: RunSpec,
     data: Path,
     run: Path,
-    split: str = "val",
+    split: Split = "val",
     accelerator: str = "cpu",
     num_workers: int = 0,
     resampling: Resampling | None = None,
@@ -58,9 +60,10 @@ def protocol_scores(
         evaluation = coco_evaluation(dataset.annotations, results, spec.evaluation)
         matches = coco_matches(evaluation)
         return coco_numbers(evaluation, matches), matches
-    scores, matches = {"voc": (voc_scores, voc_matches), "visdrone": (visdrone_scores, visdrone_matches)}[spec.dataset]
     given = dataset.truth(), results, dataset.categories
-    return scores(*given), matches(*given)
+    if spec.dataset == "voc":
+        return voc_scores(*given), voc_matches(*given)
+    return visdrone_scores(*given), visdrone_matches(*given)
 
 
 def trained_model(spec: RunSpec, run: Path, fabric: Fabric) -> nn.Module:
@@ -92,7 +95,7 @@ def predict(
                 for index, each in zip(same, detections, strict=True):
                     found[index] = each
             for each, target, image in zip(found, targets, images, strict=True):
-                results += coco_results(each, target, tuple(image.shape[1:]), dataset.label_to_category)
+                results += coco_results(each, target, size_of(image), dataset.label_to_category)
     return results
 
 

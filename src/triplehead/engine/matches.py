@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def write_matches(path: Path, matches: Matches) -> None:
 def read_matches(path: Path) -> Matches:
     """Raises InputError for a file that is missing, broken or inconsistent."""
     content = read_archive(path, ("protocol", "image", "label", "outcome", "positives"))
-    found = Matches(str(content.pop("protocol")), **content)
+    found = Matches(cast(Protocol, str(content.pop("protocol"))), **content)
     if found.protocol not in get_args(Protocol) or not _consistent(found):
         raise InputError(path, "is inconsistent; evaluate the run again")
     return found

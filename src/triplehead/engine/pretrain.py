@@ -9,18 +9,21 @@ from torch.nn.functional import cross_entropy
 from triplehead.data.crops import Crops
 from triplehead.detectors.backbone import TinyBody
 from triplehead.engine import checkpoint, runtime
+from triplehead.plan.options import Tiny
 from triplehead.plan.runs import RunSpec
 
 
 def pretrain(spec: RunSpec, data: Path, out: Path) -> None:
     """Train the body of `spec`'s backbone on object crops and write its weights to `out`."""
-    options = spec.detector.backbone.pretrain
+    backbone = spec.detector.backbone
+    assert isinstance(backbone, Tiny) and backbone.pretrain is not None and spec.pretrained_id is not None
+    options = backbone.pretrain
     fabric = runtime.start(spec, "cpu")
     crops = Crops(runtime.open_data(spec, data, "train", cache=True), options.crop_size, options.batch_size, seed=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        body = TinyBody(spec.detector.backbone.widths)
-        classifier = nn.Linear(spec.detector.backbone.widths[-1], spec.num_classes)
+        body = TinyBody(backbone.widths)
+        classifier = nn.Linear(backbone.widths[-1], spec.num_classes)
     model = nn.ModuleList([body, classifier]).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=0.01)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.iterations)

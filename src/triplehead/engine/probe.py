@@ -9,6 +9,7 @@ from torch import Tensor
 
 from triplehead.data.loader import stream
 from triplehead.detectors.build import build_detector
+from triplehead.detectors.dense import DenseDetector
 from triplehead.engine.schedule import build_optimizer, set_learning_rate
 from triplehead.plan.runs import RunSpec
 
@@ -47,13 +48,15 @@ class Probe:
 
     def assignment(self, progress: float) -> Callable[[object], Tensor]:
         """A call that does a step's label assignment alone; of a dense detector. `progress`: share of training."""
-        self.detector.train()
+        detector = self.detector
+        assert isinstance(detector, DenseDetector)
+        detector.train()
         with torch.no_grad(), self.fabric.autocast():
-            predictions, points = self.detector.predict(self.images)
+            predictions, points = detector.predict(self.images)
 
         def assign(_: object = None) -> Tensor:
             with self.fabric.autocast():
-                return self.detector.assigner(predictions.first_stage, points, self.targets, progress)
+                return detector.assigner(predictions.first_stage, points, self.targets, progress)
 
         return assign
 

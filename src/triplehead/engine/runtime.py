@@ -17,8 +17,10 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 
 from triplehead.data.dataset import DetectionDataset
 from triplehead.data.prepare import open_split
+from triplehead.data.render import Split
 from triplehead.errors import InputError
 from triplehead.needs import check_devices
+from triplehead.plan.options import Precision
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.process import code_tags
 
@@ -41,7 +43,7 @@ class AutocastOnly(MixedPrecision):
         return data
 
 
-def start(spec: RunSpec, accelerator: str, precision: str = "32-true", devices: int = 1) -> Fabric:
+def start(spec: RunSpec, accelerator: str, precision: Precision = "32-true", devices: int = 1) -> Fabric:
     """This process's device; on the CPU the same bytes for the same spec on the same machine.
 
     Several devices have a process each (`launch.launched`). Raises InputError for devices that are not there.
@@ -51,17 +53,21 @@ def start(spec: RunSpec, accelerator: str, precision: str = "32-true", devices: 
     check_devices(accelerator, devices, gpus, "torch")
     torch.set_num_threads(spec.threads)
     torch.use_deterministic_algorithms(not use_gpu)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a tenth of a step, for memory that nobody reads
+    # A tenth of a step, for memory that nobody reads. mypy does not see a setting that torch adds at import.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if not use_gpu:
         _keep_memory()
     kind = "cuda" if use_gpu else "cpu"
+    # Named, because Fabric would take a job of Slurm's for one that has a task for each device.
+    plugins: list[Any] = [LightningEnvironment()]
+    if precision != "32-true":
+        plugins.append(AutocastOnly(precision, kind))
     fabric = Fabric(
         accelerator=kind,
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
-        precision=precision if precision == "32-true" else None,
-        # Named, because Fabric would take a job of Slurm's for one that has a task for each device.
-        plugins=[LightningEnvironment()] + ([] if precision == "32-true" else [AutocastOnly(precision, kind)]),
+        precision="32-true" if precision == "32-true" else None,
+        plugins=plugins,
     )
     fabric.launch()
     return fabric
@@ -83,7 +89,7 @@ def part(fabric: Fabric) -> None:
         torch.distributed.destroy_process_group()
 
 
-def open_data(spec: RunSpec, folder: Path, split: str, cache: bool = False) -> DetectionDataset:
+def open_data(spec: RunSpec, folder: Path, split: Split, cache: bool = False) -> DetectionDataset:
     """The split of a run's data set. Raises InputError if it has another number of classes than the spec."""
     dataset = open_split(folder, split, cache)
     if (found := len(dataset.categories)) != spec.num_classes:

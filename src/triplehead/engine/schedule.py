@@ -10,7 +10,8 @@ from triplehead.plan.options import Schedule
 
 def build_optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     """SGD or AdamW; every parameter named bias has its own rate and decay, as in maskrcnn-benchmark."""
-    weights, biases = [], []
+    weights: list[nn.Parameter] = []
+    biases: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             (biases if name.rsplit(".", 1)[-1] == "bias" else weights).append(parameter)

@@ -23,7 +23,7 @@ LINE = re.compile(
     r"\s*Average (?:Precision|Recall)\s+\((A[PR])\) @\[ "
     r"IoU=([\d.:]+)\s*\| area=\s*(\w+) \| maxDets=\s*(\d+) \] = (\S+)\s*"
 )
-LINES = {
+LINES: dict[tuple[str, ...], str] = {
     ("AP", "0.50:0.95", "all", "100"): "AP",
     ("AP", "0.50", "all", "100"): "AP50",
     ("AP", "0.75", "all", "100"): "AP75",
@@ -99,8 +99,8 @@ def _from_lines(file: Path, text: str) -> dict[str, Any]:
         if "Average Precision" not in line and "Average Recall" not in line:
             continue
         match = LINE.fullmatch(line)
-        name = LINES.get(match.groups()[:4]) if match else None
-        if name is None:
+        name = LINES.get(match.group(1, 2, 3, 4)) if match else None
+        if match is None or name is None:
             raise InputError(file, f"line {number} is none of pycocotools' twelve: {line.strip()!r}")
         if name in found:  # the server may print other splits too
             raise InputError(file, f"line {number}: {name} occurs twice, keep the twelve lines of test-dev alone")

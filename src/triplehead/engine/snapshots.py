@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from triplehead.data.dataset import DetectionDataset
 from triplehead.data.examples import example_images
 from triplehead.data.transforms import EvalTransform
-from triplehead.detectors.boxes import Points, Predictions
+from triplehead.detectors.boxes import Points, Predictions, size_of
 from triplehead.detectors.dense import DenseDetector
 from triplehead.paths import atomic
 from triplehead.plan.runs import RunSpec
@@ -49,7 +49,9 @@ class Snapshots:
             return
         samples = [self.transform(*self.dataset[index]) for index in self.indices]
         images = [fabric.to_device(image) for image, _ in samples]
-        targets = [{key: fabric.to_device(target[key]) for key in ("boxes", "labels")} for _, target in samples]
+        targets: list[dict[str, Any]] = [
+            {key: fabric.to_device(target[key]) for key in ("boxes", "labels")} for _, target in samples
+        ]
         detector.progress = done / self.iterations
         with torch.no_grad(), _buffers_restored(detector), fabric.autocast():
             predictions, points = detector.predict(images)
@@ -58,7 +60,7 @@ class Snapshots:
             {
                 "iteration": done,
                 "images": [
-                    _image(predictions, points, matched_gt, i, tuple(image.shape[1:]), target)
+                    _image(predictions, points, matched_gt, i, size_of(image), target)
                     for i, (image, target) in enumerate(samples)
                 ],
             }

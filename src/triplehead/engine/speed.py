@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from triplehead.data.transforms import EvalTransform
+from triplehead.detectors.boxes import size_of
 from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.timing import environment, float32, hardware, synchronize_of, timed
@@ -53,11 +54,11 @@ def measure_speed(
     images = [fabric.to_device(transform(*dataset[index])[0]) for index in range(count)]
     options = options.model_copy(update={"images": count, "threads": threads})
 
-    calls = {}
+    calls: dict[tuple[str, str], Callable[[Tensor], object]] = {}
     for label, spec in specs.items():
         model, file = build_detector(spec), runs / spec.id / "model.pt"
         checkpoint.load_weights(model, checkpoint.load(file, spec.id)["model"], file)
-        model = model.to(fabric.device, memory_format=torch.channels_last).eval()
+        model = model.to(fabric.device).to(memory_format=torch.channels_last).eval()
         calls |= {(label, "model"): partial(_call, model.predict), (label, "full"): partial(_call, model)}
     with torch.inference_mode():
         seconds = interleaved(calls, images, options.repeats, options.warmup, time.perf_counter, synchronize_of(fabric))
@@ -69,7 +70,7 @@ def measure_speed(
         environment=environment(fabric),
         protocol=options,
         precision=float32(fabric),
-        image_sizes=tuple(sorted({tuple(image.shape[1:]) for image in images})),
+        image_sizes=tuple(sorted({size_of(image) for image in images})),
         rows=tuple(
             SpeedRow(label=label, run=spec.id, model=summaries[label, "model"], full=summaries[label, "full"])
             for label, spec in specs.items()

@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from triplehead.data.coco import CocoDataset
 from triplehead.data.prepare import read_manifest
@@ -84,5 +85,5 @@ def write(results: list[dict], name: str, out: Path) -> Path:
     return path
 
 
-def _finite(value: object) -> bool:
+def _finite(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)

@@ -9,6 +9,7 @@ import torch
 
 from triplehead.data.loader import train_loader
 from triplehead.data.transforms import TrainTransform
+from triplehead.detectors.backbone import ResNetFPN, TinyFPN
 from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.batch import BatchGradients
@@ -68,6 +69,7 @@ def train(
 
     detector, origin = build_detector(spec), {}
     if pretrained is not None:
+        assert spec.pretrained_id is not None and isinstance(detector.backbone, ResNetFPN | TinyFPN)
         found = checkpoint.load(pretrained, spec.pretrained_id)
         checkpoint.load_weights(detector.backbone.body, found["body"], pretrained)
         origin = {"weights": found["file"]} if "file" in found else {}

@@ -28,7 +28,7 @@ def voc_scores(
 
 
 def average_precisions(
-    truth: Sequence[ImageTruth], found: Detections, num_classes: int, thresholds: Sequence[float]
+    truth: Sequence[ImageTruth], found: Detections, num_classes: int, thresholds: Sequence[float] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """By area and by eleven points: two float64 [T, C], NaN for a class without a box to find.
 
@@ -57,7 +57,7 @@ def voc_matches(truth: Sequence[ImageTruth], results: list[dict], categories: Se
 
 
 def _matched(
-    truth: Sequence[ImageTruth], found: Detections, num_classes: int, thresholds: Sequence[float]
+    truth: Sequence[ImageTruth], found: Detections, num_classes: int, thresholds: Sequence[float] | np.ndarray
 ) -> tuple[np.ndarray, Detections, np.ndarray]:
     """Outcomes int8 [T, D], the detections best first, and the boxes to find: int64 [N, C]."""
     found = found.best_first()

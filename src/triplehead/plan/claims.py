@@ -141,19 +141,17 @@ class Claims(Options):
 def places(quantity: Quantity) -> tuple[Place, ...]:
     """The rows that a quantity is made of, without repetition."""
     named = (getattr(quantity, name, None) for name in ("of", "minus"))
-    over = getattr(quantity, "over", None)
-    others = getattr(quantity, "rows", ()) or (over if quantity.kind == "best" else (over,))
+    others = quantity.over if isinstance(quantity, Best) else (getattr(quantity, "over", None),)
+    others = getattr(quantity, "rows", ()) or others
     return tuple(dict.fromkeys(place for place in (*named, *others) if place is not None))
 
 
 def check_claims(file: Path, declared: Claims, exhibits: dict[str, Exhibit], scales: tuple[str, ...]) -> None:
     """Raises InputError for an id given twice, and for a scale, place or metric that does not exist."""
     find = References(file, exhibits)
-    ids = [claim.id for claim in declared.claims]
+    find.unique("claims", [claim.id for claim in declared.claims])
     for index, claim in enumerate(declared.claims):
         at, quantity = f"claims.{index}", claim.quantity
-        if ids.index(claim.id) != index:
-            raise InputError(file, f"{at}.id: {claim.id!r} is used twice")
         if unknown := next((name for name in claim.scales or () if name not in scales), None):
             raise InputError(file, f"{at}.scales: no scale {unknown!r}; allowed: {', '.join(scales)}")
         for exhibit, label in places(quantity):

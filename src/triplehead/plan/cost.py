@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from triplehead.plan.calibration import Calibration, kind_of
-from triplehead.plan.options import Scenes
+from triplehead.plan.options import AnyScenes
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Cost
@@ -96,8 +96,7 @@ def estimate(plan: Plan, calibration: Calibration | None = None) -> Estimate:
             f"whole studies timed on {cost.machine}",
             {run_id: run_seconds(spec, cost) for run_id, spec in specs.items()},
         )
-    device = "gpu" if plan.scale.gpus_of("train") else "cpu"
-    return Estimate(device, "not measured", dict.fromkeys(specs))
+    return Estimate("gpu" if plan.scale.gpus_of("train") else "cpu", "not measured", dict.fromkeys(specs))
 
 
 def disk_bytes(footprints: list[Footprint], workers: int) -> int:
@@ -127,4 +126,4 @@ def calibrated_seconds(spec: RunSpec, calibration: Calibration, around: float | 
 
 def val_images(spec: RunSpec) -> int:
     """That a run is evaluated on; of the user's own images as many as the data set has that they are taken for."""
-    return spec.data.val if isinstance(spec.data, Scenes) else VAL_IMAGES[spec.data.layout]
+    return spec.data.val if isinstance(spec.data, AnyScenes) else VAL_IMAGES[spec.data.layout]

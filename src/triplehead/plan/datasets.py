@@ -69,14 +69,20 @@ class DatasetFile(Options):
 
     def official(self, parts: Iterable[str]) -> Part | None:
         """What several parts hold together; none where one of them is not known."""
-        known = [self.parts.get(part) for part in parts]
-        if not known or None in known:
+        asked = tuple(parts)
+        known = [self.parts[part] for part in asked if part in self.parts]
+        if not known or len(known) < len(asked):
             return None
-        return Part(**{name: _sum([getattr(part, name) for part in known]) for name in Part.model_fields})
+        return Part(
+            images=sum(part.images for part in known),
+            objects=_sum([part.objects for part in known]),
+            counted=_sum([part.counted for part in known]),
+        )
 
 
 def _sum(numbers: list[int | None]) -> int | None:
-    return None if None in numbers else sum(numbers)
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
 
 
 def read_dataset(name: str, folder: Path = EXPERIMENTS) -> DatasetFile:

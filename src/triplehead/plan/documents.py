@@ -9,17 +9,25 @@ from functools import cache
 from itertools import dropwhile
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from triplehead.errors import InputError
 
+try:
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # PyYAML built without libyaml
+    from yaml import SafeLoader  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
 Model = TypeVar("Model")
 
 
-class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):
+class _Loader(SafeLoader):
     """Safe YAML that refuses a key given twice and reads 1e-4 as a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
@@ -98,7 +106,7 @@ def _merge_into(target: dict, values: dict) -> None:
             target[key] = json.loads(json.dumps(value, default=str)) if isinstance(value, dict | list) else value
 
 
-def validate(model: type[Model], layers: Layer | Sequence[Layer]) -> Model:
+def validate(model: "TypeForm[Model]", layers: Layer | Sequence[Layer]) -> Model:
     """Build `model` (a class or annotated union) from layered settings.
 
     JSON mode: lists become tuples, but no other value is converted. Raises InputError that names the layer
@@ -106,8 +114,9 @@ def validate(model: type[Model], layers: Layer | Sequence[Layer]) -> Model:
     """
     layers = [layers] if isinstance(layers, Layer) else list(layers)
     values = merge(layers)
+    form: Any = model  # mypy would not have a type form be hashable
     try:
-        return _adapter(model).validate_json(json.dumps(values, default=str))
+        return _adapter(form).validate_json(json.dumps(values, default=str))
     except ValidationError as error:
         raise _explain(model, layers, error) from None
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import import_module, invalidate_caches
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from triplehead.errors import InputError
 from triplehead.plan.options import Options, OwnPart
@@ -38,10 +38,10 @@ CONTRACTS: dict[Part, Contract] = {
     "head": Contract(("options", "channels", "num_classes", "strides"), "forward", ("features", "points"), True),
     "box loss": Contract(("options",), "__call__", ("boxes", "gt_boxes")),
 }
-_CLASSES: dict[tuple[str, str], type] = {}  # (dotted path, digest of its source) -> what was imported here
+_CLASSES: dict[tuple[str, str], Any] = {}  # (dotted path, digest of its source) -> what was imported here
 
 
-def find(folder: Path, path: str, part: Part) -> tuple[type, str]:
+def find(folder: Path, path: str, part: Part) -> tuple[Any, str]:
     """The class `path` (module.Class) of `folder`, and the digest of the files that define it.
 
     The digest covers the module and what it imports from the folder by relative imports. Raises ValueError, in one
@@ -64,7 +64,7 @@ def find(folder: Path, path: str, part: Part) -> tuple[type, str]:
     return kind, source
 
 
-def made_of(part: OwnPart) -> tuple[type, Options]:
+def made_of(part: OwnPart) -> tuple[Any, Options]:
     """The class and its options behind a resolved part. Raises InputError if this process has not loaded it."""
     kind = _CLASSES.get((part.path, part.source))
     if kind is None:
@@ -93,7 +93,8 @@ def _sources(folder: Path, file: Path) -> dict[Path, bytes]:
         try:
             nodes = list(ast.walk(ast.parse(found[each])))
         except (SyntaxError, ValueError) as error:
-            line = f", line {error.lineno}" if getattr(error, "lineno", None) else ""
+            at = getattr(error, "lineno", None)
+            line = f", line {at}" if at else ""
             raise ValueError(f"{each.name}{line}: is no Python ({getattr(error, 'msg', error)})") from None
         for node in nodes:
             if isinstance(node, ast.ImportFrom) and node.level:

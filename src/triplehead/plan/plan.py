@@ -1,6 +1,5 @@
 """The whole study: every exhibit, its rows, and the runs behind them."""
 
-import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +33,11 @@ from triplehead.plan.schema import Config, DatasetName, DetectorFile, Exhibit, R
 from triplehead.plan.silence import SILENCE, Silence, Variant, check_silence, text, varied
 
 PARTS = ("head", "assigner", "loss", "postprocess")  # what a detector's file and a row may say, as far as there is one
-SETTINGS = {"input": Input, "postprocess": Postprocess, "evaluation": Evaluation}  # what a data set may change
+SETTINGS: dict[str, type[Options]] = {
+    "input": Input,
+    "postprocess": Postprocess,
+    "evaluation": Evaluation,
+}  # what a data set may change
 
 
 @dataclass
@@ -229,12 +232,12 @@ class Experiments:
                 validate(options[key], Layer(path, f"{part}.{key}", settings))
         validate(Loss, Layer(path, "loss", scale.loss))
         for dataset in scale.datasets:
-            for part, options in SETTINGS.items():
-                validate(options, self._block(scale, path, dataset, part))
+            for part, kind in SETTINGS.items():
+                validate(kind, self._block(scale, path, dataset, part))
         for name, other in scale.detectors.items():
             if unknown := next((file for file in (name, other) if file not in self.detectors), None):
-                known = ", ".join(self.detectors)
-                raise InputError(path, f"detectors.{name}: no detector {unknown!r}; allowed: {known}")
+                problem = f"no detector {unknown!r}; allowed: {', '.join(self.detectors)}"
+                raise InputError(path, f"detectors.{name}: {problem}")
         return scale
 
     @staticmethod
@@ -251,16 +254,16 @@ class Experiments:
         row = self.exhibits[exhibit].rows[index]
         file, at = self._place(exhibit, index)
         own = self.own_folder if exhibit in self.own else None
-        spec_at = f"{at}.spec"
-        return None if row.spec is None else self._resolve(scale_name, scale, row, file, spec_at, seed, engine, own)
+        if row.spec is None:
+            return None
+        return self._resolve(scale_name, scale, row.spec, file, f"{at}.spec", seed, engine, own)
 
     def _resolve(
-        self, scale_name: str, scale: Scale, row: Row, file: Path, at: str, seed: int,
+        self, scale_name: str, scale: Scale, spec: Spec, file: Path, at: str, seed: int,
         engine: Engine | None = None, own: Path | None = None,
     ) -> RunSpec:  # fmt: skip
-        """The run that a row's spec asks for, which stands in `file` at `at`; own: the folder of its own classes."""
+        """The run that `spec` asks for, which stands in `file` at `at`; own: the folder of its own classes."""
         scale_file = self.folder / "scales" / f"{scale_name}.yaml"
-        spec = row.spec
         for key, known in (("detector", self.detectors), ("schedule", scale.schedules),
                            ("dataset", scale.datasets), ("backbone", scale.backbones)):  # fmt: skip
             if getattr(spec, key) not in known:
@@ -309,10 +312,10 @@ class Experiments:
         file, found = self.folder / f"{SILENCE}.yaml", []
         for index, switch in enumerate(self.silence.switches):
             exhibit, label = self.silence.row_of(switch)
-            base = next(row for row in self.exhibits[exhibit].rows if row.label == label)
+            base = next(row.spec for row in self.exhibits[exhibit].rows if row.spec and row.label == label)
             for value in switch.values:
-                row, at = varied(switch, value, base), f"switches.{index}"
-                first = self._resolve(scale_name, scale, row, file, at, 0, engine)
+                asked, at = varied(switch, value, base), f"switches.{index}"
+                first = self._resolve(scale_name, scale, asked, file, at, 0, engine)
                 variant = tuple(first.with_seed(spec.seed) for spec in specs[exhibit, label])
                 if variant != specs[exhibit, label]:
                     found.append(Variant(switch.name, text(value), (exhibit, label), variant))
@@ -356,7 +359,8 @@ class Experiments:
             layers.append(Layer(scale_file, prefix, {"postprocess": shared}))
         if detector.architecture == "dense":
             layers.append(Layer(scale_file, "", {"loss": scale.loss}))
-            for part, by_name in (("head", scale.heads), ("assigner", scale.assigners)):
+            for part in ("head", "assigner"):
+                by_name = getattr(scale, f"{part}s")
                 name = (getattr(detector, part) | (row.values.get(part, {}) if row else {})).get("name")
                 if isinstance(name, str) and name in by_name:
                     layers.append(Layer(scale_file, "", {part: by_name[name]}, {part: f"{part}s.{name}"}))
@@ -379,7 +383,8 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
         if exhibit.kind == "parameters":
             _counted(experiments, name)
             continue
-        seeds = min(config.seeds or scale.seeds, exhibit.seeds or math.inf)
+        seeds = config.seeds or scale.seeds
+        seeds = min(seeds, exhibit.seeds or seeds)
         for index, row in enumerate(exhibit.rows):
             first = experiments.resolve(config.scale, scale, name, index, engine=config.engine)
             if first is None:

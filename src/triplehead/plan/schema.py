@@ -6,11 +6,20 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_v
 
 from triplehead.plan.datasets import Url
 from triplehead.plan.engines import Engine
-from triplehead.plan.options import Backbone, Data, Evaluation, Input, Options, Precision, Schedule, Weights
+from triplehead.plan.options import (
+    Backbone,
+    Data,
+    DatasetName,
+    Evaluation,
+    Input,
+    Options,
+    Precision,
+    Schedule,
+    Weights,
+)
 from triplehead.plan.resources import JobName, JobResources
 from triplehead.plan.speed import REFERENCE, SPEED_METRICS, Speed
 
-DatasetName = Literal["coco", "voc", "visdrone"]
 Accelerator = Literal["cpu", "auto", "gpu"]  # auto: a GPU where there is one
 BackboneName = Literal["resnet50", "resnet101"]
 HeadName = Literal["fcos", "triple", "border", "dyhead"]
@@ -223,8 +232,8 @@ class Exhibit(Options):
         if unknown := set(self.metrics) - allowed:
             raise ValueError(f"metrics: {sorted(unknown)[0]} is not a metric of kind {self.kind}")
         if self.average is not None and self.average not in AVERAGES[self.protocol]:
-            allowed = ", ".join(AVERAGES[self.protocol]) or "none"
-            raise ValueError(f"average: found {self.average!r}, allowed for protocol {self.protocol}: {allowed}")
+            averages = ", ".join(AVERAGES[self.protocol]) or "none"
+            raise ValueError(f"average: found {self.average!r}, allowed for protocol {self.protocol}: {averages}")
         if self.split == "test-dev" and self.protocol != "coco":
             raise ValueError(f"split: test-dev is COCO's, the protocol is {self.protocol}")
         labels = [row.label for row in self.rows]

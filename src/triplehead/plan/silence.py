@@ -11,7 +11,7 @@ from triplehead.plan.claims import Claims, Place
 from triplehead.plan.options import Options
 from triplehead.plan.references import References
 from triplehead.plan.runs import RunSpec
-from triplehead.plan.schema import SCORES, Exhibit, Row
+from triplehead.plan.schema import SCORES, Exhibit, Spec
 
 SILENCE = "silence"  # the name of the target, and of what stands for an exhibit in a run's users
 
@@ -51,10 +51,10 @@ class Variant:
         return f"{self.switch} = {self.value}"
 
 
-def varied(switch: Switch, value: bool | int | float | str, row: Row) -> Row:
-    """`row` with the switch at `value`."""
-    settings = getattr(row.spec, switch.part) | {switch.name: value}
-    return Row(label=f"{switch.name} = {text(value)}", spec=row.spec.model_copy(update={switch.part: settings}))
+def varied(switch: Switch, value: bool | int | float | str, spec: Spec) -> Spec:
+    """`spec` with the switch at `value`."""
+    settings = getattr(spec, switch.part) | {switch.name: value}
+    return spec.model_copy(update={switch.part: settings})
 
 
 def text(value: bool | int | float | str) -> str:
@@ -69,8 +69,7 @@ def check_silence(file: Path, silence: Silence, claims: Claims, exhibits: dict[s
     for at, (exhibit, label) in [("row", silence.row)] + [
         (f"switches.{index}.row", silence.row_of(switch)) for index, switch in enumerate(silence.switches)
     ]:
-        if find.row(at, exhibit, label).spec is None:
-            raise InputError(file, f"{at}: {exhibit}, {label} is only cited")
+        find.trained(at, exhibit, label)
         allowed = SCORES[exhibits[exhibit].protocol] if exhibits[exhibit].kind == "scores" else ()
         if silence.metric not in allowed:
             raise InputError(

@@ -57,6 +57,7 @@ def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE
         except typst.TypstError as error:
             raise InputError(template, f"does not compile ({' '.join(str(error).split())})") from None
         html = page(content, folder, template.with_name(PAGE))
+    assert isinstance(pdf, bytes)  # of one document, where no file is named
     with atomic(out) as file, atomic(out.with_suffix(".html")) as beside:
         file.write_bytes(pdf)
         beside.write_text(html, encoding="utf-8")

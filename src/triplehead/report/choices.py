@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from triplehead.analysis.layout import PUBLISHED_ON
-from triplehead.plan.options import JLA, LAYOUTS, Loss, Options, Postprocess, ResNet, Scenes, TripleHead
+from triplehead.plan.options import JLA, LAYOUTS, AnyScenes, Loss, Options, Postprocess, ResNet, TripleHead
 from triplehead.plan.plan import Plan, paper_specs
 from triplehead.plan.runs import RunSpec
 
@@ -120,7 +120,7 @@ def _settings(spec: RunSpec, whole: bool = True) -> dict[str, Any]:
 
 
 def _data(spec: RunSpec, whole: bool) -> str:
-    if isinstance(spec.data, Scenes):
+    if isinstance(spec.data, AnyScenes):
         images = f"digit scenes, {spec.data.image_size} × {spec.data.image_size} pixels"
     elif spec.scale == "paper":
         images = PUBLISHED_ON[spec.dataset] if whole else f"perhaps a sample of {PUBLISHED_ON[spec.dataset]}"
@@ -142,7 +142,7 @@ def _backbone(spec: RunSpec) -> str:
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings as dotted keys; lists stay values."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):
             flat |= flatten(value, f"{prefix}{key}.")

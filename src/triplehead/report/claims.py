@@ -30,7 +30,9 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
     declared = {claim.id: claim for claim in plan.claims.claims}
     if [entry["claim"] for entry in found] != list(declared):
         raise InputError(path, "holds other claims than experiments/claims.yaml; make it again")
-    lines, headlines, own = [], [], []
+    lines: list[dict[str, str]] = []
+    own: list[dict[str, str]] = []
+    headlines = []
     for entry in found:
         claim = declared[entry["claim"]]
         if entry["kind"] in MACHINE and entry["n"]:

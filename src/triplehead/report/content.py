@@ -14,7 +14,7 @@ from triplehead.digests import altered
 from triplehead.errors import InputError
 from triplehead.plan.calibration import CALIBRATION, read_calibration
 from triplehead.plan.cost import amount, estimate
-from triplehead.plan.options import LAYOUTS, CocoFolder, Folder, Scenes
+from triplehead.plan.options import LAYOUTS, AnyScenes, CocoFolder, Folder
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.report.choices import choices_in_force, departures
@@ -71,7 +71,7 @@ def data_sentence(spec: RunSpec, folder: Path) -> str:
     splits = read_manifest(folder)["splits"]
     train, val = (f"{splits[split]['num_images']:,}" for split in ("train", "val"))
     data = spec.data
-    if isinstance(data, Scenes):
+    if isinstance(data, AnyScenes):
         size, (fewest, most) = data.image_size, data.objects
         return (
             f"The data are embedded digit scenes: {train} training and {val} validation images of "

@@ -15,7 +15,7 @@ from triplehead.report.content import printed_table
 def own_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -> dict[str, Any] | None:
     """Folder, classes and tables; None without experiments of the user's. Their claims are among the ledger's (`own`),
     their figures among the figures (`yours`)."""
-    if not plan.own:
+    if not plan.own or plan.config.extra is None:
         return None
     return {
         "folder": Path(plan.config.extra).name,

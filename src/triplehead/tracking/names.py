@@ -71,7 +71,8 @@ def exhibit_title(key: str) -> str:
         return f"Yours: {key}"
     if key.startswith("fig_"):
         return f"Figure {key.removeprefix('fig_').replace('_', ' ')}"
-    kind, number = re.fullmatch(r"(\D+)(\d*)", key).groups()
+    kind = key.rstrip("0123456789")
+    number = key.removeprefix(kind)
     return f"{'Figure' if kind == 'fig' else kind.capitalize()} {number}".strip()
 
 

@@ -65,7 +65,7 @@ def _rebuild_sqlite(file: Path, plan: Plan, results: Path, tables: "dict[str, pa
         stores.remove_journals(file)
     store = stores.open_store(stores.sqlite_uri(file))
     store.disconnect()
-    for folder in store.artifacts.glob("*/*"):
+    for folder in store.artifacts.glob("*/*") if store.artifacts else ():
         if re.fullmatch(r"[0-9a-f]{32}", folder.name) and folder.name not in kept:
             shutil.rmtree(folder)
 

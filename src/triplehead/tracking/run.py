@@ -36,13 +36,13 @@ class Tracker:
 
     def __enter__(self) -> "Tracker":
         self.entered = time.monotonic()
-        if self.uri is not None:
-            attempt(self.uri, self._open, self.rebuild)
+        if (uri := self.uri) is not None:
+            attempt(uri, lambda: self._open(uri), self.rebuild)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         stopped = kind is not None and not issubclass(kind, Exception)
-        if kind is SystemExit and error.code in (None, 0):
+        if isinstance(error, SystemExit) and error.code in (None, 0):
             kind, stopped = None, False
         self._do(lambda log: self._close(log, "KILLED" if stopped else "FAILED" if kind else "FINISHED"))
 
@@ -73,8 +73,8 @@ class Tracker:
         """The content of environment.json."""
         self._do(lambda log: log.environment(environment))
 
-    def _open(self) -> None:
-        log = RunLog(open_store(self.uri), self.spec, self.users)
+    def _open(self, uri: str) -> None:
+        log = RunLog(open_store(uri), self.spec, self.users)
         log.begin()
         log.tag(process_tags() | code_tags() | {"folder": str(self.folder)})
         self.before = float(log.run.data.tags.get(SECONDS, 0))
@@ -91,6 +91,6 @@ class Tracker:
         return f"{self.before + time.monotonic() - self.entered:.1f}"
 
     def _do(self, action: Callable[[RunLog], None]) -> None:
-        log = self.log
-        if log is not None and not attempt(self.uri, lambda: action(log), self.rebuild):
+        log, uri = self.log, self.uri
+        if log is not None and uri is not None and not attempt(uri, lambda: action(log), self.rebuild):
             self.log = None

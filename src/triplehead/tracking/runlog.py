@@ -43,14 +43,14 @@ def put(
 
     at, known = now(), run.data
     numbers = {key: float(value) for key, value in metrics.items() if value is not None and not math.isnan(value)}
-    batches = (
+    numbered, named, tagged = (
         [Metric(key, value, at, step) for key, value in numbers.items() if known.metrics.get(key) != value],
         [Param(key, value) for key, value in params.items() if key not in known.params],
         [RunTag(key, value) for key, value in tags.items() if known.tags.get(key) != value],
     )
-    while any(batches):
-        store.client.log_batch(run.info.run_id, *(batch[:OTHERS_PER_BATCH] for batch in batches))
-        batches = tuple(batch[OTHERS_PER_BATCH:] for batch in batches)
+    for first in range(0, max(len(numbered), len(named), len(tagged)), OTHERS_PER_BATCH):
+        some = slice(first, first + OTHERS_PER_BATCH)
+        store.client.log_batch(run.info.run_id, numbered[some], named[some], tagged[some])
 
 
 class RunLog:
@@ -69,7 +69,7 @@ class RunLog:
     def _attach(self, run: "Run") -> None:
         self.run, self.id = run, run.info.run_id
         history = self.store.client.get_metric_history(self.id, MARK)
-        self.logged = {metric.step: metric.value for metric in history}
+        self.logged: dict[float, float] = {metric.step: metric.value for metric in history}
         tags = run_tags(self.spec, self.users)
         for exhibit in [key for key in run.data.tags if EXHIBIT_KEY.fullmatch(key) and key not in tags]:
             self.store.client.delete_tag(self.id, exhibit)  # the plan uses this run elsewhere now

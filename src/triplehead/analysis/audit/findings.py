@@ -1,5 +1,6 @@
 """From entries to findings."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,10 +16,11 @@ NAMES = {  # of an outcome: one, several
     AGREES: ("agrees", "agree"),
     "contradiction": ("contradiction", "contradictions"),
     "impossible": ("impossible statement", "impossible statements"),
+    "implausible": ("implausible number", "implausible numbers"),
     "gap": ("gap", "gaps"),
     "slip": ("slip", "slips"),
 }
-ON_NUMBERS = {  # check's name -> function of the check and the exhibits
+ON_NUMBERS: dict[str, Callable[..., Outcome]] = {  # check's name -> function of the check and the exhibits
     "differences": statements.differences,
     "values": statements.values,
     "wins": statements.wins,
@@ -29,7 +31,11 @@ ON_NUMBERS = {  # check's name -> function of the check and the exhibits
     "distinct_ticks": settings.distinct_ticks,
     "code_base": equations.code_base,
 }
-ALONE = {"theta": equations.theta, "symbol": equations.symbol, "epochs": equations.epochs}
+ALONE: dict[str, Callable[..., Outcome]] = {
+    "theta": equations.theta,
+    "symbol": equations.symbol,
+    "epochs": equations.epochs,
+}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ SCALE = "paper"  # whose settings the paper's rows have
 def one_setting(check: OneSetting, experiments: Experiments) -> Outcome:
     """Rows that resolve to the same settings must print the same numbers."""
     scale = experiments.scale(SCALE)
-    specs, numbers = set(), {}
+    specs = set()
+    numbers: dict[str, list[str]] = {}
     for exhibit, label in check.rows:
         rows = experiments.exhibits[exhibit].rows
         index = next(index for index, row in enumerate(rows) if row.label == label)

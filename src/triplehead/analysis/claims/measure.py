@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from triplehead.analysis.claims.verdict import Comparison
+from triplehead.analysis.claims.verdict import Claimed, Comparison
 from triplehead.analysis.figures.read import read_assignments, read_history
 from triplehead.analysis.statistics import Estimate, difference, estimate, ratio
 from triplehead.data.overlaps import overlaps
@@ -28,19 +28,18 @@ def comparisons(plan: Plan, results: Path, claim: Claim) -> list[Comparison]:
     """
     quantity, region = claim.quantity, claim.region
 
-    def scores(a: Place, b: Place, claimed: str) -> Comparison:
-        name = f"{quantity.metric}, {a[1]} − {b[1]}"
-        return Comparison(name, difference(plan, results, a, b, quantity.metric), claimed, region)
+    def scores(metric: str, a: Place, b: Place, claimed: Claimed) -> Comparison:
+        return Comparison(f"{metric}, {a[1]} − {b[1]}", difference(plan, results, a, b, metric), claimed, region)
 
     match quantity.kind:
         case "difference":
-            return [scores(quantity.of, quantity.minus, quantity.claim)]
+            return [scores(quantity.metric, quantity.of, quantity.minus, quantity.claim)]
         case "ordering":
-            return [scores(a, b, "greater") for a, b in pairwise(quantity.rows)]
+            return [scores(quantity.metric, a, b, "greater") for a, b in pairwise(quantity.rows)]
         case "best":
-            return [scores(quantity.of, other, "greater") for other in quantity.over]
+            return [scores(quantity.metric, quantity.of, other, "greater") for other in quantity.over]
         case "insensitive":
-            return [scores(a, b, "equal") for a, b in combinations(quantity.rows, 2)]
+            return [scores(quantity.metric, a, b, "equal") for a, b in combinations(quantity.rows, 2)]
         case "ratio":
             name = f"{quantity.metric}, {quantity.of[1]} / {quantity.over[1]}"
             measured = (results / "speed" / f"{quantity.of[0]}.json").exists()
@@ -58,8 +57,8 @@ def comparisons(plan: Plan, results: Path, claim: Claim) -> list[Comparison]:
             }[quantity.series]
             specs = plan.specs.get(quantity.of, ())
             found = _over_seeds([value(results / "runs" / spec.id) for spec in specs if _trained(results, spec)])
-            claimed = {"grows": "greater", "shrinks": "less", "changes": "different"}[quantity.claim]
-            return [Comparison(f"{name}, {quantity.of[1]}", found, claimed, region)]
+            claimed: dict[str, Claimed] = {"grows": "greater", "shrinks": "less", "changes": "different"}
+            return [Comparison(f"{name}, {quantity.of[1]}", found, claimed[quantity.claim], region)]
     raise AssertionError(quantity.kind)
 
 

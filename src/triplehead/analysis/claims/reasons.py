@@ -4,10 +4,8 @@ from pathlib import Path
 
 from triplehead.analysis.speed import of_another_scale
 from triplehead.analysis.statistics.samples import sample
-from triplehead.plan.claims import Claim, places
+from triplehead.plan.claims import Best, Claim, Difference, Insensitive, Ordering, places
 from triplehead.plan.plan import Plan
-
-SCORED = ("difference", "ordering", "best", "insensitive")  # kinds that compare scores
 
 
 def not_measurable(plan: Plan, claim: Claim) -> str | None:
@@ -48,7 +46,7 @@ def not_there(plan: Plan, results: Path, claim: Claim) -> str | None:
         return "none of its runs has been made"
     if missing := [label for (_, label), there in made.items() if not there]:
         return f"no run of {'; '.join(missing)} has been made"
-    if quantity.kind in SCORED:
+    if isinstance(quantity, Difference | Ordering | Best | Insensitive):
         found = [sample(plan, results / "runs", *place, quantity.metric).values.values() for place in rows]
         if all(values and not any(values) for values in found):
             return f"{quantity.metric} is 0 in all of its runs, which tells nothing"

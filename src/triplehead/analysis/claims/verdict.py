@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from triplehead.analysis.statistics import Estimate
 
@@ -13,6 +13,9 @@ INCONCLUSIVE = "inconclusive"
 TOO_FEW = "too few seeds"
 NOT_MEASURED = "not measured at this scale"
 VERDICTS = (SUPPORTED, CONTRADICTED, INCONCLUSIVE, TOO_FEW, NOT_MEASURED)
+
+
+Claimed = Literal["greater", "less", "equal", "different"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Comparison:
 
     name: str
     estimate: Estimate
-    claim: Literal["greater", "less", "equal", "different"]
+    claim: Claimed
     region: float = 0.0
     null: float = 0.0
 
@@ -66,7 +69,7 @@ def judge_one(comparison: Comparison, seeds: int) -> str:
     return SUPPORTED if supported else CONTRADICTED if contradicted else INCONCLUSIVE
 
 
-def judge_count(count: float | None, expected: float | tuple[float, float]) -> str:
+def judge_count(count: float | None, expected: float | tuple[float, float] | None) -> str:
     """An exact number: equal to the published one, or within bounds (ends included at the top only)."""
     if not _known(count):
         return NOT_MEASURED
@@ -80,11 +83,10 @@ def _margin(comparison: Comparison) -> float:
     found = comparison.estimate
     if not _known(found.value):
         return -math.inf
-    low = found.value if not _known(found.low) else found.low
-    high = found.value if not _known(found.high) else found.high
-    low, high = low - comparison.null, high - comparison.null
+    low = (found.low if _known(found.low) else found.value) - comparison.null
+    high = (found.high if _known(found.high) else found.value) - comparison.null
     return {"greater": low, "less": -high, "equal": -max(-low, high), "different": max(low, -high)}[comparison.claim]
 
 
-def _known(value: float | None) -> bool:
+def _known(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)

@@ -1,11 +1,13 @@
 """Figure 6: the same validation images under several detectors; what each finds, invents and misses."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 
@@ -21,9 +23,9 @@ from triplehead.plan.plan import Plan
 PALE = 0.5  # share of white over the image: so that lines stand out
 LABEL, PAD = 6.5, 0.5  # points: type and the margin around it
 LEGIBLE = 10  # false positives of an image: more are not named
-RIGHT = {"color": "#0072b2", "width": 1.3, "line": "-"}
-WRONG = {"color": "#d55e00", "width": 1.3, "line": (0, (1, 1))}
-MISSED = {"color": "#000000", "width": 1.3, "line": (0, (4, 2))}
+RIGHT: dict[str, Any] = {"color": "#0072b2", "width": 1.3, "line": "-"}
+WRONG: dict[str, Any] = {"color": "#d55e00", "width": 1.3, "line": (0, (1, 1))}
+MISSED: dict[str, Any] = {"color": "#000000", "width": 1.3, "line": (0, (4, 2))}
 
 Mark = tuple[np.ndarray, str, dict]  # box, xyxy; label; line
 
@@ -53,8 +55,8 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     width = 0.9 * WIDTH  # with Figure B on one page
     side = (width - 0.4) / len(images)
     height = side * max(image.shape[0] / image.shape[1] for image in images) + 0.19
-    figure = Figure(figsize=(width, len(specs) * height + 0.3), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    figure = Figure(figsize=(width, len(specs) * height + 0.3), layout=layout)
     grid = figure.subplots(len(specs), len(images), squeeze=False)
     marks = []
     for axes, (label, spec) in zip(grid, specs.items(), strict=True):

@@ -42,7 +42,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
         scores = [read_scores(results / "runs" / spec.id / "scores.json", ("AP",))["AP"] for spec in specs]
         cells[row.ticks[HEAD], row.ticks[ASSIGNER]] = ([score for score in scores if score is not None], row.note)
     heads, assigners = (list(dict.fromkeys(key[axis] for key in cells)) for axis in (0, 1))
-    means = [mean_and_std(values)[0] for values, _ in cells.values() if values]
+    means = [mean for values, _ in cells.values() if (mean := mean_and_std(values)[0]) is not None]
     norm = mpl.colors.Normalize(min(means, default=0), max(means, default=1))
 
     figure = Figure(figsize=(0.9 * WIDTH, 0.6 + CELL * len(heads)), layout="constrained")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -15,7 +16,7 @@ from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.plan import Plan
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "STIXGeneral",  # comes with matplotlib
     "mathtext.fontset": "stix",
     "font.size": 8.5,

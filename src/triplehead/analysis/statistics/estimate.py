@@ -62,7 +62,7 @@ def estimate(
     image_se = None if replicates is None else _image_se(replicates, num_images)
     half = half_width(seed_se, n - 1, image_se, num_images - 1)
     sources = tuple(name for name, error in ((unit, seed_se), ("images", image_se)) if error is not None)
-    if half is None:
+    if half is None or mean is None:
         return Estimate(mean, std, n, None, None, seed_se, image_se, sources)
     return Estimate(mean, std, n, mean - half, mean + half, seed_se, image_se, sources)
 

@@ -32,7 +32,7 @@ def read_replicates(path: Path, spec: RunSpec, resampling: Resampling) -> Replic
 
 
 @cache
-def _read(path: Path, mtime: int, size: int) -> tuple[str, tuple[int, int], Replicates]:
+def _read(path: Path, mtime: int, size: int) -> tuple[str, tuple[int, ...], Replicates]:
     content = read_archive(path, ("data", "drawn", "metrics", "scores", "replicates", "num_images"))
     metrics = [str(name) for name in content["metrics"]]
     scores, values = content["scores"], content["replicates"]

@@ -111,8 +111,8 @@ def _scores(plan: Plan, specs: tuple[RunSpec, ...], table: Exhibit, runs: Path, 
     file, split = (TESTDEV, "test-dev") if on_server else ("scores.json", "val")
     name = f"{metric}_{table.average}" if table.average else metric
     ids = ";".join(spec.id for spec in specs)
-    if found := divergence(runs, specs):
-        return Sample({}, scale=plan.config.scale, split=split, run_ids=ids, diverged=found)
+    if diverged := divergence(runs, specs):
+        return Sample({}, scale=plan.config.scale, split=split, run_ids=ids, diverged=diverged)
     values, replicates, num_images = {}, {}, 0
     for spec in specs:
         run = runs / spec.id

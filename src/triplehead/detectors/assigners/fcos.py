@@ -32,7 +32,7 @@ class FCOSAssigner(FixedAssigner[plan.FCOSAssigner]):
         ltrb = boxes_to_ltrb(points.xy, boxes[:, None, :])  # [M, N, 4]
         inside = ltrb.amin(dim=2) > 0  # [M, N]
         if self.options.center_radius is not None:
-            inside &= self._near_center(boxes, points)
+            inside &= _near_center(boxes, points, self.options.center_radius)
         size = ltrb.amax(dim=2)
         fits = inside & (size >= limits[:, 0]) & (size <= limits[:, 1])
 
@@ -40,8 +40,9 @@ class FCOSAssigner(FixedAssigner[plan.FCOSAssigner]):
         area = area[:, None].masked_fill(~fits, math.inf)  # [M, N]
         return torch.where(fits.any(dim=0), area.argmin(dim=0), BACKGROUND)  # argmin: the first of equals
 
-    def _near_center(self, boxes: Tensor, points: Points) -> Tensor:
-        """Points less than center_radius strides from a box's centre, along both axes -> bool [M, N]."""
-        center = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2  # [M, 1, 2]
-        distance = (points.xy - center).abs().amax(dim=2)  # [M, N]
-        return distance < self.options.center_radius * points.stride
+
+def _near_center(boxes: Tensor, points: Points, radius: float) -> Tensor:
+    """Points less than `radius` strides from a box's centre, along both axes -> bool [M, N]."""
+    center = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2  # [M, 1, 2]
+    distance = (points.xy - center).abs().amax(dim=2)  # [M, N]
+    return distance < radius * points.stride

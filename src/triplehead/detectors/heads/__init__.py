@@ -1,5 +1,7 @@
 """Heads: features of all levels -> predictions."""
 
+from collections.abc import Callable
+
 from torch import nn
 
 from triplehead.detectors.heads.border import BorderHead
@@ -12,7 +14,7 @@ from triplehead.plan.options import Head
 
 
 def build_head(head: Head, channels: int, num_classes: int, strides: list[int]) -> nn.Module:
-    kinds = {
+    kinds: dict[type, Callable[..., nn.Module]] = {
         options.FCOSHead: FCOSHead,
         options.TripleHead: TripleHead,
         options.BorderHead: BorderHead,

@@ -56,13 +56,14 @@ class _LargestReading(torch.autograd.Function):
         # -1 and 1 are the outer rims of the first and last cells: also right for a map of one row or column.
         grid = (2 * points + 1) / points.new_tensor([width, height]) - 1
         places = grid.permute(2, 0, 1, 3)[:, :, None].contiguous()  # P times [S, 1, HW, 2]
-        largest = chosen = None
-        for index, place in enumerate(places):
-            value = grid_sample(maps, place, mode="bilinear", padding_mode="border", align_corners=False)
-            if largest is None:
-                largest = value
-                chosen = torch.zeros_like(value, dtype=torch.uint8) if ctx.needs_input_grad[0] else None
-                continue
+
+        def read(place: Tensor) -> Tensor:
+            return grid_sample(maps, place, mode="bilinear", padding_mode="border", align_corners=False)
+
+        largest = read(places[0])
+        chosen = torch.zeros_like(largest, dtype=torch.uint8) if ctx.needs_input_grad[0] else None
+        for index, place in enumerate(places[1:], start=1):
+            value = read(place)
             if chosen is not None:
                 chosen = torch.maximum(chosen, (value > largest).view(torch.uint8) * index)
             largest = torch.maximum(largest, value)

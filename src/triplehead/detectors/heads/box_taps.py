@@ -27,10 +27,10 @@ class BoxTaps:
         # Cells lie last while this is computed, where it is fast, then first: [3, 3, 2, 2, B, H, W] -> [BHW, 36].
         cell = (row * width + first)[:, None, :, None] + column[None, :, None, :]
         share = row_share[:, None, :, None] * column_share[None, :, None, :]
-        cell, share = (part.view(TAPS * CORNERS, -1).t().flatten().numpy() for part in (cell, share))
-        ends = np.arange(0, len(cell) + 1, CORNERS, dtype=np.int32)
+        places, shares = (part.view(TAPS * CORNERS, -1).t().flatten().numpy() for part in (cell, share))
+        ends = np.arange(0, len(places) + 1, CORNERS, dtype=np.int32)
         cells = batch * height * width
-        self.matrix = csr_array((share, cell, ends), shape=(TAPS * cells, cells))
+        self.matrix = csr_array((shares, places, ends), shape=(TAPS * cells, cells))
         self.readings = _bags(self.matrix)
 
     def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
@@ -59,7 +59,8 @@ def _neighbours(place: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 def _bags(matrix: csr_array) -> tuple[Tensor, Tensor, Tensor]:
     """What `embedding_bag` wants to know of a matrix's rows (columns, if they are what is compressed)."""
-    return tuple(torch.from_numpy(part) for part in (matrix.indices, matrix.indptr[:-1], matrix.data))
+    index, first, share = (torch.from_numpy(part) for part in (matrix.indices, matrix.indptr[:-1], matrix.data))
+    return index, first, share
 
 
 class _Read(torch.autograd.Function):

@@ -7,7 +7,7 @@ from torch.nn.functional import hardsigmoid, interpolate
 from triplehead.detectors.boxes import Points, Predictions
 from triplehead.detectors.heads.deform import deform_conv, offsets_to_taps
 from triplehead.detectors.heads.fcos import FCOSHead
-from triplehead.detectors.heads.layers import at_level, build_norm, init_hidden
+from triplehead.detectors.heads.layers import at_level, build_norm, init_head, init_hidden
 from triplehead.plan.options import DyHead as Options
 
 GROUPS = 16  # of the blocks' GroupNorm
@@ -37,8 +37,7 @@ class ScaleAttention(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.conv = nn.Conv2d(channels, 1, 1)
-        nn.init.normal_(self.conv.weight, std=0.01)
-        nn.init.zeros_(self.conv.bias)
+        init_head(self.conv)
 
     def forward(self, x: Tensor) -> Tensor:
         return hardsigmoid(self.conv(x.mean(dim=(2, 3), keepdim=True)).relu())
@@ -71,8 +70,8 @@ class DyBlock(nn.Module):
     def __init__(self, channels: int, norm: str, num_levels: int):
         super().__init__()
         self.offset = nn.Conv2d(channels, 3 * TAPS, 3, padding=1)
-        nn.init.zeros_(self.offset.weight)
-        nn.init.zeros_(self.offset.bias)
+        for parameter in self.offset.parameters():
+            nn.init.zeros_(parameter)
         self.same = ModulatedConv(channels, norm, num_levels)
         self.finer = ModulatedConv(channels, norm, num_levels - 1, stride=2)  # not at the finest level
         self.coarser = ModulatedConv(channels, norm, num_levels - 1)  # nor this at the coarsest
@@ -101,8 +100,9 @@ class DyHead(FCOSHead):
 
     def __init__(self, options: Options, channels: int, num_classes: int, strides: list[int]):
         super().__init__(options, channels, num_classes, strides)
-        self.blocks = nn.Sequential(*(DyBlock(channels, options.norm, len(strides)) for _ in range(options.num_blocks)))
-        attentions = [part for block in self.blocks for part in (block.offset, block.scale)]
+        blocks = [DyBlock(channels, options.norm, len(strides)) for _ in range(options.num_blocks)]
+        self.blocks = nn.Sequential(*blocks)
+        attentions = [part for block in blocks for part in (block.offset, block.scale)]
         init_hidden(self.blocks, options.init, *attentions)
 
     def forward(self, features: list[Tensor], points: Points) -> Predictions:

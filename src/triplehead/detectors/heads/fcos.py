@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from triplehead.detectors.anchors import deltas_to_boxes, square_anchors
 from triplehead.detectors.boxes import Points, Predictions, ltrb_to_boxes
 from triplehead.detectors.heads.layers import Scale, Tower, exp, flatten, init_head, init_hidden
-from triplehead.plan.options import FCOSHead as Options
+from triplehead.plan.options import FCOSTowers as Options
 
 
 class FCOSHead(nn.Module):

@@ -75,6 +75,7 @@ def init_head(head: nn.Module, classifier: nn.Conv2d | None = None, prior: float
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     if classifier is not None:
+        assert classifier.bias is not None
         nn.init.constant_(classifier.bias, -math.log((1 - prior) / prior))
 
 

@@ -1,5 +1,7 @@
 """The triple head (paper, section 3.3): pre-regression, classification and regression branches."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -43,10 +45,7 @@ class TripleHead(nn.Module):
 
     def forward(self, features: list[Tensor], points: Points) -> Predictions:
         levels = [self._level(x, level) for level, x in enumerate(features)]
-        logits, coarse, final, quality = (
-            torch.cat([flatten(out) for out in outputs], dim=1) if outputs[0] is not None else None
-            for outputs in zip(*levels, strict=True)
-        )
+        logits, coarse, final, quality = (_joined(outputs) for outputs in zip(*levels, strict=True))
         unit = points.stride[:, None]  # distances come in cells
         coarse_boxes = ltrb_to_boxes(points.xy, coarse * unit)
         return Predictions(
@@ -73,3 +72,8 @@ class TripleHead(nn.Module):
         # eq. (8), or the distances themselves
         final = final * (coarse.detach() if options.refinement else self.cells[level])
         return logits, coarse, final, quality
+
+
+def _joined(outputs: tuple[Any, ...]) -> Any:
+    """A branch's outputs [B, *, H, W] of each level -> [B, N, *]; None if there is no such branch."""
+    return torch.cat([flatten(out) for out in outputs], dim=1) if outputs[0] is not None else None

@@ -9,8 +9,11 @@ from triplehead.plan.options.backbone import Backbone, Pretrain, ResNet, Tiny, W
 from triplehead.plan.options.base import Options, Share
 from triplehead.plan.options.data import (
     LAYOUTS,
+    AnyFolder,
+    AnyScenes,
     CocoFolder,
     Data,
+    DatasetName,
     Difficult,
     Folder,
     ImageSets,
@@ -31,7 +34,7 @@ from triplehead.plan.options.detectors import (
     RetinaNet,
     SecondStage,
 )
-from triplehead.plan.options.heads import HEADS, BorderHead, DyHead, FCOSHead, Head, Init, Norm, TripleHead
+from triplehead.plan.options.heads import HEADS, BorderHead, DyHead, FCOSHead, FCOSTowers, Head, Init, Norm, TripleHead
 from triplehead.plan.options.own import OwnAssigner, OwnBoxLoss, OwnHead, OwnPart
 from triplehead.plan.options.training import (
     BoxPostprocess,
@@ -51,6 +54,8 @@ __all__ = [
     "JLA",
     "LAYOUTS",
     "POSTPROCESS",
+    "AnyFolder",
+    "AnyScenes",
     "Assigner",
     "Backbone",
     "BorderHead",
@@ -58,6 +63,7 @@ __all__ = [
     "CocoFolder",
     "Conventions",
     "Data",
+    "DatasetName",
     "Dense",
     "Detector",
     "Difficult",
@@ -65,6 +71,7 @@ __all__ = [
     "Evaluation",
     "FCOSAssigner",
     "FCOSHead",
+    "FCOSTowers",
     "FasterRCNN",
     "Folder",
     "Head",

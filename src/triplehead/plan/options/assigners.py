@@ -75,4 +75,4 @@ class MaxIoU(Options):
 
 
 Assigner = Annotated[FCOSAssigner | JLA | ATSS | MaxIoU | OwnAssigner, Field(discriminator="name")]
-ASSIGNERS = {"fcos": FCOSAssigner, "jla": JLA, "atss": ATSS, "max_iou": MaxIoU}
+ASSIGNERS: dict[str, type[Options]] = {"fcos": FCOSAssigner, "jla": JLA, "atss": ATSS, "max_iou": MaxIoU}

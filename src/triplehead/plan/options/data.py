@@ -1,5 +1,6 @@
 """Data sets, and the size of images."""
 
+from abc import abstractmethod
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
@@ -7,20 +8,21 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from triplehead.plan.options.base import Options, Share
 
+DatasetName = Literal["coco", "voc", "visdrone"]
 # VOC's difficult objects in training. "drop", as in the code base that the paper's counts point to; detectron2 keeps.
 Difficult = Literal["keep", "drop"]
 ImageSets = Annotated[tuple[Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")], ...], Field(min_length=1)]
 
 
-class Scenes(Options):
-    """The embedded data: scenes of scikit-learn's handwritten digits, here of mixed sizes in COCO's layout.
+class AnyScenes(Options):
+    """The embedded data: scenes of scikit-learn's handwritten digits, of one kind or another.
 
     `train`, `val`: images; `objects`: fewest and most in one; `small`, `medium`: shares of objects, the rest are
-    large; `overlap`: share of objects that are put partly over another one. The other kinds build on these.
+    large; `overlap`: share of objects that are put partly over another one.
     """
 
     source: Literal["scenes"] = "scenes"
-    kind: Literal["coco"] = "coco"
+    kind: DatasetName
     image_size: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] = 128
     train: PositiveInt = 3000
     val: PositiveInt = 500
@@ -31,7 +33,7 @@ class Scenes(Options):
     seed: Annotated[int, Field(ge=0)] = 0
 
     @property
-    def layout(self) -> str:
+    def layout(self) -> DatasetName:
         return self.kind
 
     @property
@@ -47,7 +49,13 @@ class Scenes(Options):
         return self
 
 
-class VocScenes(Scenes):
+class Scenes(AnyScenes):
+    """Digits of mixed sizes in COCO's layout."""
+
+    kind: Literal["coco"] = "coco"
+
+
+class VocScenes(AnyScenes):
     """Few digits, mostly large, in the VOC devkit's layout; `difficult_share` of them hard to see and flagged so."""
 
     kind: Literal["voc"] = "voc"
@@ -58,7 +66,7 @@ class VocScenes(Scenes):
     difficult: Difficult = "drop"
 
 
-class VisDroneScenes(Scenes):
+class VisDroneScenes(AnyScenes):
     """Many tiny digits in VisDrone's layout. `regions`: share of images with ignored regions; `ignored`: share of
     objects with score 0."""
 
@@ -82,6 +90,14 @@ class Folder(Options):
     """
 
     source: Literal["folder"]
+    layout: DatasetName
+
+    @property
+    @abstractmethod
+    def annotations(self) -> tuple[str, ...]: ...
+
+    @abstractmethod
+    def parts(self, split: str) -> tuple[str, ...]: ...
 
 
 class CocoFolder(Folder):
@@ -145,9 +161,10 @@ class VisDroneFolder(Folder):
         return (PurePosixPath(getattr(self, split)).name,)
 
 
+AnyFolder = CocoFolder | VocFolder | VisDroneFolder
 Data = Annotated[
     Annotated[Scenes | VocScenes | VisDroneScenes, Field(discriminator="kind")]
-    | Annotated[CocoFolder | VocFolder | VisDroneFolder, Field(discriminator="layout")],
+    | Annotated[AnyFolder, Field(discriminator="layout")],
     Field(discriminator="source"),
 ]
 

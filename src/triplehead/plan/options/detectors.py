@@ -4,10 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from triplehead.plan.options.assigners import Assigner
+from triplehead.plan.options.assigners import ATSS, Assigner, MaxIoU
 from triplehead.plan.options.backbone import Backbone
 from triplehead.plan.options.base import Options
-from triplehead.plan.options.heads import Head
+from triplehead.plan.options.heads import FCOSTowers, Head
 from triplehead.plan.options.training import BoxPostprocess, Loss, Postprocess, RetinaNetPostprocess
 
 
@@ -36,8 +36,13 @@ class Dense(Options):
 
     def _anchors_fit(self) -> None:
         head, assigner = self.head, self.assigner
-        deltas = getattr(head, "box_coder", "distance") == "delta"
-        if deltas and assigner.name in ("atss", "max_iou") and assigner.anchor_scale != head.anchor_scale:
+        deltas = isinstance(head, FCOSTowers) and head.box_coder == "delta"
+        if (
+            isinstance(head, FCOSTowers)
+            and head.box_coder == "delta"
+            and isinstance(assigner, ATSS | MaxIoU)
+            and assigner.anchor_scale != head.anchor_scale
+        ):
             raise ValueError(
                 f"assigner.anchor_scale: head.box_coder 'delta' starts from the anchors that were matched, expected "
                 f"head.anchor_scale {head.anchor_scale:g}, found {assigner.anchor_scale:g}"
@@ -90,5 +95,9 @@ class RetinaNet(Options):
 
 
 Detector = Annotated[Dense | FasterRCNN | RetinaNet, Field(discriminator="architecture")]
-DETECTORS = {"dense": Dense, "faster_rcnn": FasterRCNN, "retinanet": RetinaNet}
-POSTPROCESS = {"dense": Postprocess, "faster_rcnn": BoxPostprocess, "retinanet": RetinaNetPostprocess}
+DETECTORS: dict[str, type[Options]] = {"dense": Dense, "faster_rcnn": FasterRCNN, "retinanet": RetinaNet}
+POSTPROCESS: dict[str, type[Options]] = {
+    "dense": Postprocess,
+    "faster_rcnn": BoxPostprocess,
+    "retinanet": RetinaNetPostprocess,
+}

@@ -12,12 +12,12 @@ Norm = Literal["group", "batch"]
 Init = Literal["normal", "kaiming"]
 
 
-class FCOSHead(Options):
-    """Two parallel towers (FCOS, Tian et al. 2019)."""
+class FCOSTowers(Options):
+    """Two parallel towers (FCOS, Tian et al. 2019), alone or with what others add."""
 
     later = ("box_activation",)
 
-    name: Literal["fcos"] = "fcos"
+    name: str
     quality: Literal["none", "centerness", "iou"] = "none"
     centerness_on: Literal["classification", "regression"] = "classification"  # tower; ATSS: regression
     num_convs: Annotated[int, Field(ge=1, le=8)] = 4
@@ -28,6 +28,12 @@ class FCOSHead(Options):
     box_activation: Literal["exp", "relu"] = "exp"  # of distances; relu: FCOS as detectron2 and torchvision have it
     anchor_scale: PositiveFloat = 8.0  # side in strides of the anchor that deltas start from
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
+
+
+class FCOSHead(FCOSTowers):
+    """The two towers alone."""
+
+    name: Literal["fcos"] = "fcos"
 
 
 class TripleHead(Options):
@@ -49,7 +55,7 @@ class TripleHead(Options):
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
 
 
-class BorderHead(FCOSHead):
+class BorderHead(FCOSTowers):
     """FCOS's head and a border branch (BorderDet, Qiu et al. 2020).
 
     The assigner and FCOS's losses see the FCOS part alone; the border branch's boxes enter no assignment.
@@ -64,7 +70,7 @@ class BorderHead(FCOSHead):
     positive_iou: Annotated[float, Field(gt=0, le=1)] = 0.6  # of a coarse box that the border branch refines
 
 
-class DyHead(FCOSHead):
+class DyHead(FCOSTowers):
     """Blocks of scale-, spatial- and task-aware attention (Dai et al. 2021), then FCOS's outputs."""
 
     name: Literal["dyhead"] = "dyhead"
@@ -74,4 +80,4 @@ class DyHead(FCOSHead):
 
 
 Head = Annotated[FCOSHead | TripleHead | BorderHead | DyHead | OwnHead, Field(discriminator="name")]
-HEADS = {"fcos": FCOSHead, "triple": TripleHead, "border": BorderHead, "dyhead": DyHead}
+HEADS: dict[str, type[Options]] = {"fcos": FCOSHead, "triple": TripleHead, "border": BorderHead, "dyhead": DyHead}
