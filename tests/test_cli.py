@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,15 @@ def test_a_mistake_is_one_line_and_status_2(arguments, message):
     assert result.stdout == ""
 
 
+def test_status_and_plan_know_the_tables_of_ones_own_folder(tmp_path):
+    folder = tmp_path / "my folder"
+    assert triplehead("new", "loss", "mine", "--into", str(folder)).returncode == 0
+    found = json.loads(triplehead("status", "--json", "-c", "scale=smoke", "--extra", str(folder)).stdout)
+    assert "mine" in [each["name"] for each in found["exhibits"]]
+    wrong = triplehead("status", "--extra", str(folder), "-c", "extra=other")
+    assert wrong.returncode == 2 and "--config says extra=other" in wrong.stderr
+
+
 @pytest.mark.parametrize("command", ["tables", "rebuild"])
 def test_a_table_that_is_cut_short_is_not_logged(tmp_path, experiments, command):
     results = tmp_path / "results"
@@ -152,6 +162,14 @@ def test_audit_as_json_and_one_entry():
     assert one.returncode == 0 and "0.433 (n = 3)" in one.stdout
     wrong = triplehead("audit", "theta")
     assert wrong.returncode == 2 and wrong.stderr == "error: theta: no such entry in experiments/audit.yaml\n"
+
+
+def test_audit_shows_the_sentence_of_each_finding():
+    said = " ".join(re.sub(r"[│┃]", " ", triplehead("audit").stdout).split())
+    entries = json.loads(triplehead("audit", "--json").stdout)
+    assert len(entries) > 20 and all(entry["sentence"] for entry in entries)
+    for entry in entries:
+        assert f"“{' '.join(entry['sentence'].split())}”" in said
 
 
 def test_claims_of_a_study_that_has_not_run(tmp_path, monkeypatch):

@@ -91,7 +91,7 @@ def write_csv(found: list[Effect], path: Path) -> None:
 
 def read_csv(path: Path) -> pd.DataFrame:
     """Raises InputError if the file is missing or is no such table."""
-    return read_columns(path, COLUMNS, NUMBERS, "no such file: run `snakemake silence` first", "is no table of effects")
+    return read_columns(path, COLUMNS, NUMBERS, "no such table; make it first", "is no table of effects")
 
 
 def summary(plan: Plan, frame: pd.DataFrame) -> str:

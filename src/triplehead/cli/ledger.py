@@ -57,8 +57,8 @@ def audit(
         colour = COLOURS[finding.outcome]
         text = finding.result or finding.what
         place = f"[bold]{finding.id}[/] ({escape(finding.where)})"
-        words = f"{place} [italic]{escape(finding.sentence)}[/]\n{escape(text)}"
-        rows.append((f"[{colour}]{finding.outcome}", words))
+        quoted = f"[italic]“{escape(finding.sentence)}”[/]\n" if finding.sentence else ""
+        rows.append((f"[{colour}]{finding.outcome}", f"{place}\n{quoted}{escape(text)}"))
     columns = (Column("outcome", whole=True), Column("entry, place in the paper, its words, and what was found"))
     show(console, columns, rows, title="The paper against its own numbers")
     console.print(", ".join(f"{number} {name}" for number, name in tally(found)))

@@ -38,7 +38,7 @@ def reference() -> str:
 def walk(command, name: str) -> Iterator[tuple]:
     """(name, command) of each command below a group, by name; the group itself is none."""
     below: dict[str, Any] = getattr(command, "commands", {})
-    if not hasattr(command, "commands"):
+    if not below:
         yield name, command
     for key in sorted(below):
         yield from walk(below[key], f"{name} {key}")

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from triplehead.cli.app import ConfigOption, JsonOption, ScaleOption, app, scaled
+from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scaled, with_extra
 from triplehead.cli.tables import Column, show
 from triplehead.plan.cost import amount
 from triplehead.status import RunStatus, Status, status
@@ -25,11 +25,12 @@ def status_command(
     cores: Annotated[
         int | None, typer.Option(min=1, help="That the runs will share, where none is at work; all if not given.")
     ] = None,
+    extra: ExtraOption = None,
 ) -> None:
     """Say which tables are complete, which runs are done, running, failed and left, and for how long. Works while
     Snakemake does.
     """
-    found = status(scaled(config, scale), cores=cores)
+    found = status(scaled(with_extra(config, extra), scale), cores=cores)
     if as_json:
         print(json.dumps(found.document(), ensure_ascii=False, indent=1))
         return

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -36,7 +35,7 @@ def show(console: Console, columns: Sequence[Column], rows: Iterable[Sequence[st
     needed = [_needed(columns, heads, cells, stack) for stack in stacks]
     table = Table(title=title, show_lines=len(stacks) < len(columns))
     for stack, width in zip(stacks, _shared(needed, console.width - _margins(stacks)), strict=True):
-        justify: Literal["right", "left"] = "right" if columns[stack[0]].number else "left"
+        justify: JustifyMethod = "right" if columns[stack[0]].number else "left"
         table.add_column(
             "\n".join(columns[index].name for index in stack), justify=justify, overflow="fold", width=width
         )

@@ -3,7 +3,6 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,6 +45,7 @@ def verify(
     edited, known = altered(paths.RESULTS)
     counts = Counter(each.status for each in cells)
     passed = not edited and not any(each.status in FAILS for each in cells)
+    bare = _bare(plan, exhibits, cells)
     if as_json:
         document = {
             "scale": plan.config.scale,
@@ -53,13 +53,14 @@ def verify(
             "files": {"known": known, "altered": [asdict(each) for each in edited]},
             "counts": dict(counts),
             "cells": [_cell(each) for each in cells],
+            "not_verified": bare,
         }
         print(json.dumps(document, ensure_ascii=False, indent=1))
     else:
-        _print(plan.config.scale, edited, known, cells)
-        _bare(plan, exhibits, Counter(each.exhibit for each in cells))
-        if counts:
-            print(", ".join(f"{count} {status}" for status, count in counts.items()))
+        console = Console()
+        _print_files(console, edited, known)
+        _print_cells(console, plan.config.scale, cells)
+        _print_bare(console, plan.config.scale, cells, bare)
     if not passed:
         raise typer.Exit(1)
 
@@ -75,15 +76,17 @@ def _cell(each: "Judged") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _print(scale: str, edited: list[Altered], known: int, cells: list["Judged"]) -> None:
+def _print_files(console: Console, edited: list[Altered], known: int) -> None:
+    for each in edited:
+        console.print(f"[red]{escape(each.file)}[/] {escape(each.problem)}", soft_wrap=True)
+    if known and not edited:
+        console.print(f"{known} files are what their runs made.")
+
+
+def _print_cells(console: Console, scale: str, cells: list["Judged"]) -> None:
     from triplehead.analysis.intervals import shown
     from triplehead.analysis.layout import number
 
-    console = Console()
-    for file in edited:
-        console.print(f"[red]{escape(file.file)}[/] {escape(file.problem)}", soft_wrap=True)
-    if known and not edited:
-        console.print(f"{known} files are what their runs made.")
     if not cells:
         console.print(f"No row carries a band at scale {scale}: nothing to verify.")
         return
@@ -103,18 +106,27 @@ def _print(scale: str, edited: list[Altered], known: int, cells: list["Judged"])
         )  # fmt: skip
         rows.append(row)
     show(console, columns, rows, title=f"Acceptance at scale {scale}")
+    counts = Counter(each.status for each in cells)
+    console.print(", ".join(f"{count} {status}" for status, count in counts.items()))
 
 
-def _bare(plan: Plan, exhibits: list[str] | None, banded: Mapping[str, int]) -> None:
-    """Print which of the tables that were asked for have bands, how many, and which have none."""
+def _bare(plan: Plan, exhibits: list[str] | None, cells: list["Judged"]) -> list[str]:
+    """The tables that were asked for of which no row carries a band."""
     from triplehead.analysis.tables import TABLES
 
+    banded = {each.exhibit for each in cells}
     tables = [name for name in exhibits or plan.exhibits if plan.exhibits[name].kind in TABLES]
-    if banded:
+    return [name for name in tables if name not in banded]
+
+
+def _print_bare(console: Console, scale: str, cells: list["Judged"], bare: list[str]) -> None:
+    """Which of the tables that were asked for have bands, how many, and which have none."""
+    if banded := Counter(each.exhibit for each in cells):
         held = ", ".join(f"{name} ({number} {'cell' if number == 1 else 'cells'})" for name, number in banded.items())
-        print(f"With bands: {held}.")
-    if bare := [name for name in tables if name not in banded]:
-        print(
-            f"Not verified, since no row carries a band at scale {plan.config.scale}: {', '.join(bare)}. "
-            "A group states its own with `accept` (docs/statistics.md)."
-        )
+        console.print(f"With bands: {held}.", highlight=False, soft_wrap=True)
+    if bare:
+        console.print(
+            f"Not verified, since no row carries a band at scale {scale}: {', '.join(bare)}. "
+            "A group states its own with `accept` (docs/statistics.md).",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
