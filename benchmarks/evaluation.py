@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +83,11 @@ def _evaluations(path: Path, images: int, rounds: int) -> Iterator[Result]:
 
 
 def _resamples(path: Path, images: int) -> Iterator[Result]:
+    yield from compare(f"bootstrap, {images} images, pycocotools", resample_calls(path, images), 3)
+
+
+def resample_calls(path: Path, images: int) -> dict[str, Callable[[], object]]:
+    """All resamples from stored matches, and one accumulation by pycocotools, which a resample would take of it."""
     content, results = made_up(images)
     path.write_text(json.dumps(content))
     matches = coco_matches(coco_evaluation(path, results, Evaluation()))
@@ -93,5 +98,4 @@ def _resamples(path: Path, images: int) -> Iterator[Result]:
         with contextlib.redirect_stdout(io.StringIO()):
             theirs.accumulate()
 
-    calls = {f"{RESAMPLES} resamples": lambda: resampled_scores(matches, counts), "one accumulation": accumulate}
-    yield from compare(f"bootstrap, {images} images, pycocotools", calls, 3)
+    return {f"{RESAMPLES} resamples": lambda: resampled_scores(matches, counts), "one accumulation": accumulate}

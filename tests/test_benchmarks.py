@@ -32,3 +32,10 @@ def test_evaluations_agree_on_what_is_made_up(tmp_path):
     """A row only comes out if both evaluations gave the same numbers."""
     [row] = evaluation._evaluations(tmp_path / "a.json", 20, rounds=1)
     assert "2000 detections" in row.subject
+
+
+def test_resamples_cost_a_small_part_of_as_many_accumulations(tmp_path):
+    """Side by side in CPU time; measured: a hundredth (docs/performance.md)."""
+    calls = evaluation.resample_calls(tmp_path / "a.json", 500)
+    ours, one = (seconds for (seconds,) in measure.by_turns(calls, rounds=1, warmup=0).values())
+    assert ours < evaluation.RESAMPLES * one / 25

@@ -125,6 +125,11 @@ def test_power_says_what_is_not_measured():
 
 def test_verify_passes_on_the_parameters_and_fails_on_another_count(experiments, tmp_path, monkeypatch):
     assert triplehead("verify", "table4").returncode == 0
+    said = triplehead("verify").stdout
+    assert "With bands: table4 (3 cells).\n" in said
+    assert (
+        "no row carries a band at scale proxy: table1, table2, table3, table5, table6, table7, table8, table9" in said
+    )
     file = experiments / "table4.yaml"
     file.write_text(file.read_text().replace("34614307}, accept", "34614308}, accept"))
     monkeypatch.chdir(tmp_path)
@@ -139,6 +144,9 @@ def test_audit_as_json_and_one_entry():
         entries["gain-over-fcos"]["outcome"] == "contradiction"
         and "40.3 − 37.0 = 3.3" in entries["gain-over-fcos"]["result"]
     )
+    listed = " ".join(triplehead("audit").stdout.split())
+    assert "AP (IoU threshold is 0.05)" in listed and "implausible │ small-objects (Table 9" in listed
+    assert "2 implausible numbers" in listed
     one = triplehead("audit", "theta-rule")
     assert one.returncode == 0 and "0.433 (n = 3)" in one.stdout
     wrong = triplehead("audit", "theta")

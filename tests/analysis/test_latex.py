@@ -15,7 +15,13 @@ def frame_of(plan, exhibit, mean=40.0, std=0.5, n=3, half=None, **more):
     records = [
         {"exhibit": exhibit, "row": index, "label": row.label, "metric": metric, "mean": mean + index, "std": std}
         | {"n": n, "published": row.published.get(metric), "difference": 0.0, "scale": "here", "split": "val"}
-        | {"low": half and mean + index - half, "high": half and mean + index + half, "seed_se": half, "status": ""}
+        | {
+            "low": half and mean + index - half,
+            "high": half and mean + index + half,
+            "seed_se": half,
+            "status": "",
+            "diverged": "",
+        }
         | more
         for index, row in enumerate(table.rows)
         for metric in table.metrics
@@ -102,6 +108,16 @@ def test_k_in_force_is_shown_only_where_it_is_not_the_papers():
         assert layout.left == expected
         if scale == "proxy":
             assert [line.left for line in layout.lines] == [(25, 5), (30, 6), (35, 7), (40, 8), (45, 9)]
+
+
+def test_what_is_reduced_is_what_is_run():
+    """Of Table 9 none but the own rows is run: no rival is reduced."""
+    plan = load_plan({"scale": "proxy"})
+    notes = {name: " ".join(text for _, text in table_layout(plan, name, frame_of(plan, name)).notes)
+             for name in ("table8", "table9")}  # fmt: skip
+    assert "All detectors, rivals included, are reduced" in notes["table8"]
+    assert "The detectors that are run (Ours, ResNet50; Ours, ResNet101) are reduced" in notes["table9"]
+    assert "rivals" not in notes["table9"]
 
 
 def test_meaningless_scales_say_so_and_rank_nothing():

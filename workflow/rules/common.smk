@@ -268,7 +268,10 @@ def root_of(wildcards):
 
 
 def trains():
-    return any(job.rule.name == "train" for job in workflow.dag.needrun_jobs())
+    return any(
+        job.rule.name in ("train", "train_without_resamples")
+        for job in workflow.dag.needrun_jobs()
+    )
 
 
 onstart:

@@ -5,6 +5,7 @@ from numbers import Integral
 
 import pandas as pd
 
+from triplehead.analysis.intervals import shown
 from triplehead.plan.options import AnyScenes, Tiny
 from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Exhibit, Row
@@ -214,9 +215,12 @@ def _stand_in_notes(plan: Plan, exhibit: str) -> list[str]:
         for row in rows
         if row.spec is not None and row.spec.detector in plan.scale.detectors
     ]
-    small = any(isinstance(plan.specs[exhibit, row.label][0].detector.backbone, Tiny) for row in rows)
-    reduced = "All detectors, rivals included, are reduced to this scale; the report lists every setting that differs."
-    return [*notes, *([reduced] if small else [])]
+    if not any(isinstance(plan.specs[exhibit, row.label][0].detector.backbone, Tiny) for row in rows):
+        return notes
+    which = "All detectors, rivals included,"
+    if len(rows) < len(plan.exhibits[exhibit].rows):
+        which = f"The detectors that are run ({'; '.join(row.label for row in rows)})"
+    return [*notes, f"{which} are reduced to this scale; the report lists every setting that differs."]
 
 
 def _twin_notes(plan: Plan, exhibit: str) -> list[str]:
@@ -260,14 +264,26 @@ def seeds_phrase(frame: pd.DataFrame) -> str:
 
 
 def interval_sentences(frame: pd.DataFrame) -> list[str]:
-    """What the brackets below the measured numbers are; nothing where there are none."""
+    """What the brackets below the measured numbers are, and why some numbers have none."""
     several = "over other seeds" if frame["seed_se"].notna().any() else None
     images = "other validation images" if frame["image_se"].notna().any() else None
+    measured = frame[frame["n"] > 0]
     if several and images:
-        return [f"In brackets: the mean's 95% interval {several} and {images}."]
-    if several:
-        return [f"In brackets: the mean's 95% interval {several}, the validation images being given."]
-    return [f"In brackets: this one model's 95% interval over {images}; other seeds are not in it."] if images else []
+        sentences = [f"In brackets: the mean's 95% interval {several} and {images}."]
+    elif several:
+        sentences = [f"In brackets: the mean's 95% interval {several}, the validation images being given."]
+    elif images:
+        sentences = [f"In brackets: this one model's 95% interval over {images}; other seeds are not in it."]
+    else:
+        return ["One seed on given images: no interval."] if len(measured) else []
+    if several and (single := list(dict.fromkeys(measured.loc[measured["n"] == 1, "label"]))):
+        over = f"it is that one model's, over {images}" if images else "there is none"
+        sentences.append(f"Of rows with one seed ({'; '.join(map(str, single))}) {over}.")
+    if (measured["low"] == measured["high"]).any():
+        sentences.append("No interval where the score is the same each time, which says nothing of noise.")
+    if ((measured["low"] < 0) | (measured["high"] > 100)).any():
+        sentences.append("Intervals are cut at 0 and 100.")
+    return sentences
 
 
 def _band_notes(frame: pd.DataFrame) -> list[str]:
@@ -355,6 +371,7 @@ def _cell(frame: pd.DataFrame, index: int, metric: str, best: dict[tuple[str, st
     record = frame[(frame["row"] == index) & (frame["metric"] == metric)].iloc[0]
     names = ("published", "mean", "std", "low", "high")
     published, mean, std, low, high = (None if pd.isna(record[name]) else record[name] for name in names)
+    low, high = shown(low, high, metric) or (None, None)
     return Cell(
         published, mean, std, int(record["n"]), low, high, record["status"], DIGITS.get(metric, 1),
         best_published=published is not None and number(published) == best.get((metric, "published")),
@@ -382,4 +399,4 @@ def number(value: float | int | None, digits: int = 1) -> str:
         return ""
     if isinstance(value, Integral):
         return f"{int(value):,}"
-    return f"{float(value):.{digits}f}"
+    return f"{float(value):z.{digits}f}"  # z: no -0.0

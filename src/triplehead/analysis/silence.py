@@ -1,12 +1,12 @@
 """What the silence costs: the effect of every open choice on the default, paired by seed."""
 
-import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from triplehead.analysis.claims.numbers import interval, signed
+from triplehead.analysis.csv_files import read_columns
 from triplehead.analysis.statistics import difference
 from triplehead.errors import InputError
 from triplehead.paths import atomic
@@ -84,24 +84,14 @@ def write_csv(found: list[Effect], path: Path) -> None:
     """Four decimals, nothing where there is no number; written atomically."""
     frame = pd.DataFrame([asdict(effect) for effect in found], columns=list(COLUMNS)).astype(object)
     for name in NUMBERS:
-        frame[name] = ["" if pd.isna(value) else f"{value:.4f}" for value in frame[name]]
+        frame[name] = ["" if pd.isna(value) else f"{value:z.4f}" for value in frame[name]]
     with atomic(path) as file:
         file.write_text(frame.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
 
 
 def read_csv(path: Path) -> pd.DataFrame:
     """Raises InputError if the file is missing or is no such table."""
-    try:
-        texts = dict.fromkeys(set(COLUMNS) - {*NUMBERS, "n"}, str)
-        frame = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), dtype=texts, keep_default_na=False,
-                            na_values=dict.fromkeys(NUMBERS, ""))  # fmt: skip
-    except FileNotFoundError:
-        raise InputError(path, "no such file: run `snakemake silence` first") from None
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"is no table of effects ({error})") from None
-    if tuple(frame.columns) != COLUMNS:
-        raise InputError(path, f"expected the columns {','.join(COLUMNS)}")
-    return frame
+    return read_columns(path, COLUMNS, NUMBERS, "no such file: run `snakemake silence` first", "is no table of effects")
 
 
 def summary(plan: Plan, frame: pd.DataFrame) -> str:

@@ -139,4 +139,4 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 def _number(value: Any) -> str:
     if pd.isna(value):
         return ""
-    return str(value) if isinstance(value, Integral) else f"{float(value):.4f}"
+    return str(value) if isinstance(value, Integral) else f"{float(value):z.4f}"

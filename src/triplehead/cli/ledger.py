@@ -20,7 +20,14 @@ VERDICTS = {
     "too few seeds": "dim",
     "not measured at this scale": "dim",
 }
-COLOURS = {"agrees": "green", "contradiction": "red", "impossible": "red", "gap": "yellow", "slip": "cyan"}
+COLOURS = {
+    "agrees": "green",
+    "contradiction": "red",
+    "impossible": "red",
+    "implausible": "yellow",
+    "gap": "yellow",
+    "slip": "cyan",
+}
 
 
 @app.command()
@@ -45,12 +52,14 @@ def audit(
         for name, text in found[0].document().items():
             console.print(f"[bold]{name}[/] {escape(text)}", highlight=False)
         return
-    table = Table("outcome", "entry, place in the paper, and what was found", title="The paper against its own numbers")
+    table = Table(
+        "outcome", "entry, place in the paper, its words, and what was found", title="The paper against its own numbers"
+    )
     for finding in found:
         colour = COLOURS[finding.outcome]
         text = finding.result or finding.what
         place = f"[bold]{finding.id}[/] ({escape(finding.where)})"
-        table.add_row(f"[{colour}]{finding.outcome}", f"{place} {escape(text)}")
+        table.add_row(f"[{colour}]{finding.outcome}", f"{place} [italic]{escape(finding.sentence)}[/]\n{escape(text)}")
     console.print(table)
     console.print(", ".join(f"{number} {name}" for number, name in tally(found)))
 

@@ -1,6 +1,7 @@
 """The command that holds what lies below results/ against what was made, and what was measured against its bands."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from triplehead import paths
 from triplehead.cli.app import ConfigOption, ExtraOption, app, plan_from, with_extra
 from triplehead.digests import altered
 from triplehead.errors import InputError
+from triplehead.plan.plan import Plan
 
 FAILS = ("outside", "missing")
 
@@ -28,6 +30,7 @@ def verify(
     A row with fewer seeds than its band asks for is reported, and decides nothing.
     """
     from triplehead.analysis.acceptance import judged
+    from triplehead.analysis.intervals import shown
     from triplehead.analysis.layout import number
 
     plan = plan_from(with_extra(config, extra))
@@ -43,6 +46,7 @@ def verify(
         console.print(f"{known} files are what their runs made.")
     if not cells:
         console.print(f"No row carries a band at scale {plan.config.scale}: nothing to verify.")
+        _bare(console, plan, exhibits, {})
         if edited:
             raise typer.Exit(1)
         return
@@ -53,15 +57,33 @@ def verify(
     table.add_column("status", no_wrap=True)
     for each in cells:
         found, digits = each.measured, 0 if each.metric == "parameters" else 2
+        ends = shown(found.low, found.high, each.metric)
         table.add_row(
             f"{each.exhibit}: {each.label}, {each.metric}",
             f"{each.reference:,.{digits}f} ± {each.tolerance:,.{digits}f}",
             number(found.value, digits),
-            "" if found.low is None else f"\\[{found.low:.2f}, {found.high:.2f}]",
+            "" if ends is None else f"\\[{ends[0]:.2f}, {ends[1]:.2f}]",
             str(found.n), each.status,
         )  # fmt: skip
     console.print(table)
     counts = Counter(each.status for each in cells)
     console.print(", ".join(f"{count} {status}" for status, count in counts.items()))
+    _bare(console, plan, exhibits, Counter(each.exhibit for each in cells))
     if edited or any(each.status in FAILS for each in cells):
         raise typer.Exit(1)
+
+
+def _bare(console: Console, plan: Plan, exhibits: list[str] | None, banded: Mapping[str, int]) -> None:
+    """Print which of the tables that were asked for have bands, how many, and which have none."""
+    from triplehead.analysis.tables import TABLES
+
+    tables = [name for name in exhibits or plan.exhibits if plan.exhibits[name].kind in TABLES]
+    if banded:
+        held = ", ".join(f"{name} ({number} {'cell' if number == 1 else 'cells'})" for name, number in banded.items())
+        console.print(f"With bands: {held}.", highlight=False, soft_wrap=True)
+    if bare := [name for name in tables if name not in banded]:
+        console.print(
+            f"Not verified, since no row carries a band at scale {plan.config.scale}: {', '.join(bare)}. "
+            "A group states its own with `accept` (docs/statistics.md).",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from triplehead.errors import InputError
 from triplehead.plan.options import Options
 from triplehead.plan.references import References
 from triplehead.plan.schema import Exhibit
@@ -141,7 +140,7 @@ class AuditEntry(Options):
     """kind: what the entry is if the statement does not hold."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
-    kind: Literal["contradiction", "impossible", "gap", "slip"]
+    kind: Literal["contradiction", "impossible", "implausible", "gap", "slip"]
     where: str  # in the paper
     sentence: str  # quoted, or what stands there
     what: str
@@ -158,18 +157,15 @@ class Audit(Options):
 def check_audit(file: Path, audit: Audit, exhibits: dict[str, Exhibit]) -> None:
     """Raises InputError for an id given twice, and for a place or number that no table has."""
     find = References(file, exhibits)
-    ids = [entry.id for entry in audit.entries]
+    find.unique("entries", [entry.id for entry in audit.entries])
     for index, entry in enumerate(audit.entries):
         at, check = f"entries.{index}.check", entry.check
-        if ids.index(entry.id) != index:
-            raise InputError(file, f"entries.{index}.id: {entry.id!r} is used twice")
         for exhibit, label, metrics in _numbers(check):
             find.published(at, exhibit, label, metrics)
         match check:
             case OneSetting():
                 for exhibit, label in check.rows:
-                    if find.row(at, exhibit, label).spec is None:
-                        raise InputError(file, f"{at}: {exhibit}, {label} is only cited, so it has no settings")
+                    find.trained(at, exhibit, label, ", so it has no settings")
             case StandsIn() | DistinctTicks():
                 find.exhibit(at, check.exhibit)
             case CodeBase():

@@ -150,11 +150,9 @@ def places(quantity: Quantity) -> tuple[Place, ...]:
 def check_claims(file: Path, declared: Claims, exhibits: dict[str, Exhibit], scales: tuple[str, ...]) -> None:
     """Raises InputError for an id given twice, and for a scale, place or metric that does not exist."""
     find = References(file, exhibits)
-    ids = [claim.id for claim in declared.claims]
+    find.unique("claims", [claim.id for claim in declared.claims])
     for index, claim in enumerate(declared.claims):
         at, quantity = f"claims.{index}", claim.quantity
-        if ids.index(claim.id) != index:
-            raise InputError(file, f"{at}.id: {claim.id!r} is used twice")
         if unknown := next((name for name in claim.scales or () if name not in scales), None):
             raise InputError(file, f"{at}.scales: no scale {unknown!r}; allowed: {', '.join(scales)}")
         for exhibit, label in places(quantity):

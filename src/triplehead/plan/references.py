@@ -1,5 +1,6 @@
 """Places in the tables that claims and the audit name: each must exist, and print what is used of it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from triplehead.errors import InputError
@@ -24,6 +25,16 @@ class References:
         if label not in rows:
             raise InputError(self.file, f"{at}: no row {label!r} in {exhibit}; allowed: {', '.join(rows)}")
         return rows[label]
+
+    def trained(self, at: str, exhibit: str, label: str, why: str = "") -> None:
+        """The row has a spec. why: goes on where it has none."""
+        if self.row(at, exhibit, label).spec is None:
+            raise InputError(self.file, f"{at}: {exhibit}, {label} is only cited{why}")
+
+    def unique(self, at: str, ids: Sequence[str]) -> None:
+        """No two of the entries below `at` share their id."""
+        if twice := next((index for index, name in enumerate(ids) if name in ids[:index]), None):
+            raise InputError(self.file, f"{at}.{twice}.id: {ids[twice]!r} is used twice")
 
     def published(self, at: str, exhibit: str, label: str, metrics: tuple[str, ...]) -> None:
         """The row prints each of these metrics."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -37,15 +37,21 @@ class RunSpec(Options):
     engine: Engine = "triplehead"
 
     @cached_property
+    def _written(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+    @cached_property
     def id(self) -> str:
         """For example proxy-coco-triple-jla-s0-0a1b2c3d4e."""
         by = "" if self.engine == "triplehead" else f"-{self.engine}"
-        return f"{self.scale}-{self.dataset}-{self.short_name}{by}-s{self.seed}-{digest(self)}"
+        return f"{self.scale}-{self.dataset}-{self.short_name}{by}-s{self.seed}-{digest(self._written)}"
 
     def with_seed(self, seed: int) -> "RunSpec":
         """The same run from another seed; what is valid is not validated again, nor what was digested copied."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
-        return type(self).model_construct(**values | {"seed": seed})
+        other = type(self).model_construct(**values | {"seed": seed})
+        other.__dict__["_written"] = self._written | {"seed": seed}
+        return other
 
     @property
     def short_name(self) -> str:
@@ -58,7 +64,7 @@ class RunSpec(Options):
     @cached_property
     def group(self) -> str:
         """The same for all seeds of a spec."""
-        return digest(self.model_dump(mode="json") | {"seed": None})
+        return digest(self._written | {"seed": None})
 
     @property
     def data_id(self) -> str:

@@ -69,8 +69,7 @@ def check_silence(file: Path, silence: Silence, claims: Claims, exhibits: dict[s
     for at, (exhibit, label) in [("row", silence.row)] + [
         (f"switches.{index}.row", silence.row_of(switch)) for index, switch in enumerate(silence.switches)
     ]:
-        if find.row(at, exhibit, label).spec is None:
-            raise InputError(file, f"{at}: {exhibit}, {label} is only cited")
+        find.trained(at, exhibit, label)
         allowed = SCORES[exhibits[exhibit].protocol] if exhibits[exhibit].kind == "scores" else ()
         if silence.metric not in allowed:
             raise InputError(

@@ -16,6 +16,7 @@ NAMES = {  # of an outcome: one, several
     AGREES: ("agrees", "agree"),
     "contradiction": ("contradiction", "contradictions"),
     "impossible": ("impossible statement", "impossible statements"),
+    "implausible": ("implausible number", "implausible numbers"),
     "gap": ("gap", "gaps"),
     "slip": ("slip", "slips"),
 }

@@ -11,17 +11,18 @@ from triplehead.analysis.claims.numbers import published_as
 from triplehead.analysis.claims.reasons import not_measurable, not_there, stand_ins
 from triplehead.analysis.claims.sentences import says
 from triplehead.analysis.claims.verdict import INCONCLUSIVE, NOT_MEASURED, judge, judge_count
+from triplehead.analysis.csv_files import read_columns
 from triplehead.analysis.statistics import cell
 from triplehead.analysis.statistics.samples import divergence
-from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.claims import Claim, Parameters, Place, places
 from triplehead.plan.plan import Plan
 
 COLUMNS = (
     "claim", "title", "section", "quote", "kind", "compared", "unit", "published", "published_as", "value", "low",
-    "high", "interval_over", "n", "seeds", "region", "verdict", "says", "scale", "run_ids",
+    "high", "interval_over", "n", "n_needed", "region", "verdict", "says", "scale", "run_ids",
 )  # fmt: skip
+NUMBERS = ("published", "value", "low", "high", "region")
 UNITS = {"ratio": "ratio", "parameters": "ratio"}  # others: percentage points, or percent
 MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another number
 
@@ -30,7 +31,7 @@ MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another n
 class Judged:
     """A claim and its verdict. published_as: what the published number is, where it is not the quantity's own.
     compared: the comparison that decided; value, low, high: of it, in `unit`; interval_over: the sources of noise that
-    low and high cover (`Estimate.sources`); n: its seeds (repeats of a speed); seeds: the fewest that are judged.
+    low and high cover (`Estimate.sources`); n: its seeds (repeats of a speed); n_needed: the fewest that are judged.
     Empty where nothing was measured."""
 
     claim: str
@@ -47,7 +48,7 @@ class Judged:
     high: float | None
     interval_over: str
     n: int
-    seeds: int
+    n_needed: int
     region: float
     verdict: str
     says: str
@@ -84,7 +85,7 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
         high=None,
         interval_over="",
         n=0,
-        seeds=plan.claims.seeds_of(claim),
+        n_needed=plan.claims.seeds_of(claim),
         region=claim.region,
         verdict=NOT_MEASURED,
         says="",
@@ -99,7 +100,7 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
         return replace(found, says=says(found, plan))
     if diverged := _diverged(plan, results, claim):
         return replace(blank, verdict=INCONCLUSIVE, says=f"Inconclusive: diverged ({diverged}).")
-    verdict, deciding = judge(comparisons(plan, results, claim), blank.seeds)
+    verdict, deciding = judge(comparisons(plan, results, claim), blank.n_needed)
     estimate = deciding.estimate
     known = estimate.n > 1  # one seed's interval is of one model, not of the method
     ids = dict.fromkeys(run for place in places(claim.quantity) for run in plan.run_ids(*place))
@@ -131,24 +132,15 @@ def write_csv(entries: list[Judged], plan: Plan, path: Path) -> None:
     claims = {claim.id: claim for claim in plan.claims.claims}
     lines = [without_times(entry, plan, claims[entry.claim]).document() for entry in entries]
     frame = pd.DataFrame(lines, columns=list(COLUMNS)).astype(object)
-    for name in ("published", "value", "low", "high", "region"):
+    for name in NUMBERS:
         frame[name] = [_number(value) for value in frame[name]]
     with atomic(path) as file:
         file.write_text(frame.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Texts as texts, numbers as floats with NaN. Raises InputError if the file is missing or is no ledger."""
-    try:
-        texts = dict.fromkeys(set(COLUMNS) - {"published", "value", "low", "high", "n", "seeds", "region"}, str)
-        frame = pd.read_csv(path, dtype=texts, keep_default_na=True).fillna(dict.fromkeys(texts, ""))
-    except FileNotFoundError:
-        raise InputError(path, "no such ledger; make it first") from None
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"is no ledger of claims ({error})") from None
-    if tuple(frame.columns) != COLUMNS:
-        raise InputError(path, f"expected the columns {','.join(COLUMNS)}")
-    return frame
+    """Raises InputError if the file is missing or is no ledger."""
+    return read_columns(path, COLUMNS, NUMBERS, "no such ledger; make it first", "is no ledger of claims")
 
 
 def _counted(plan: Plan, results: Path, quantity: Parameters, published: float | None, blank: Judged) -> Judged:
@@ -166,7 +158,7 @@ def _counted(plan: Plan, results: Path, quantity: Parameters, published: float |
         value = own / other if own and other else None
         verdict = judge_count(value, quantity.within)
         compared, unit = f"parameters, {quantity.of[1]} / {quantity.over[1]}", "ratio"
-    return replace(blank, compared=compared, unit=unit, value=value, low=value, high=value, n=1, seeds=1,
+    return replace(blank, compared=compared, unit=unit, value=value, low=value, high=value, n=1, n_needed=1,
                    verdict=verdict, scale="paper architecture")  # fmt: skip
 
 
@@ -185,4 +177,4 @@ def _unit(claim: Claim) -> str:
 def _number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return ""
-    return str(int(value)) if float(value).is_integer() and abs(value) >= 1e6 else f"{value:.4f}"
+    return str(int(value)) if float(value).is_integer() and abs(value) >= 1e6 else f"{value:z.4f}"

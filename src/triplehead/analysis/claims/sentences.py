@@ -19,7 +19,7 @@ def says(
     if entry.kind == "parameters":
         return f"Counted exactly, at any scale: {'as claimed' if entry.verdict == SUPPORTED else 'not as claimed'}."
     if entry.verdict == TOO_FEW:
-        return f"Not judged: {entry.n} of the {entry.seeds} seeds that a verdict needs."
+        return f"Not judged: {entry.n} of the {entry.n_needed} seeds that a verdict needs."
     found = {
         SUPPORTED: "As claimed",
         CONTRADICTED: "Not as claimed",

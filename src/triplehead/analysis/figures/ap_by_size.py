@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from triplehead.analysis.figures.style import PAPER, WIDTH, plain, rows_phrase, series
+from triplehead.analysis.intervals import shown
 from triplehead.analysis.statistics.cells import of_sample
 from triplehead.analysis.statistics.samples import sample
 from triplehead.plan.plan import Plan
@@ -40,7 +41,8 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
                           color=PAPER)  # fmt: skip
                 continue
             look = {key: value for key, value in series(place).items() if key != "linestyle"}
-            bar = None if found.low is None or found.high is None else (found.high - found.low) / 2
+            ends = shown(found.low, found.high, metric)
+            bar = None if ends is None else [[found.value - ends[0]], [ends[1] - found.value]]
             axis.errorbar(
                 found.value, place, xerr=bar, linestyle="none", markersize=4.5, elinewidth=1, capsize=2, **look
             )

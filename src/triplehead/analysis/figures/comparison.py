@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from triplehead.analysis.figures.style import MEASURED, PAPER, WIDTH, plain, tenths
+from triplehead.analysis.intervals import bars
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
 
@@ -38,9 +39,8 @@ def draw(plan: Plan, frames: dict[str, pd.DataFrame], metric: str = "AP") -> Fig
     for (name, frame), (left, right) in zip(frames.items(), grid, strict=True):
         places = range(len(frame))
         left.plot(frame["published"], places, "o", color=PAPER, markersize=4.5)
-        half = ((frame["high"] - frame["low"]) / 2).fillna(0)
         right.errorbar(
-            frame["mean"], places, xerr=half, fmt="o", color=MEASURED, markersize=4.5,
+            frame["mean"], places, xerr=bars(frame), fmt="o", color=MEASURED, markersize=4.5,
             elinewidth=1, capsize=2,
         )  # fmt: skip
         left.set_yticks(places, [plain(label) for label in frame["label"]])

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from triplehead.analysis.figures import OVERVIEW_OF
 from triplehead.analysis.figures.style import MEASURED, PAPER, WIDTH, plain, tenths
+from triplehead.analysis.intervals import bars
 from triplehead.analysis.layout import PUBLISHED_ON, data_phrase, interval_sentences, number, seeds_phrase
 from triplehead.analysis.tables import read_table
 from triplehead.plan.plan import Plan
@@ -43,8 +45,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     figure = Figure(figsize=(WIDTH, 0.75 + 0.25 * len(rows)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     _side(left, rows["label"], rows["published"], None, PAPER)
-    half = (rows["high"] - rows["low"]) / 2
-    _side(right, rows["label"], rows["mean"], half.fillna(0), MEASURED)
+    _side(right, rows["label"], rows["mean"], bars(rows), MEASURED)
     left.set_title(f"Published, {PUBLISHED_ON[plan.exhibits[OVERVIEW_OF].protocol]}", loc="left", color="#555555")
     nothing = "" if plan.scale.meaningful else ": means nothing"
     right.set_title(f"Measured, {plan.config.scale} scale{nothing}", loc="left", color=MEASURED)
@@ -53,9 +54,9 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     return figure
 
 
-def _side(axis: Axes, labels: pd.Series, values: pd.Series, half: pd.Series | None, color: str) -> None:
+def _side(axis: Axes, labels: pd.Series, values: pd.Series, reach: np.ndarray | None, color: str) -> None:
     look: dict[str, Any] = {"color": color, "markersize": 5, "elinewidth": 1.2, "capsize": 2.5}
-    axis.errorbar(values, range(len(values)), xerr=half, fmt="o", **look)
+    axis.errorbar(values, range(len(values)), xerr=reach, fmt="o", **look)
     axis.set_xlabel(f"{METRIC} (%)")
     axis.tick_params(axis="y", length=0)
     axis.grid(False, axis="y")
