@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from triplehead.digests import record
 from triplehead.plan.plan import load_plan
 
 
@@ -43,7 +45,7 @@ def test_plan_as_a_table():
 def test_a_plan_says_what_the_open_choices_would_add():
     extra = load_plan({"scale": "smoke"}).extra_runs
     said = triplehead("plan", "-c", "scale=smoke").stdout
-    assert f"`snakemake silence` adds {len(extra)} runs (--silence): " in said
+    assert f"`snakemake silence --config scale=smoke` adds {len(extra)} runs (--silence): " in said
     own = json.loads(triplehead("plan", "--silence", "--json", "-c", "scale=smoke").stdout)
     assert [run["id"] for run in own["runs"]] == list(extra)
     assert own["silence"] == {"runs": len(extra), "seconds": pytest.approx(own["cost"]["seconds"])}
@@ -97,6 +99,15 @@ def test_a_mistake_is_one_line_and_status_2(arguments, message):
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     assert message in result.stderr
     assert result.stdout == ""
+
+
+def test_status_and_plan_know_the_tables_of_ones_own_folder(tmp_path):
+    folder = tmp_path / "my folder"
+    assert triplehead("new", "loss", "mine", "--into", str(folder)).returncode == 0
+    found = json.loads(triplehead("status", "--json", "-c", "scale=smoke", "--extra", str(folder)).stdout)
+    assert "mine" in [each["name"] for each in found["exhibits"]]
+    wrong = triplehead("status", "--extra", str(folder), "-c", "extra=other")
+    assert wrong.returncode == 2 and "--config says extra=other" in wrong.stderr
 
 
 @pytest.mark.parametrize("command", ["tables", "rebuild"])
@@ -153,6 +164,14 @@ def test_audit_as_json_and_one_entry():
     assert wrong.returncode == 2 and wrong.stderr == "error: theta: no such entry in experiments/audit.yaml\n"
 
 
+def test_audit_shows_the_sentence_of_each_finding():
+    said = " ".join(re.sub(r"[│┃]", " ", triplehead("audit").stdout).split())
+    entries = json.loads(triplehead("audit", "--json").stdout)
+    assert len(entries) > 20 and all(entry["sentence"] for entry in entries)
+    for entry in entries:
+        assert f"“{' '.join(entry['sentence'].split())}”" in said
+
+
 def test_claims_of_a_study_that_has_not_run(tmp_path, monkeypatch):
     (tmp_path / "experiments").symlink_to(os.path.abspath("experiments"))
     monkeypatch.chdir(tmp_path)
@@ -164,3 +183,40 @@ def test_claims_of_a_study_that_has_not_run(tmp_path, monkeypatch):
     assert (tmp_path / "results" / "claims.csv").read_bytes() == first
     missing = triplehead("silence", "-c", "scale=proxy")
     assert missing.returncode == 2 and "run `snakemake silence` first" in missing.stderr
+
+
+def test_verify_as_json_says_the_same_as_its_status(experiments, tmp_path, monkeypatch):
+    found = json.loads(triplehead("verify", "table4", "--json", "-c", "scale=smoke").stdout)
+    assert found["scale"] == "smoke" and found["passed"] is True and found["counts"] == {"within": 3}
+    ours = next(cell for cell in found["cells"] if cell["row"] == "Ours")
+    assert ours["expected"] == ours["measured"] == 34_614_307 and ours["tolerance"] == 0 and ours["n"] == 1
+    file = experiments / "table4.yaml"
+    file.write_text(file.read_text().replace("34614307}, accept", "34614308}, accept"))
+    monkeypatch.chdir(tmp_path)
+    result = triplehead("verify", "--json")
+    found = json.loads(result.stdout)
+    assert result.returncode == 1 and found["passed"] is False and found["counts"]["outside"] == 1
+    made = tmp_path / "results" / "a.csv"
+    made.parent.mkdir()
+    made.write_text("1")
+    record("table/a", [made], tmp_path / "results")
+    made.write_text("2")
+    found = json.loads(triplehead("verify", "table5", "--json").stdout)
+    assert found["cells"] == [] and found["passed"] is False and found["files"]["known"] == 1
+    assert [each["file"] for each in found["files"]["altered"]] == ["results/a.csv"]
+
+
+def test_claims_as_json_are_the_ledger_by_claim():
+    found = json.loads(triplehead("claims", "--json", "-c", "scale=smoke").stdout)
+    by_id = {entry["claim"]: entry for entry in found}
+    assert len(by_id) == len(found) == len(load_plan({"scale": "smoke"}).claims.claims)
+    assert by_id["parameters-exact"]["verdict"] == "supported"
+    assert {"published", "value", "low", "high", "n", "verdict", "says", "scale"} <= by_id["parameters-exact"].keys()
+
+
+def test_what_data_check_finds_as_json(tmp_path):
+    result = triplehead("data", "check", "coco", "--json", "-c", "scale=paper", "-c", f"data_root={tmp_path}")
+    found = json.loads(result.stdout)
+    assert result.returncode == 2 and found["data_root"] == str(tmp_path)
+    train = found["datasets"]["coco"]["splits"]["train"]
+    assert train["state"] == "missing" and train["fault"] and train["official"]["images"] == 118_287

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from triplehead.errors import InputError
 from triplehead.plan.datasets import DatasetFile
+from triplehead.plan.hints import command
 from triplehead.plan.options import Folder, ResNet
 
 ADDRESSES = {
@@ -50,4 +51,5 @@ def check_folders(declared: DatasetFile, data: Folder, root: Path, complete: boo
 
 def download_hint(declared: DatasetFile, name: str, root: Path | None) -> str:
     does = "says how to get it" if declared.by_hand else "gets it"
-    return f"`triplehead data download {name} -c data_root={root or 'DIR'}` {does}"
+    said = command(f"triplehead data download {name}", [f"data_root={root or 'DIR'}"])
+    return f"{said} {does}"

@@ -55,7 +55,7 @@ def test_the_csv_is_read_back_as_it_was(plan, tmp_path):
     last = (tmp_path / "table3.csv").read_text().splitlines()[-1]
     assert last == (
         f"table3,2,Ours,FPS_ratio,0.9200,0.1095,5,0.7840,1.0560,0.0490,,0.8016,,,,,smoke,val,{run},"
-        "A made-up processor; 2 threads; float32; batch 1; 96 × 128 to 128 × 128 pixels"
+        "A made-up processor; 2 threads; float32; batch 1; 96 × 128 to 128 × 128 pixels,"
     )
     write_csv(read_csv(tmp_path / "table3.csv"), tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "table3.csv").read_bytes()

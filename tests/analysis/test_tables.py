@@ -201,8 +201,8 @@ def test_csv_has_four_decimals_and_nothing_for_no_number(plan, tmp_path):
     write_csv(frame, tmp_path / "table5.csv")
     lines = (tmp_path / "table5.csv").read_text().splitlines()
     ids = ";".join(plan.run_ids("table5", "FCOS"))
-    assert lines[1] == f"table5,0,FCOS,AP,31.0000,1.0000,3,28.5159,33.4841,0.5774,,37.0000,,,,,smoke,val,{ids},"
-    assert lines[2] == f"table5,0,FCOS,AP50,52.0000,2.0000,3,47.0317,56.9683,1.1547,,,,,,,smoke,val,{ids},"
+    assert lines[1] == f"table5,0,FCOS,AP,31.0000,1.0000,3,28.5159,33.4841,0.5774,,37.0000,,,,,smoke,val,{ids},,"
+    assert lines[2] == f"table5,0,FCOS,AP50,52.0000,2.0000,3,47.0317,56.9683,1.1547,,,,,,,smoke,val,{ids},,"
     again = read_csv(tmp_path / "table5.csv")
     assert again.dtypes.equals(frame.dtypes)
     write_csv(again, tmp_path / "again.csv")

@@ -56,8 +56,10 @@ def test_runs_of_kinds_that_were_not_measured_are_left_out_and_named():
     known = [run for run in plan.runs if run not in found.unknown]
     assert plan.specs["table5", "FCOS"][0].id in known and plan.specs["table5", "All"][0].id in found.unknown
     assert found.total == len(known) * (90_000 * 2.0 + 5000 * 0.1)
-    lines = summary(found, 1, "1 GPUs")
-    assert "A made-up GPU" in lines[1] and f"without {len(found.unknown)} runs" in lines[2]
+    lines = summary(found, 1, "1 GPUs", "`x`")
+    assert (
+        "A made-up GPU" in lines[1] and f"without {len(found.unknown)} runs" in lines[2] and "`x` does it" in lines[2]
+    )
 
 
 def test_a_calibration_of_another_scale_gives_way_to_the_scales_own():
@@ -68,7 +70,7 @@ def test_a_calibration_of_another_scale_gives_way_to_the_scales_own():
 def test_nothing_measured_is_nothing_said():
     found = estimate(load_plan({"scale": "paper"}))
     assert found.source == "not measured" and set(found.runs.values()) == {None} and found.device == "gpu"
-    assert summary(found, 8, "8 GPUs")[0].startswith("GPU-hours: not measured")
+    assert summary(found, 8, "8 GPUs", "`x`")[0].startswith("GPU-hours: not measured")
 
 
 def test_seeds_and_settings_that_cost_nothing_share_a_kind():
@@ -142,4 +144,4 @@ def test_devices_that_share_a_run_shorten_it():
     alone, shared = Estimate("gpu", "steps", seconds), Estimate("gpu", "steps", seconds, devices=8)
     assert alone.total == shared.total
     assert alone.wall(8) == shared.wall(1) == 2 * 3600
-    assert any("8 times as fast" in line for line in summary(shared, 1, "8 GPUs"))
+    assert any("8 times as fast" in line for line in summary(shared, 1, "8 GPUs", "`x`"))

@@ -54,7 +54,7 @@ def effects(plan: Plan, results: Path) -> list[Effect]:
     for spec in (spec for variant in plan.variants for spec in (*variant.specs, *plan.specs[variant.base])):
         path = results / "runs" / spec.id / "scores.json"
         if not path.exists():
-            raise InputError(path, "no such file: run `snakemake silence` first")
+            raise InputError(path, f"no such file: run {plan.command('snakemake silence')} first")
     extended = plan.with_variants()
     return [_effect(extended, results, variant) for variant in plan.variants]
 
@@ -91,7 +91,7 @@ def write_csv(found: list[Effect], path: Path) -> None:
 
 def read_csv(path: Path) -> pd.DataFrame:
     """Raises InputError if the file is missing or is no such table."""
-    return read_columns(path, COLUMNS, NUMBERS, "no such file: run `snakemake silence` first", "is no table of effects")
+    return read_columns(path, COLUMNS, NUMBERS, "no such table; make it first", "is no table of effects")
 
 
 def summary(plan: Plan, frame: pd.DataFrame) -> str:

@@ -14,6 +14,7 @@ from triplehead.plan.plan import Plan, load_plan
 
 app = typer.Typer(
     help="Reproduce the triple-head detector paper. Run from the project's root.",
+    epilog="Example: triplehead status; docs/commands.md has one of each.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -69,8 +70,8 @@ def scaled(config: list[str] | None, scale: str | None) -> Plan:
     return plan_from([*(config or []), f"scale={scale}"])
 
 
-def main() -> None:
-    """Run a command; InputError exits with 2, as do mistakes in the command line."""
+def commands() -> typer.Typer:
+    """The application with all its commands."""
     from triplehead.cli import (  # noqa: F401  registers the commands
         bench,
         data,
@@ -85,10 +86,15 @@ def main() -> None:
         work,
     )
 
+    return app
+
+
+def main() -> None:
+    """Run a command; InputError exits with 2, as do mistakes in the command line."""
     # As an exception, so that what is half done is put away and MLflow learns of it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        app()
+        commands()()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from triplehead import paths
 from triplehead.cli.app import ConfigOption, app, plan_from
 from triplehead.cli.inspect import JsonOption
+from triplehead.cli.tables import Column, show
 from triplehead.errors import InputError
 from triplehead.locking import exclusive
 from triplehead.needs import download_hint as _hint
@@ -22,12 +22,15 @@ from triplehead.plan.datasets import Archive, DatasetFile, read_dataset
 from triplehead.plan.options import LAYOUTS, AnyFolder, Folder
 from triplehead.plan.plan import Plan
 
-data_app = typer.Typer(help="The data sets.", no_args_is_help=True)
+data_app = typer.Typer(help="The data sets.", epilog="Example: triplehead data check", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 
-@data_app.command("prepare")
-def data_prepare(data_id: str, config: ConfigOption = None) -> None:
+@data_app.command("prepare", epilog="Example: triplehead data prepare DATA -c scale=smoke")
+def data_prepare(
+    data_id: Annotated[str, typer.Argument(help="The name that its folder has below results/data/.")],
+    config: ConfigOption = None,
+) -> None:
     """Write the embedded data set, or check the user's, and state what is there in a manifest."""
     from triplehead.data.archives import absent
     from triplehead.data.prepare import prepare
@@ -47,7 +50,7 @@ def data_prepare(data_id: str, config: ConfigOption = None) -> None:
             raise InputError(error.args[0], f"{error.args[1]}; {_hint(declared, data.layout, root)}") from None
 
 
-@data_app.command("check")
+@data_app.command("check", epilog="Example: triplehead data check -c scale=paper -c data_root=DIR")
 def data_check(
     datasets: Annotated[
         list[str] | None, typer.Argument(help="coco, voc, visdrone; those of the scale if none.")
@@ -82,9 +85,9 @@ def data_check(
         raise InputError("data", f"{faults[0]}{more}")
 
 
-@data_app.command("download")
+@data_app.command("download", epilog="Example: triplehead data download coco -c data_root=DIR")
 def data_download(
-    dataset: str,
+    dataset: Annotated[str, typer.Argument(help="coco, voc, visdrone.")],
     config: ConfigOption = None,
     archive: Annotated[
         list[str] | None, typer.Option(help="Only this archive, by its file name; also one that is optional.")
@@ -169,15 +172,16 @@ def _state(plan: Plan, name: str, data: AnyFolder, root: Path) -> dict[str, Any]
 
 
 def _print(found: dict[str, Any]) -> None:
-    table = Table("data set", "split", "images", "objects", "that count", "state")
-    for column in table.columns[2:5]:
-        column.justify = "right"
+    columns = [Column("data set"), Column("split", below=True), Column("images", number=True),
+               Column("objects", number=True, below=True), Column("that count", number=True, below=True),
+               Column("state", whole=True)]  # fmt: skip
+    rows = []
     for each in found.values():
         for name, split in each["splits"].items():
             counts, official = split["found"] or {}, split["official"] or {}
             cells = [_of(counts.get(key), official.get(key)) for key in ("images", "objects", "counted")]
-            table.add_row(each["title"], f"{name} ({', '.join(split['parts'])})", *cells, split["state"])
-    Console().print(table)
+            rows.append((each["title"], f"{name} ({', '.join(split['parts'])})", *cells, split["state"]))
+    show(Console(), columns, rows)
     for each in found.values():
         for split in each["splits"].values():
             if split["problem"]:

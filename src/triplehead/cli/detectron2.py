@@ -1,23 +1,28 @@
 """Commands of the bridge to detectron2; docs/detectron2.md."""
 
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, get_args
 
 import typer
 
 from triplehead import paths
 from triplehead.cli.app import ConfigOption, app, parse_config, plan_from
+from triplehead.cli.work import ExhibitId, RunId
 from triplehead.errors import InputError
 from triplehead.jobs import handed_down
 from triplehead.plan.engines import Engine
 from triplehead.plan.plan import Plan, load_plan
 
-bridge = typer.Typer(help="The bridge to detectron2, where that can be imported.", no_args_is_help=True)
+bridge = typer.Typer(
+    help="The bridge to detectron2, where that can be imported.",
+    epilog="Example: triplehead detectron2 configs DIR",
+    no_args_is_help=True,
+)
 app.add_typer(bridge, name="detectron2")
 
 
-@bridge.command()
-def configs(folder: Path) -> None:
+@bridge.command(epilog="Example: triplehead detectron2 configs DIR")
+def configs(folder: Annotated[Path, typer.Argument(help="Where to.")]) -> None:
     """Write a LazyConfig file for every row of Tables 1, 2, 5, 6, 7 and 8, at the paper scale."""
     from triplehead.detectron2.generate import write_configs
 
@@ -25,8 +30,10 @@ def configs(folder: Path) -> None:
     print(f"{len(written)} files below {folder}")
 
 
-@bridge.command()
-def export(run_id: str, out: Path, config: ConfigOption = None) -> None:
+@bridge.command(epilog="Example: triplehead detectron2 export RUN model.pth -c scale=smoke")
+def export(
+    run_id: RunId, out: Annotated[Path, typer.Argument(help="The checkpoint.")], config: ConfigOption = None
+) -> None:
     """Write a trained run's weights as a checkpoint of detectron2's own class, where it has one."""
     from triplehead.detectors.build import build_detector
     from triplehead.detectron2.weights import write
@@ -39,8 +46,8 @@ def export(run_id: str, out: Path, config: ConfigOption = None) -> None:
     write(model, out)
 
 
-@bridge.command()
-def compare(exhibit: str, config: ConfigOption = None) -> None:
+@bridge.command(epilog="Example: triplehead detectron2 compare table5 -c scale=smoke")
+def compare(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Write results/<table>_engines.csv: its rows as either engine measured them, from runs that are done."""
     from triplehead.analysis.engines import write_comparison
 
@@ -50,8 +57,13 @@ def compare(exhibit: str, config: ConfigOption = None) -> None:
     print(table[["triplehead_mean", "detectron2_mean", "difference", "triplehead_loss", "detectron2_loss"]].to_string())
 
 
-@bridge.command()
-def steptime(folder: Path, images: int = 2, repeats: int = 5, short: int = 192) -> None:
+@bridge.command(epilog="Example: triplehead detectron2 steptime DIR --short 320")
+def steptime(
+    folder: Annotated[Path, typer.Argument(help="Of photographs, *.jpg.")],
+    images: Annotated[int, typer.Option(min=1, help="In a step.")] = 2,
+    repeats: Annotated[int, typer.Option(min=1, help="Steps that are timed.")] = 5,
+    short: Annotated[int, typer.Option(min=1, help="Short side, to which photographs are resized.")] = 192,
+) -> None:
     """Time a training step of detectron2's FCOS and RetinaNet beside ours, on photographs in a folder, one thread."""
     import torch
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from triplehead.cli.app import JsonOption, app
 
 
-@app.command()
+@app.command(epilog="Example: triplehead params --json")
 def params(as_json: JsonOption = False) -> None:
     """Count the parameters of Table 4's detectors: totals, parts, and what the paper prints."""
     from triplehead.detectors.build import build_detector, count_parameters

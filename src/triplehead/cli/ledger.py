@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from triplehead import paths
 from triplehead.cli.app import ConfigOption, ExtraOption, app, plan_from, with_extra
 from triplehead.cli.inspect import JsonOption
+from triplehead.cli.tables import Column, show
 from triplehead.digests import record
 
 VERDICTS = {
@@ -30,7 +30,7 @@ COLOURS = {
 }
 
 
-@app.command()
+@app.command(epilog="Example: triplehead audit theta-rule")
 def audit(
     as_json: JsonOption = False,
     entry: Annotated[str | None, typer.Argument(help="One entry's id, to be shown in full.")] = None,
@@ -52,19 +52,19 @@ def audit(
         for name, text in found[0].document().items():
             console.print(f"[bold]{name}[/] {escape(text)}", highlight=False)
         return
-    table = Table(
-        "outcome", "entry, place in the paper, its words, and what was found", title="The paper against its own numbers"
-    )
+    rows = []
     for finding in found:
         colour = COLOURS[finding.outcome]
         text = finding.result or finding.what
         place = f"[bold]{finding.id}[/] ({escape(finding.where)})"
-        table.add_row(f"[{colour}]{finding.outcome}", f"{place} [italic]{escape(finding.sentence)}[/]\n{escape(text)}")
-    console.print(table)
+        quoted = f"[italic]“{escape(finding.sentence)}”[/]\n" if finding.sentence else ""
+        rows.append((f"[{colour}]{finding.outcome}", f"{place}\n{quoted}{escape(text)}"))
+    columns = (Column("outcome", whole=True), Column("entry, place in the paper, its words, and what was found"))
+    show(console, columns, rows, title="The paper against its own numbers")
     console.print(", ".join(f"{number} {name}" for number, name in tally(found)))
 
 
-@app.command()
+@app.command(epilog="Example: triplehead claims -c scale=smoke --json")
 def claims(
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -84,26 +84,25 @@ def claims(
     if as_json:
         print(json.dumps([entry.document() for entry in entries], ensure_ascii=False, indent=1))
         return
-    table = Table("claim", title=f"What the paper claims, judged at the {plan.config.scale} scale")
-    for name in ("published", "measured", "95% interval", "n"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("over")
-    table.add_column("verdict")
-    for entry in entries:
-        if entry.verdict == NOT_MEASURED:
-            continue
-        table.add_row(
+    columns = [Column("claim"), Column("published", number=True), Column("measured", number=True),
+               Column("95% interval", number=True, below=True), Column("over", below=True), Column("n", number=True),
+               Column("verdict")]  # fmt: skip
+    rows = [
+        (
             f"{escape(entry.title)} [dim]({entry.section})[/]",
             published(entry.published, entry.unit, entry.kind),
             signed(entry.value, entry.unit),
             escape(interval(entry.low, entry.high, entry.unit)),
-            str(entry.n or ""),
             entry.interval_over,
+            str(entry.n or ""),
             f"[{VERDICTS[entry.verdict]}]{entry.verdict}[/]",
         )
+        for entry in entries
+        if entry.verdict != NOT_MEASURED
+    ]
     console = Console()
-    if table.row_count:
-        console.print(table)
+    if rows:
+        show(console, columns, rows, title=f"What the paper claims, judged at the {plan.config.scale} scale")
     unmeasured = [entry for entry in entries if entry.verdict == NOT_MEASURED]
     for reason in dict.fromkeys(entry.says for entry in unmeasured):
         titles = [entry.title for entry in unmeasured if entry.says == reason]
@@ -112,7 +111,7 @@ def claims(
     console.print(", ".join(f"{found.count(name)} {name}" for name in VERDICTS if name in found))
 
 
-@app.command()
+@app.command(epilog="Example: triplehead silence -c scale=smoke")
 def silence(config: ConfigOption = None) -> None:
     """Write results/silence.csv, .pdf and .png: what each open choice changes, from the runs of its variants."""
     from triplehead.analysis.silence import effects, read_csv, summary, write_csv

@@ -44,16 +44,13 @@ STARTS = {
 }
 
 
-@app.command()
+@app.command(epilog="Example: triplehead new assigner mine")
 def new(
-    part: Part,
+    part: Annotated[Part, typer.Argument(help="Of which kind: assigner, head or loss.")],
     name: Annotated[str, typer.Argument(help="Of its module and table: small letters, digits and _.")],
     into: Annotated[Path, typer.Option(help="Folder of your experiments.")] = Path("my_experiments"),
 ) -> None:
-    """Write an assigner, head or box loss of your own, its test and its table, to be run beside the paper's.
-
-    Example: triplehead new assigner mine
-    """
+    """Write an assigner, head or box loss of your own, its test and its table, to be run beside the paper's."""
     _check(name)
     class_name, label = (sep.join(word.capitalize() for word in name.split("_")) for sep in ("", " "))
     start, claims = STARTS[part], into / "claims.yaml"

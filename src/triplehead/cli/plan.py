@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scaled, with_extra
+from triplehead.cli.tables import Column, show
 from triplehead.devices import own_gpus
 from triplehead.errors import InputError
 from triplehead.footprints import footprints
@@ -17,7 +18,10 @@ from triplehead.plan.calibration import read_calibration
 from triplehead.plan.cost import Estimate, Footprint, disk_bytes, estimate, summary
 from triplehead.plan.plan import Plan
 
-Cores = Annotated[int, typer.Option(min=1, help="Cores that the runs share, where they compute on the CPU.")]
+Cores = Annotated[
+    int,
+    typer.Option(min=1, show_default="all", help="Cores that the runs share, where they compute on the CPU."),
+]
 Gpus = Annotated[int, typer.Option(min=1, help="GPUs that the runs share, where they compute on those.")]
 BatchSize = Annotated[
     int | None, typer.Option(min=1, help="Images of a calibrated step, where the schedule's do not fit here.")
@@ -41,7 +45,7 @@ SilenceOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog="Example: triplehead plan --scale paper --gpus 8")
 def plan(
     config: ConfigOption = None,
     scale: ScaleOption = None,
@@ -119,25 +123,27 @@ def _print(plan: Plan, found: Estimate, workers: int, machine: str, disk: int) -
     groups: dict[str, list] = {}
     for run in plan.runs.values():
         groups.setdefault(run.spec.group, []).append(run)
-    table = Table(title=f"Scale {plan.config.scale}")
-    table.add_column("run (first seed)", no_wrap=True)
+    columns = [Column("run (first seed)", whole=True), Column("used by", below=True)]
     for name in ("seeds", f"{found.device.upper()} s a run"):
-        table.add_column(name, justify="right")
-    table.add_column("used by")
+        columns.append(Column(name, number=True))
+    rows = []
     for runs in groups.values():
         # Figures without their labels: most take their rows from tables.
         figures = [exhibit for exhibit, _ in runs[0].users if plan.exhibits[exhibit].kind == "figure"]
-        rows = [f"{exhibit}: {label}" for exhibit, label in runs[0].users if exhibit not in figures]
-        users = ", ".join([*rows, *dict.fromkeys(figures)])
+        tables = [f"{exhibit}: {label}" for exhibit, label in runs[0].users if exhibit not in figures]
+        users = escape(", ".join([*tables, *dict.fromkeys(figures)]))
         seconds = found.runs[runs[0].id]
-        table.add_row(runs[0].id, str(len(runs)), "not measured" if seconds is None else f"{seconds:.0f}", users)
+        rows.append((runs[0].id, users, str(len(runs)), "not measured" if seconds is None else f"{seconds:.0f}"))
     console = Console()
-    console.print(table)
+    show(console, columns, rows, title=f"Scale {plan.config.scale}")
     size = f"{disk / 1e9:.1f} GB" if disk >= 1e9 else f"{disk / 1e6:.0f} MB"
     first = f"{len(plan.runs)} runs of {len(groups)} specs, {workers} at once, at most {size} on disk"
-    for line in (first, *summary(found, workers, machine)):
+    calibrate = plan.command("triplehead plan --calibrate")
+    for line in (first, *summary(found, workers, machine, calibrate)):
         console.print(line, soft_wrap=True)
     if plan.extra_runs and plan.runs is not plan.extra_runs:
         more = estimate(plan.only_variants(), read_calibration())
-        cost = summary(more, workers, machine)[0]
-        console.print(f"`snakemake silence` adds {len(more.runs)} runs (--silence): {cost}", soft_wrap=True)
+        cost = summary(more, workers, machine, calibrate)[0]
+        console.print(
+            f"{plan.command('snakemake silence')} adds {len(more.runs)} runs (--silence): {cost}", soft_wrap=True
+        )

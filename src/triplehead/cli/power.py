@@ -5,9 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from triplehead.analysis.power import MOST, Needed, claimed_differences, needed
+from triplehead.cli.tables import Column, show
 from triplehead.plan.plan import Plan
 
 
@@ -19,16 +20,15 @@ def show_power(plan: Plan, results: Path, as_json: bool) -> None:
             json.dumps({"scale": plan.config.scale, "power": 0.8, "differences": [asdict(e) for e in found]}, indent=1)
         )
         return
-    table = Table(
-        title=f"Seeds to see a difference in AP of the size that the paper prints (scale {plan.config.scale})"
-    )
-    table.add_column("difference")
-    for name in ("paper", "measured", "std (n)", "seeds"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for each in found:
-        table.add_row(f"{each.a[0]}: {each.a[1]} - {each.b[1]}", f"{each.claimed:.1f}", *_measured(each), _seeds(each))
+    columns = [Column("difference"), Column("paper", number=True), Column("measured", number=True),
+               Column("std (n)", number=True, below=True), Column("seeds", number=True)]  # fmt: skip
+    rows = [
+        (escape(f"{each.a[0]}: {each.a[1]} - {each.b[1]}"), f"{each.claimed:.1f}", *_measured(each), _seeds(each))
+        for each in found
+    ]
     console = Console()
-    console.print(table)
+    title = f"Seeds to see a difference in AP of the size that the paper prints (scale {plan.config.scale})"
+    show(console, columns, rows, title)
     console.print(
         "Power 80%, two-sided 5%, paired by seed and image; the noise is measured at this scale, the difference is the "
         "paper's. std: of the paired difference, itself uncertain where n is small. "

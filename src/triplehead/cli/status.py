@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from triplehead.cli.app import ConfigOption, JsonOption, ScaleOption, app, scaled
+from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scaled, with_extra
+from triplehead.cli.tables import Column, show
 from triplehead.plan.cost import amount
 from triplehead.status import RunStatus, Status, status
 
@@ -17,7 +17,7 @@ COLOURS = {"complete": "green", "waiting": "dim", "to be written": "yellow"}
 SHOWN = 12  # running and failed runs; --json has all
 
 
-@app.command("status")
+@app.command("status", epilog="Example: triplehead status -c scale=smoke")
 def status_command(
     config: ConfigOption = None,
     scale: ScaleOption = None,
@@ -25,13 +25,12 @@ def status_command(
     cores: Annotated[
         int | None, typer.Option(min=1, help="That the runs will share, where none is at work; all if not given.")
     ] = None,
+    extra: ExtraOption = None,
 ) -> None:
     """Say which tables are complete, which runs are done, running, failed and left, and for how long. Works while
     Snakemake does.
-
-    Example: triplehead status -c scale=smoke
     """
-    found = status(scaled(config, scale), cores=cores)
+    found = status(scaled(with_extra(config, extra), scale), cores=cores)
     if as_json:
         print(json.dumps(found.document(), ensure_ascii=False, indent=1))
         return
@@ -39,15 +38,17 @@ def status_command(
 
 
 def _print(found: Status, console: Console) -> None:
-    table = Table(title=f"Scale {found.scale}", title_justify="left")
-    table.add_column("exhibit", no_wrap=True)
-    table.add_column("title")
-    table.add_column("runs", justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True)
+    columns = [
+        Column("exhibit", whole=True),
+        Column("title", below=True),
+        Column("runs", number=True),
+        Column("state", whole=True),
+    ]
+    rows = []
     for each in found.exhibits:
         runs = f"{each.done}/{each.runs}" if each.runs else ""
-        table.add_row(each.name, escape(each.title), runs, f"[{COLOURS[each.state]}]{each.state}")
-    console.print(table)
+        rows.append((each.name, escape(each.title), runs, f"[{COLOURS[each.state]}]{each.state}"))
+    show(console, columns, rows, title=f"Scale {found.scale}")
     _list(console, "running", [run for run in found.runs if run.state == "running"], _progress)
     _list(console, "failed", [run for run in found.runs if run.state == "failed"], _failure)
     console.print(f"{len(found.runs)} runs: " + ", ".join(f"{n} {state}" for state, n in found.counts.items()))

@@ -10,11 +10,15 @@ from triplehead.cli.app import ConfigOption, app, plan_from
 from triplehead.cli.work import RunId
 from triplehead.errors import InputError
 
-testdev_app = typer.Typer(help="COCO's test-dev, which only its server can score.", no_args_is_help=True)
+testdev_app = typer.Typer(
+    help="COCO's test-dev, which only its server can score.",
+    epilog="Example: triplehead testdev scores RUN stdout.txt -c scale=paper",
+    no_args_is_help=True,
+)
 app.add_typer(testdev_app, name="testdev")
 
 
-@testdev_app.command("pack")
+@testdev_app.command("pack", epilog="Example: triplehead testdev pack RUN --out DIR -c scale=paper -c data_root=DIR")
 def testdev_pack(
     run_id: RunId,
     out: Annotated[Path, typer.Option("--out", help="Folder for the zip.")],
@@ -40,8 +44,12 @@ def testdev_pack(
     print(path)
 
 
-@testdev_app.command("scores")
-def testdev_scores(run_id: RunId, file: Path, config: ConfigOption = None) -> None:
+@testdev_app.command("scores", epilog="Example: triplehead testdev scores RUN stdout.txt -c scale=paper")
+def testdev_scores(
+    run_id: RunId,
+    file: Annotated[Path, typer.Argument(help="What the server printed, or a JSON object of its scores.")],
+    config: ConfigOption = None,
+) -> None:
     """Take the server's scores of a run (stdout.txt, or JSON) into its folder; the next table prints them."""
     from triplehead.engine.server_scores import store
 

@@ -16,14 +16,22 @@ from triplehead.engine.launch import launched, rank
 from triplehead.errors import InputError
 from triplehead.locking import exclusive
 
-track_app = typer.Typer(help="MLflow: a view of the files under results/.", no_args_is_help=True)
+track_app = typer.Typer(
+    help="MLflow: a view of the files under results/.",
+    epilog="Example: triplehead track rebuild",
+    no_args_is_help=True,
+)
 app.add_typer(track_app, name="track")
 
 RunId = Annotated[str, typer.Argument(help="A run's id; `triplehead plan` lists them.")]
+ExhibitId = Annotated[str, typer.Argument(help="A table or figure: a file below experiments/, without its ending.")]
 
 
-@app.command()
-def pretrain(pretrained_id: str, config: ConfigOption = None) -> None:
+@app.command(epilog="Example: triplehead pretrain BACKBONE -c scale=smoke")
+def pretrain(
+    pretrained_id: Annotated[str, typer.Argument(help="The name that its file has below results/pretrained/.")],
+    config: ConfigOption = None,
+) -> None:
     """Make what backbones start from: ImageNet weights from the user's file, or a backbone trained on object crops."""
     from triplehead.engine.imagenet import import_weights
     from triplehead.engine.pretrain import pretrain
@@ -41,7 +49,7 @@ def pretrain(pretrained_id: str, config: ConfigOption = None) -> None:
             pretrain(spec, paths.DATA / spec.data_id, out)
 
 
-@app.command()
+@app.command(epilog="Example: triplehead train RUN -c scale=smoke")
 def train(run_id: RunId, config: ConfigOption = None) -> None:
     """Train one run, from its last checkpoint if it was interrupted, and evaluate it.
 
@@ -62,7 +70,7 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
         from triplehead.engine.evaluate import evaluate
         from triplehead.engine.train import train
     from triplehead.tracking.run import Tracker
-    from triplehead.tracking.store import uri
+    from triplehead.tracking.store import REBUILD, uri
 
     data, scratch, out = paths.DATA / spec.data_id, paths.SCRATCH / run_id, paths.RUNS / run_id
     pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
@@ -76,7 +84,10 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
     command = [sys.executable, "-m", "triplehead", *sys.argv[1:]]
     logged = [out / name for name in ("spec.json", "scores.json", "history.csv")]
     try:
-        with exclusive(run_id), Tracker(uri(plan.config), spec, plan.all_runs[run_id].users, out) as tracker:
+        with (
+            exclusive(run_id),
+            Tracker(uri(plan.config), spec, plan.all_runs[run_id].users, out, plan.command(REBUILD)) as tracker,
+        ):
             try:
                 with launched(plan.scale.devices, command):
                     train(spec, data, out, scratch, tracker, pretrained, **machine, **shared)
@@ -104,7 +115,7 @@ def _record_training(run_id: str, out: Path) -> None:
     record(f"resample/{run_id}", [out / paths.REPLICATES])
 
 
-@app.command()
+@app.command(epilog="Example: triplehead resample RUN -c scale=smoke")
 def resample(run_id: RunId, config: ConfigOption = None) -> None:
     """Score a trained run under other resamples of its validation images; `train` has done it with the scale's."""
     from triplehead.engine.resample import resample
@@ -114,9 +125,9 @@ def resample(run_id: RunId, config: ConfigOption = None) -> None:
     record(f"resample/{run_id}", [paths.RUNS / run_id / paths.REPLICATES])
 
 
-@app.command()
+@app.command(epilog="Example: triplehead speed table3 -c scale=smoke")
 def speed(
-    exhibit: str,
+    exhibit: ExhibitId,
     config: ConfigOption = None,
     cores: Annotated[int | None, typer.Option(min=1, help="How many this process may use; all if not given.")] = None,
 ) -> None:
@@ -138,8 +149,8 @@ def speed(
         record(f"speed/{exhibit}", [file])
 
 
-@app.command()
-def table(exhibit: str, config: ConfigOption = None) -> None:
+@app.command(epilog="Example: triplehead table table5 -c scale=smoke")
+def table(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Write results/<table>.csv and .tex from the scores of its runs."""
     from triplehead.analysis.latex import table_tex
     from triplehead.analysis.speed import caption_sentences
@@ -155,8 +166,8 @@ def table(exhibit: str, config: ConfigOption = None) -> None:
     record(f"table/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in ("csv", "tex")])
 
 
-@app.command()
-def figure(exhibit: str, config: ConfigOption = None) -> None:
+@app.command(epilog="Example: triplehead figure fig4 -c scale=smoke")
+def figure(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Draw results/<figure>.pdf and .png from the files of its runs; `overview` from its table."""
     from triplehead.analysis.figures import SUFFIXES, write_figure
 
@@ -164,7 +175,7 @@ def figure(exhibit: str, config: ConfigOption = None) -> None:
     record(f"figure/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in SUFFIXES])
 
 
-@app.command()
+@app.command(epilog="Example: triplehead report -c scale=smoke")
 def report(config: ConfigOption = None) -> None:
     """Write the report: reports/report.pdf and, as one page, report.html."""
     from triplehead.report.build import build_report
@@ -173,7 +184,7 @@ def report(config: ConfigOption = None) -> None:
     record("report", [out, out.with_suffix(".html")])
 
 
-@app.command()
+@app.command(epilog="Example: triplehead recover")
 def recover() -> None:
     """Release the lock that a killed Snakemake left; refuses while one is at work here."""
     from triplehead.locking import release_snakemake
@@ -181,7 +192,7 @@ def recover() -> None:
     release_snakemake(Path.cwd())
 
 
-@track_app.command("init")
+@track_app.command("init", epilog="Example: triplehead track init -c scale=smoke")
 def track_init(config: ConfigOption = None) -> None:
     """Create the MLflow store before anything logs, and close runs whose process is gone."""
     from triplehead.tracking import rebuild, store
@@ -190,14 +201,14 @@ def track_init(config: ConfigOption = None) -> None:
     address = store.uri(plan.config)
     try:
         store.create(address, plan)
-        rebuild.sweep(address)
+        rebuild.sweep(address, plan.command(store.REBUILD))
     except InputError as error:
         if not address.startswith("http"):
             raise
         print(f"warning: {error}; runs go on without it", file=sys.stderr)
 
 
-@track_app.command("tables")
+@track_app.command("tables", epilog="Example: triplehead track tables -c scale=smoke")
 def track_tables(config: ConfigOption = None) -> None:
     """Log every table, a run per row with its seeds, the ledger, a run per claim, and the report; close runs whose
     process is gone."""
@@ -206,7 +217,7 @@ def track_tables(config: ConfigOption = None) -> None:
     from triplehead.tracking.claims import log_claims
     from triplehead.tracking.rebuild import sweep
     from triplehead.tracking.report import log_report
-    from triplehead.tracking.store import uri
+    from triplehead.tracking.store import REBUILD, uri
     from triplehead.tracking.tables import log_exhibit
 
     plan = plan_from(config)
@@ -214,7 +225,7 @@ def track_tables(config: ConfigOption = None) -> None:
     tables = {name: read_table(plan, name, paths.RESULTS) for name in names}  # all, before any is logged
     ledger = paths.RESULTS / "claims.csv"
     claims = read_ledger(ledger) if plan.claims.claims else None
-    sweep(uri(plan.config))
+    sweep(uri(plan.config), plan.command(REBUILD))
     for name, frame in tables.items():
         files = [paths.RESULTS / f"{name}.{suffix}" for suffix in ("csv", "tex")]
         log_exhibit(uri(plan.config), plan, name, frame, files, paths.RUNS)
@@ -223,7 +234,7 @@ def track_tables(config: ConfigOption = None) -> None:
     log_report(uri(plan.config), plan, paths.RESULTS)
 
 
-@track_app.command("rebuild")
+@track_app.command("rebuild", epilog="Example: triplehead track rebuild -c scale=smoke")
 def track_rebuild(config: ConfigOption = None) -> None:
     """Make the MLflow store anew from the files under results/."""
     from triplehead.analysis.tables import read_table

@@ -50,10 +50,11 @@ class Estimate:
         return list_schedule((seconds / self.devices for seconds in known), workers)
 
 
-def summary(found: Estimate, workers: int, machine: str) -> list[str]:
-    """What an estimate comes to, in words: for example of 8 runs at once on `machine` "8 GPUs"."""
+def summary(found: Estimate, workers: int, machine: str, calibrate: str) -> list[str]:
+    """What an estimate comes to, in words: for example of 8 runs at once on `machine` "8 GPUs"; calibrate: the command
+    that measures what nobody has."""
     if len(found.unknown) == len(found.runs):
-        return [f"{found.device.upper()}-hours: not measured; `triplehead plan --calibrate` times steps on the machine"]
+        return [f"{found.device.upper()}-hours: not measured; {calibrate} times steps on the machine"]
     lines = [
         f"{amount(found.total, f'{found.device.upper()}-')}, {amount(found.wall(workers))} on {machine}",
         f"by {found.source}",
@@ -61,7 +62,7 @@ def summary(found: Estimate, workers: int, machine: str) -> list[str]:
     if found.devices > 1:
         lines.append(f"if {found.devices} devices are {found.devices} times as fast as one: not measured")
     if found.unknown:
-        lines.append(f"without {len(found.unknown)} runs that were not measured; `triplehead plan --calibrate` does it")
+        lines.append(f"without {len(found.unknown)} runs that were not measured; {calibrate} does it")
     return lines
 
 

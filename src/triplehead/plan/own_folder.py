@@ -12,6 +12,7 @@ from typing import Any
 from triplehead.errors import InputError
 from triplehead.plan.claims import Claims
 from triplehead.plan.documents import Layer, read_yaml, validate
+from triplehead.plan.hints import command
 from triplehead.plan.references import References
 from triplehead.plan.schema import Exhibit, Row
 
@@ -33,10 +34,12 @@ class OwnExhibit:
 def read_exhibits(folder: Path, paper: dict[str, Exhibit]) -> dict[str, OwnExhibit]:
     """The folder's tables, then its figures. Raises InputError for one that is wrong, and where there is none."""
     if not folder.is_dir():
-        raise InputError(folder, "no such folder, expected that of your experiments; `triplehead new` makes one")
+        raise InputError(
+            folder, f"no such folder, expected that of your experiments; {command('triplehead new')} makes one"
+        )
     files = sorted(file for file in folder.glob("*.yaml") if not _holds_claims(file))
     if not files:
-        raise InputError(folder, "holds no table (*.yaml); `triplehead new assigner NAME` writes one")
+        raise InputError(folder, f"holds no table (*.yaml); {command('triplehead new assigner NAME')} writes one")
     found, known = {}, dict(paper)
     for file in sorted(files, key=lambda file: read_yaml(file).get("kind") == "figure"):  # which may name their rows
         if not re.fullmatch(r"[a-z][a-z0-9_]*", file.stem) or file.stem in RESERVED or file.stem in paper:

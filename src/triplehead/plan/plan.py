@@ -11,6 +11,7 @@ from triplehead.plan.audit import Audit, check_audit
 from triplehead.plan.claims import Claims, Place, check_claims
 from triplehead.plan.documents import Layer, Model, read_yaml, validate
 from triplehead.plan.engines import Engine, check_engine, chosen_engine
+from triplehead.plan.hints import command, departures
 from triplehead.plan.options import (
     ASSIGNERS,
     DETECTORS,
@@ -65,6 +66,7 @@ class Plan:
     variants: tuple[Variant, ...] = ()
     extra_runs: dict[str, Run] = field(default_factory=dict)  # of variants, that no exhibit asks for
     own: frozenset[str] = frozenset()  # exhibits and claims of the user's folder
+    asked: tuple[str, ...] = ()  # KEY=VALUE that experiments/config.yaml does not say, for the commands that hints name
 
     @cached_property
     def all_runs(self) -> dict[str, Run]:
@@ -92,8 +94,12 @@ class Plan:
     def run(self, run_id: str) -> RunSpec:
         """The spec with that id. Raises InputError where the plan has none."""
         if run_id not in self.all_runs:
-            raise InputError(run_id, f"no such run at scale {self.config.scale}; see `triplehead plan`")
+            raise InputError(run_id, f"no such run at scale {self.config.scale}; see {self.command('triplehead plan')}")
         return self.all_runs[run_id].spec
+
+    def command(self, words: str) -> str:
+        """A command for people to run, such as "triplehead plan", told what makes it one about this study."""
+        return command(words, self.asked)
 
     @property
     def at_paper_scale(self) -> bool:
@@ -398,7 +404,8 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
             if spec.id not in plan.runs:
                 extra.setdefault(spec.id, Run(spec)).users.append((SILENCE, variant.label))
     own = frozenset((*experiments.own, *experiments.own_claims))
-    return replace(plan, variants=variants, extra_runs=extra, own=own)
+    asked = departures(config, read_yaml(folder / "config.yaml"))
+    return replace(plan, variants=variants, extra_runs=extra, own=own, asked=asked)
 
 
 def _counted(experiments: Experiments, exhibit: str) -> list[RunSpec | None]:

@@ -166,7 +166,7 @@ def cost_sentence(plan: Plan, results: Path) -> str:
     found = estimate(plan, read_calibration(results / CALIBRATION.name))
     known = len(plan.runs) - len(found.unknown)
     if not known:
-        return "What these runs cost was not measured: `triplehead plan --calibrate` does so."
+        return f"What these runs cost was not measured: {plan.command('triplehead plan --calibrate')} does so."
     of = "all runs" if known == len(plan.runs) else f"{known} of {len(plan.runs)} runs (the others were not measured)"
     return f"By estimate, {of} together take {amount(found.total, f'{found.device.upper()}-')} (by {found.source})."
 

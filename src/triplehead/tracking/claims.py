@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from triplehead.plan.plan import Plan
 from triplehead.tracking.names import CLAIM, KIND, claims_experiment
 from triplehead.tracking.runlog import now, put
-from triplehead.tracking.store import Store, attempt, open_store
+from triplehead.tracking.store import REBUILD, Store, attempt, open_store
 
 if TYPE_CHECKING:
     import pandas
@@ -19,7 +19,7 @@ TAGS = ("verdict", "section", "kind", "compared", "unit", "interval_over", "scal
 def log_claims(uri: str, plan: Plan, frame: "pandas.DataFrame", file: Path) -> None:
     """Bring the claims up to date from the ledger `frame` (of results/claims.csv, `file`, which becomes an artifact);
     a failing store is a warning. A second call with the same ledger changes nothing."""
-    attempt(uri, lambda: write_claims(open_store(uri), plan, frame, file))
+    attempt(uri, lambda: write_claims(open_store(uri), plan, frame, file), plan.command(REBUILD))
 
 
 def write_claims(store: Store, plan: Plan, frame: "pandas.DataFrame", file: Path) -> None:

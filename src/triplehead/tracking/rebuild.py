@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from triplehead.errors import InputError
 from triplehead.paths import DIVERGED, atomic
+from triplehead.plan.hints import command
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking import store as stores
@@ -115,7 +116,7 @@ def _add_run(store: Store, plan: Plan, folder: Path) -> None:
     )
 
 
-def sweep(uri: str) -> int:
+def sweep(uri: str, rebuild: str = command(stores.REBUILD)) -> int:
     """Mark runs KILLED that are RUNNING although their process on this host is gone; how many there were."""
     killed: list[str] = []
 
@@ -129,5 +130,5 @@ def sweep(uri: str) -> int:
 
     file = stores.sqlite_file(uri)
     if file is None or file.exists():
-        stores.attempt(uri, action)
+        stores.attempt(uri, action, rebuild)
     return len(killed)

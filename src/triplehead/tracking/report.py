@@ -7,14 +7,14 @@ from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
 from triplehead.tracking.names import KIND, REPORT, report_experiment
 from triplehead.tracking.runlog import put
-from triplehead.tracking.store import Store, attempt, open_store, reason
+from triplehead.tracking.store import REBUILD, Store, attempt, open_store, reason
 
 NAME = "Report"
 
 
 def log_report(uri: str, plan: Plan, results: Path) -> None:
     """Bring the report's run up to date from `results` and reports/ beside it; a failing store is a warning."""
-    attempt(uri, lambda: write_report(open_store(uri), plan, results))
+    attempt(uri, lambda: write_report(open_store(uri), plan, results), plan.command(REBUILD))
 
 
 def write_report(store: Store, plan: Plan, results: Path) -> None:

@@ -7,11 +7,12 @@ from types import TracebackType
 from typing import Any
 
 from triplehead.paths import DIVERGED
+from triplehead.plan.hints import command
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.names import User
 from triplehead.tracking.process import code_tags, process_tags
 from triplehead.tracking.runlog import RunLog, put
-from triplehead.tracking.store import attempt, open_store
+from triplehead.tracking.store import REBUILD, attempt, open_store
 
 SECONDS = "train_seconds"
 
@@ -21,10 +22,14 @@ class Tracker:
 
     Training and evaluation are processes of their own and meet in the same MLflow run; a resumed training
     goes on in it. The first failure of the store is one line on stderr and ends tracking, not the job.
-    `users`: (exhibit, row's label) pairs. `folder`: of the run's files.
+    `users`: (exhibit, row's label) pairs. `folder`: of the run's files. `rebuild`: the command
+    that makes up for what the store missed.
     """
 
-    def __init__(self, uri: str | None, spec: RunSpec, users: list[User], folder: Path):
+    def __init__(
+        self, uri: str | None, spec: RunSpec, users: list[User], folder: Path, rebuild: str = command(REBUILD)
+    ):
+        self.rebuild = rebuild
         self.uri, self.spec, self.users, self.folder = uri, spec, users, folder
         self.log: RunLog | None = None
         self.trained = False
@@ -32,7 +37,7 @@ class Tracker:
     def __enter__(self) -> "Tracker":
         self.entered = time.monotonic()
         if (uri := self.uri) is not None:
-            attempt(uri, lambda: self._open(uri))
+            attempt(uri, lambda: self._open(uri), self.rebuild)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -87,5 +92,5 @@ class Tracker:
 
     def _do(self, action: Callable[[RunLog], None]) -> None:
         log, uri = self.log, self.uri
-        if log is not None and uri is not None and not attempt(uri, lambda: action(log)):
+        if log is not None and uri is not None and not attempt(uri, lambda: action(log), self.rebuild):
             self.log = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from triplehead import paths
 from triplehead.errors import InputError
+from triplehead.plan.hints import command
 from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Config
 from triplehead.tracking.names import Experiment, planned_experiments
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 SQLITE = "sqlite:///"
+REBUILD = "triplehead track rebuild"
 NOTE = "mlflow.note.content"
 SHOWN = {"mlflow.experimentKind": "custom_model_development"}  # the UI asks for the kind where it is not told
 DEFAULTS = {
@@ -194,14 +196,15 @@ def _migrate(file: Path) -> None:
         engine.dispose()
 
 
-def attempt(uri: str, action: Callable[[], None]) -> bool:
-    """Do `action`; if the store fails, say so in one line and go on: the files hold everything."""
+def attempt(uri: str, action: Callable[[], None], rebuild: str = command(REBUILD)) -> bool:
+    """Do `action`; if the store fails, say so in one line and go on: the files hold everything. rebuild: the command
+    that makes the view from them."""
     try:
         action()
     except Exception as error:
         print(
             f"warning: MLflow ({mask(uri)}): {reason(error)}; going on without it, "
-            "`triplehead track rebuild` makes the view from the files",
+            f"{rebuild} makes the view from the files",
             file=sys.stderr,
             flush=True,
         )

@@ -8,7 +8,7 @@ from triplehead.plan.schema import Row
 from triplehead.tracking.names import KIND, ROW, SEED, SHARED, exhibit_experiment, exhibit_scale, flatten, shared_with
 from triplehead.tracking.runlog import now, put
 from triplehead.tracking.seeds import PARENT, write_seeds
-from triplehead.tracking.store import Store, attempt, open_store
+from triplehead.tracking.store import REBUILD, Store, attempt, open_store
 
 if TYPE_CHECKING:
     import pandas
@@ -26,7 +26,7 @@ def log_exhibit(
     LaTeX) become artifacts of every row. `runs`: the folder of the runs, whose seeds are nested below their rows (None:
     rows alone). A second call with the same frame changes nothing.
     """
-    attempt(uri, lambda: write_exhibit(open_store(uri), plan, exhibit, frame, files, runs))
+    attempt(uri, lambda: write_exhibit(open_store(uri), plan, exhibit, frame, files, runs), plan.command(REBUILD))
 
 
 def write_exhibit(
