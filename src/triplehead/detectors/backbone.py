@@ -46,9 +46,11 @@ class ResNetFPN(Pyramid):
 
     @property
     def body(self) -> nn.Module:
+        """The ResNet alone, which pretrained weights are loaded into."""
         return self.fpn.body
 
     def forward(self, images: Tensor) -> list[Tensor]:
+        """Images [B, 3, H, W] -> a map [B, channels, H / stride, W / stride] a level."""
         return list(self.fpn(images).values())
 
 
@@ -66,6 +68,7 @@ class TinyBody(nn.Module):
             self.stages.append(BasicBlock(before, after, stride=2, downsample=shortcut))
 
     def forward(self, images: Tensor) -> list[Tensor]:
+        """Images [B, 3, H, W] -> what each stage gives, [B, width, H / stride, W / stride]."""
         x, features = self.stem(images), []
         for stage in self.stages:
             x = stage(x)
@@ -84,6 +87,7 @@ class TinyFPN(Pyramid):
         self.fpn = FeaturePyramidNetwork(list(options.widths), options.channels)
 
     def forward(self, images: Tensor) -> list[Tensor]:
+        """Images [B, 3, H, W] -> a map [B, channels, H / stride, W / stride] a level."""
         features = self.body(images)
         return list(self.fpn({str(level): feature for level, feature in enumerate(features)}).values())
 

@@ -72,6 +72,7 @@ class DenseDetector(nn.Module):
     def forward(
         self, images: list[Tensor], targets: list[Target] | None = None
     ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
+        """Losses by name, scalars, in training; else {boxes [D, 4], scores [D], labels [D]} of each image."""
         predictions, points = self.predict(images)
         if not self.training:
             sizes = [size_of(image) for image in images]
@@ -96,6 +97,7 @@ class DenseDetector(nn.Module):
         return self.assigner(predictions.first_stage, points, targets, self.progress)
 
     def predict(self, images: list[Tensor]) -> tuple[Predictions, Points]:
+        """Raw predictions for the images as one padded batch, and the points that they are made at."""
         batch = self.normalize(images)
         features = self.backbone(batch)
         sizes = [size_of(feature) for feature in features]

@@ -35,6 +35,7 @@ BOX_LOSSES: dict[str, BoxLoss] = {"iou": iou_loss, "giou": generalized_box_iou_l
 
 
 def build_box_loss(options: Loss) -> BoxLoss:
+    """The loss of boxes that the options name; the user's is held to its shape."""
     return own_box_loss(options.box) if isinstance(options.box, OwnBoxLoss) else BOX_LOSSES[options.box]
 
 

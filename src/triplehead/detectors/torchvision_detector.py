@@ -46,11 +46,13 @@ class TorchvisionDetector(nn.Module):
 
     @property
     def backbone(self) -> Pyramid:
+        """Our feature pyramid inside."""
         return self.model.backbone.backbone
 
     def forward(
         self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None
     ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
+        """Losses by name, scalars, in training; else {boxes [D, 4], scores [D], labels [D]} of each image."""
         first = self.first_label
         if self.training:
             assert targets is not None

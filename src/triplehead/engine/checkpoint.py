@@ -18,6 +18,7 @@ from triplehead.paths import atomic
 
 
 def save(path: Path, spec_id: str, **state: Any) -> None:
+    """Write `state` and whose it is. Raises InputError where the disk will not take it."""
     with atomic(path) as temporary:
         try:
             torch.save({"spec": spec_id} | state, temporary)

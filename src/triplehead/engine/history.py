@@ -24,6 +24,7 @@ class History:
             self.window = []
 
     def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
         return {"records": self.records, "window": self.window}
 
     def csv(self) -> str:

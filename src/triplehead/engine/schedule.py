@@ -40,5 +40,6 @@ def learning_rate(schedule: Schedule, step: int) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group `rate` times its own factor."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["factor"]

@@ -98,6 +98,7 @@ def interleaved(
 
 
 def write_speed(record: SpeedRecord, path: Path) -> None:
+    """As JSON, written atomically."""
     with atomic(path) as file:
         file.write_text(record.model_dump_json(indent=1) + "\n")
 

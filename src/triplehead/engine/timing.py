@@ -35,6 +35,7 @@ def timed(
 
 
 def synchronize_of(fabric: Fabric) -> Callable[[], None]:
+    """A call that waits until the device has done all it was given; on a CPU it does nothing."""
     return torch.cuda.synchronize if fabric.device.type == "cuda" else _nothing
 
 

@@ -135,6 +135,7 @@ class Claims(Options):
     claims: tuple[Claim, ...] = ()
 
     def seeds_of(self, claim: Claim) -> int:
+        """The fewest seeds that a claim is judged on."""
         return claim.seeds or self.seeds
 
 

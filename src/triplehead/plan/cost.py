@@ -38,6 +38,7 @@ class Estimate:
 
     @property
     def unknown(self) -> list[str]:
+        """Ids of the runs whose time nobody has measured."""
         return [run for run, seconds in self.runs.items() if seconds is None]
 
     def wall(self, workers: int) -> float:

@@ -84,6 +84,7 @@ class Layer:
     renamed: dict[str, str] = field(default_factory=dict)
 
     def place(self, path: list) -> str:
+        """Where a key stands in the file, dotted, as its author wrote it."""
         parts = [str(part) for part in path]
         if parts and parts[0] in self.renamed:
             parts[0] = self.renamed[parts[0]]

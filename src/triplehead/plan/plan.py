@@ -70,6 +70,7 @@ class Plan:
 
     @cached_property
     def all_runs(self) -> dict[str, Run]:
+        """By id: those of the exhibits, and the variants'."""
         return self.runs | self.extra_runs
 
     def with_variants(self) -> "Plan":
@@ -91,6 +92,7 @@ class Plan:
         return list(dict.fromkeys(spec.id for key in labels for spec in self.specs.get((exhibit, key), ())))
 
     def run(self, run_id: str) -> RunSpec:
+        """The spec with that id. Raises InputError where the plan has none."""
         if run_id not in self.all_runs:
             raise InputError(run_id, f"no such run at scale {self.config.scale}; see {self.command('triplehead plan')}")
         return self.all_runs[run_id].spec
@@ -214,6 +216,7 @@ class Experiments:
         return Layer(path, "", read_yaml(path))
 
     def config(self, overrides: dict[str, Any] | None = None) -> Config:
+        """experiments/config.yaml under `overrides`. Raises InputError for a mistake in either."""
         file = self.folder / "config.yaml"
         layers = [self._layer(file)]
         if overrides:
@@ -221,6 +224,7 @@ class Experiments:
         return validate(Config, layers)
 
     def scale(self, name: str) -> Scale:
+        """experiments/scales/<name>.yaml, every block of it checked. Raises InputError for a mistake in it."""
         known = self._scales()
         if name not in known:  # a word, not a path
             problem = f"scale: no scale {name!r}; allowed: {', '.join(known)}"

@@ -14,11 +14,13 @@ class References:
         self.file, self.exhibits = file, exhibits
 
     def exhibit(self, at: str, name: str) -> Exhibit:
+        """The exhibit called `name`; InputError, which says `at` what place, where there is none."""
         if name not in self.exhibits:
             raise InputError(self.file, f"{at}: no exhibit {name!r}; allowed: {', '.join(self.exhibits)}")
         return self.exhibits[name]
 
     def row(self, at: str, exhibit: str, label: str) -> Row:
+        """The row of `exhibit` with that label; InputError, which says `at` what place, where there is none."""
         rows = {row.label: row for row in self.exhibit(at, exhibit).rows}
         if label not in rows:
             raise InputError(self.file, f"{at}: no row {label!r} in {exhibit}; allowed: {', '.join(rows)}")

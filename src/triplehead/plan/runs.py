@@ -42,6 +42,7 @@ class RunSpec(Options):
 
     @cached_property
     def id(self) -> str:
+        """For example proxy-coco-triple-jla-s0-0a1b2c3d4e."""
         by = "" if self.engine == "triplehead" else f"-{self.engine}"
         return f"{self.scale}-{self.dataset}-{self.short_name}{by}-s{self.seed}-{digest(self._written)}"
 
@@ -67,6 +68,7 @@ class RunSpec(Options):
 
     @property
     def data_id(self) -> str:
+        """The same for all runs on the same images."""
         content = {"format": self.format, "data": self.data.model_dump(mode="json")}
         return f"{self.scale}-{self.dataset}-{digest(content)}"
 

@@ -148,6 +148,7 @@ class Scale(Options):
         return {"train": self.devices, "speed": 1}.get(job, 0) if self.accelerator != "cpu" else 0
 
     def cpus_of(self, job: JobName) -> int:
+        """Cores that one job of a rule takes."""
         asked = getattr(self.resources, job).cpus
         return asked or (self.devices * (self.threads + self.num_workers) if job == "train" else self.threads)
 

@@ -39,6 +39,7 @@ def theta(check: Theta, _: object = None) -> Outcome:
 
 
 def symbol(check: Symbol) -> Outcome:
+    """A symbol has the same value wherever the paper gives it one."""
     text = "; ".join(f"{where}: {value:g}" for where, value in check.values.items())
     return Outcome(len(set(check.values.values())) == 1, text)
 

@@ -56,6 +56,7 @@ class Judged:
     run_ids: str
 
     def document(self) -> dict[str, str | float | int | None]:
+        """A line of claims.csv, by column."""
         return asdict(self)
 
 
@@ -68,6 +69,7 @@ def ledger(plan: Plan, results: Path) -> list[Judged]:
 
 
 def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
+    """The claim as measured below `results`, with its verdict. Raises InputError for a file that is broken."""
     blank = Judged(
         claim=claim.id,
         title=claim.title,

@@ -14,6 +14,8 @@ from triplehead.plan.options import Head
 
 
 def build_head(head: Head, channels: int, num_classes: int, strides: list[int]) -> nn.Module:
+    """The head that the options name; `strides` of the levels, finest first. Raises InputError for a class of the
+    user's that is not loaded."""
     kinds: dict[type, Callable[..., nn.Module]] = {
         options.FCOSHead: FCOSHead,
         options.TripleHead: TripleHead,

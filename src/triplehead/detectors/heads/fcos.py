@@ -41,6 +41,7 @@ class FCOSHead(nn.Module):
         return [(self.cls_tower(x, level), self.reg_tower(x, level)) for level, x in enumerate(features)]
 
     def outputs(self, towers: list[tuple[Tensor, Tensor]], points: Points) -> Predictions:
+        """The towers' [B, C, H, W] of each level -> `Predictions`."""
         logits, regressed, quality = [], [], []
         for level, (cls, reg) in enumerate(towers):
             logits.append(flatten(self.classifier(cls)))  # [B, HW, C]

@@ -33,10 +33,13 @@ def build_norm(norm: str, channels: int, num_levels: int, groups: int = 32) -> n
 
 
 def at_level(norm: nn.Module, level: int) -> nn.Module:
+    """The normalisation of one level, of `build_norm`'s."""
     return norm[level] if isinstance(norm, nn.ModuleList) else norm
 
 
 class Tower(nn.Module):
+    """`num_convs` blocks; maps [B, C, H, W] of any level -> maps of the same shape."""
+
     def __init__(self, num_convs: int, channels: int, norm: str, num_levels: int):
         super().__init__()
         self.blocks = nn.ModuleList(ConvBlock(channels, norm, num_levels) for _ in range(num_convs))
@@ -59,6 +62,7 @@ class Scale(nn.Module):
 
 
 def exp(x: Tensor) -> Tensor:
+    """In float32, never infinite: the argument is cut at `LARGEST_LOG_RATIO`."""
     return x.float().clamp(max=LARGEST_LOG_RATIO).exp()
 
 

@@ -46,6 +46,7 @@ class JLA(Options):
 
     @property
     def k_in_force(self) -> int:
+        """K at this scale."""
         return max(1, round(self.k * self.k_share))
 
 

@@ -34,6 +34,7 @@ class AnyScenes(Options):
 
     @property
     def layout(self) -> DatasetName:
+        """Of which data set: its name, as CocoFolder and its like have it."""
         return self.kind
 
     @property

@@ -36,16 +36,11 @@ class Dense(Options):
 
     def _anchors_fit(self) -> None:
         head, assigner = self.head, self.assigner
-        deltas = isinstance(head, FCOSTowers) and head.box_coder == "delta"
-        if (
-            isinstance(head, FCOSTowers)
-            and head.box_coder == "delta"
-            and isinstance(assigner, ATSS | MaxIoU)
-            and assigner.anchor_scale != head.anchor_scale
-        ):
+        deltas = head if isinstance(head, FCOSTowers) and head.box_coder == "delta" else None
+        if deltas and isinstance(assigner, ATSS | MaxIoU) and assigner.anchor_scale != deltas.anchor_scale:
             raise ValueError(
                 f"assigner.anchor_scale: head.box_coder 'delta' starts from the anchors that were matched, expected "
-                f"head.anchor_scale {head.anchor_scale:g}, found {assigner.anchor_scale:g}"
+                f"head.anchor_scale {deltas.anchor_scale:g}, found {assigner.anchor_scale:g}"
             )
         if assigner.name != "max_iou":
             return

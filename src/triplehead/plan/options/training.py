@@ -9,6 +9,8 @@ from triplehead.plan.options.own import OwnBoxLoss
 
 
 class Loss(Options):
+    """Of a one-stage detector: focal loss of the classes, and the weights of the losses of box and quality."""
+
     focal_alpha: Share = 0.25
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     box: Literal["iou", "giou"] | OwnBoxLoss = "iou"
@@ -28,6 +30,8 @@ class BoxPostprocess(Options):
 
 
 class RetinaNetPostprocess(BoxPostprocess):
+    """Of RetinaNet, which chooses candidates level by level."""
+
     pre_nms: PositiveInt = 1000  # per level
 
 
@@ -46,6 +50,8 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 class Schedule(Options):
+    """Optimiser, learning rate by iteration, and batches."""
+
     iterations: PositiveInt
     batch_size: PositiveInt = 16
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -81,6 +87,8 @@ class Schedule(Options):
 
 
 class Evaluation(Options):
+    """Images at a time, and where COCO's sizes of objects are cut."""
+
     batch_size: PositiveInt = 8
     area_small: PositiveFloat = 32.0**2  # pixels of the original image
     area_large: PositiveFloat = 96.0**2
