@@ -88,7 +88,7 @@ def test_params_are_table_4():
         (("table", "table99"), "table99: no such table; allowed: table1"),
         (("testdev", "pack", "nothing", "--out", "there"), "nothing: no such run at scale proxy"),
         (("testdev", "scores", "nothing", "stdout.txt"), "nothing: no such run at scale proxy"),
-        (("figure", "fig99"), "fig99: no such figure; allowed: fig4"),
+        (("figure", "fig99"), "fig99: no such figure; allowed: overview, fig4"),
         (("data", "prepare", "nothing"), "nothing: no such data at scale proxy"),
         (("plan", "-c", "tracking_uri=5"), "tracking_uri: input should be a valid string, found 5"),
     ],
