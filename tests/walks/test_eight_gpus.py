@@ -66,7 +66,7 @@ def test_from_the_data_to_table_5(clone, shell, root):
     shell(mini.replace("results/table5.csv", f"results/runs/{shared}/scores.json") + " devices=2")
     assert "2/2" in (clone / "logs" / "train" / f"{shared}.log").read_text()
     said = shell(mini.replace("iterations", "devices=1 iterations"))
-    assert (said.stdout + said.stderr).count("rule train:") == 6
+    assert (said.stdout + said.stderr).count("begun  train ") == 6
     with (clone / "results" / "table5.csv").open(newline="") as file:
         rows = {(row["label"], row["metric"]): row for row in csv.DictReader(file)}
     assert len(rows) == 21 and all(row["n"] == "1" and row["mean"] for row in rows.values())

@@ -18,8 +18,8 @@ def check_scale(config: Config, results: Path = RESULTS) -> None:
     path = results / REMEMBERED
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["scale"]
-    except FileNotFoundError:
-        return
+    except (FileNotFoundError, NotADirectoryError):
+        return  # a results that is no folder is told of with the other places
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(path, 'expected {"scale": name}; delete it if its tables may be replaced') from None
     if found != config.scale and config.other_scale == "refuse":

@@ -4,14 +4,17 @@ A training run may serve several tables, but MLflow nests runs within one experi
 which names the training run that it was made from.
 """
 
+import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from triplehead.paths import DIVERGED
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.files import read_history, read_json
 from triplehead.tracking.names import KIND, SEED, SHARED, TRAINED, User, shared_with
-from triplehead.tracking.runlog import chunks, now, put, record_metrics
+from triplehead.tracking.runlog import MARK, chunks, now, put, record_metrics
 from triplehead.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -38,8 +41,11 @@ def write_seeds(store: Store, plan: Plan, user: User, parent: "Run", runs: Path)
 def _write(
     store: Store, plan: Plan, user: User, parent: "Run", folder: Path, spec: RunSpec, run: "Run | None", start: int
 ) -> None:
-    scores = {key: float(value) for key, value in read_json(folder / "scores.json").items() if value is not None}
+    found = read_json(folder / "scores.json")
+    diverged = found.pop(DIVERGED, None)
+    scores = {key: float(value) for key, value in found.items() if value is not None}
     history = read_history(folder / "history.csv") if (folder / "history.csv").exists() else []
+    history = [record for record in history if math.isfinite(record[MARK])]  # not the one that diverged
     final = {key: value for key, value in history[-1].items() if key not in ("iteration", "time")} if history else {}
     if run is not None and run.data.metrics != final | scores:  # of other files: MLflow can take back no metric
         store.client.delete_run(run.info.run_id)
@@ -55,11 +61,14 @@ def _write(
         "mlflow.source.name": "triplehead",
         "mlflow.note.content": f"Trained once, as `{spec.id}`." + (f" Also in: {shared}." if shared else ""),
     }
+    if diverged is not None:
+        tags[DIVERGED] = json.dumps(diverged)
     if run is None:
         run = store.client.create_run(parent.info.experiment_id, start, tags, f"seed {spec.seed} · {user[1]}")
         for chunk in chunks(history):
             metrics = [metric for record in chunk for metric in record_metrics(record)]
             store.client.log_batch(run.info.run_id, metrics=metrics)
     put(store, run, scores, {"seed": str(spec.seed)}, tags, spec.schedule.iterations)
-    if run.info.status != "FINISHED":
-        store.client.set_terminated(run.info.run_id)
+    status = "FINISHED" if diverged is None else "FAILED"
+    if run.info.status != status:
+        store.client.set_terminated(run.info.run_id, status)
