@@ -215,6 +215,13 @@ def _stand_in_notes(plan: Plan, exhibit: str) -> list[str]:
         for row in rows
         if row.spec is not None and row.spec.detector in plan.scale.detectors
     ]
+    foreign = {row.label: plan.specs[exhibit, row.label][0].foreign_k for row in rows}
+    notes += [
+        f"{label}: K = {k} was scaled to the objects of the COCO scenes; these hold another number of points "
+        "(docs/fidelity.md)."
+        for label, k in foreign.items()
+        if k is not None
+    ]
     if not any(isinstance(plan.specs[exhibit, row.label][0].detector.backbone, Tiny) for row in rows):
         return notes
     which = "All detectors, rivals included,"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt
 
 from triplehead.plan.engines import Engine
-from triplehead.plan.options import Data, Detector, Evaluation, Input, Options, OwnPart, ResNet, Schedule, Tiny
+from triplehead.plan.options import JLA, Data, Detector, Evaluation, Input, Options, OwnPart, ResNet, Schedule, Tiny
 
 
 def digest(options: Options | dict) -> str:
@@ -71,6 +71,14 @@ class RunSpec(Options):
         """The same for all runs on the same images."""
         content = {"format": self.format, "data": self.data.model_dump(mode="json")}
         return f"{self.scale}-{self.dataset}-{digest(content)}"
+
+    @property
+    def foreign_k(self) -> int | None:
+        """JLA's K in force where a scale derived it from the paper's for the objects of other data than the run's."""
+        assigner = getattr(self.detector, "assigner", None)
+        if not isinstance(assigner, JLA) or assigner.k_share == 1 or self.dataset == "coco":
+            return None
+        return assigner.k_in_force
 
     @property
     def on_test_dev(self) -> bool:

@@ -54,7 +54,7 @@ def not_there(plan: Plan, results: Path, claim: Claim) -> str | None:
 
 
 def stand_ins(plan: Plan, claim: Claim) -> list[str]:
-    """Clauses on rows that another detector stands for at this scale."""
+    """Clauses on rows that another detector stands for at this scale, and on a K that was scaled for other data."""
     if claim.quantity.kind == "parameters":
         return []
     rows = {(name, row.label): row for name, exhibit in plan.exhibits.items() for row in exhibit.rows}
@@ -63,4 +63,9 @@ def stand_ins(plan: Plan, claim: Claim) -> list[str]:
         f"{label} is {plan.scale.detectors[spec.detector]} here"
         for label, spec in detectors
         if spec is not None and spec.detector in plan.scale.detectors
+    ] + [
+        f"{label}'s K, {k}, was scaled to the COCO scenes' objects"
+        for place in places(claim.quantity)
+        if place in plan.specs and (k := plan.specs[place][0].foreign_k) is not None
+        for label in place[1:]
     ]
