@@ -11,7 +11,6 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(1) $(if $(strip $(CONFIG)),--con
 .DEFAULT_GOAL := reproduce
 
 reproduce: environment
-	$(BIN)/triplehead recover
 	$(call SNAKEMAKE,reproduce_all)
 
 smoke:

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,8 +55,13 @@ def release_stale(folder: Path) -> None:
     if not locks.is_dir() or not any(locks.iterdir()):
         return
     if all(alive == os.getpid() for alive in snakemakes_in(folder)):
-        shutil.rmtree(locks, ignore_errors=True)
-        print("released the lock of a Snakemake that was killed", file=sys.stderr)
+        _release(locks)
+
+
+def _release(locks: Path) -> None:
+    """As `snakemake --unlock`, which would need the configuration to come this far."""
+    shutil.rmtree(locks, ignore_errors=True)
+    print("released the lock of a Snakemake that was killed", file=sys.stderr)
 
 
 def release_snakemake(folder: Path) -> None:
@@ -67,9 +71,4 @@ def release_snakemake(folder: Path) -> None:
         return
     if alive := snakemakes_in(folder):
         raise InputError(folder, f"another Snakemake (process {alive[0]}) is at work here; wait for it or stop it")
-    command = [sys.executable, "-m", "snakemake", "--unlock", "--cores", "1"]
-    unlocked = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if unlocked.returncode:
-        reason = next((line for line in unlocked.stderr.splitlines() if line.startswith("error: ")), "see snakemake -n")
-        raise InputError(folder, f"cannot be unlocked ({reason.removeprefix('error: ')})")
-    print("released the lock of a Snakemake that was killed", file=sys.stderr)
+    _release(locks)
