@@ -52,6 +52,17 @@ def test_a_third_job_waits_and_takes_the_gpu_of_one_that_is_killed(tmp_path):
             assert third.stdout.readline() == seen[0]
 
 
+def test_jobs_that_share_spread_over_the_gpus_and_the_fifth_waits(tmp_path, monkeypatch):
+    """Two places on each of two GPUs; in threads of one process locks of different open files exclude each other too."""
+    seen = []
+    for _ in range(4):
+        monkeypatch.setenv(VISIBLE, "0,1")
+        seen += own_gpus(1, tmp_path, shared_by=2)
+    assert seen == ["0", "1", "0", "1"]
+    with job(1, tmp_path, **{VISIBLE: "0,1"}) as alone:
+        assert "waiting for 1 of 2" in alone.stderr.readline()
+
+
 def test_a_job_that_cannot_have_all_it_needs_holds_none_meanwhile(tmp_path):
     visible = {VISIBLE: "0,1,2"}
     with job(1, tmp_path, **visible) as first:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 from triplehead.errors import InputError
@@ -48,13 +49,13 @@ def count_gpus() -> int:
     return sum(1 for path in Path("/dev").glob("nvidia*") if path.name.removeprefix("nvidia").isdecimal())
 
 
-def own_gpus(count: int, folder: Path | None = None) -> list[str]:
+def own_gpus(count: int, folder: Path | None = None, shared_by: int = 1) -> list[str]:
     """Take `count` GPUs that no other job of ours holds until this process ends, and let CUDA see those alone.
 
-    Waits while too few are free. With count 0, and on a machine without any GPU, nothing is taken and nothing hidden.
-    The kernel lets go when the process dies, however it dies. `folder`: of the locks; one for each user of the
-    machine and, where a cluster numbers the GPUs of each job from 0, for each of its jobs. Raises InputError where
-    there are fewer than `count`.
+    Waits while too few are free. One GPU may be `shared_by` several jobs; the emptiest is taken first. With count 0,
+    and on a machine without any GPU, nothing is taken and nothing hidden. The kernel lets go when the process dies,
+    however it dies. `folder`: of the locks; one for each user of the machine and, where a cluster numbers the GPUs of
+    each job from 0, for each of its jobs. Raises InputError where there are fewer than `count`.
     """
     names = visible_gpus() if count else []
     if not names:
@@ -62,22 +63,22 @@ def own_gpus(count: int, folder: Path | None = None) -> list[str]:
     if len(names) < count:
         raise InputError(VISIBLE, f"{count} GPUs are asked for, {len(names)} can be seen: {', '.join(names)}")
     folder = folder or _lock_folder()
-    owned = _take(names, count, folder)
+    owned = _take(names, count, folder, shared_by)
     if not owned:
         print(f"waiting for {count} of {len(names)} GPUs that other jobs hold", file=sys.stderr, flush=True)
     while not owned:
         time.sleep(_POLL)
-        owned = _take(names, count, folder)
+        owned = _take(names, count, folder, shared_by)
     os.environ[VISIBLE] = ",".join(owned)
     return owned
 
 
-def _take(names: list[str], count: int, folder: Path) -> list[str]:
-    """Lock the first `count` free ones; none if there are too few, so that no two jobs wait for each other."""
+def _take(names: list[str], count: int, folder: Path, shared_by: int) -> list[str]:
+    """Lock the first `count` free places; none if there are too few, so that no two jobs wait for each other."""
     with ExitStack() as mine:
         owned = []
-        for name in names:
-            if _lock(folder / re.sub(r"[^\w.-]", "_", name), mine):
+        for place, name in product(range(shared_by), names):
+            if _lock(folder / (re.sub(r"[^\w.-]", "_", name) + f".{place}" * (place > 0)), mine):
                 owned.append(name)
             if len(owned) == count:
                 _HELD.push(mine.pop_all())

@@ -46,6 +46,13 @@ def test_where_a_run_is_trained_is_no_part_of_it():
     ]
 
 
+def test_runs_share_a_gpu_where_each_takes_one():
+    plan = load_plan({"scale": "proxy", "accelerator": "gpu", "runs_per_gpu": 16})
+    assert plan.scale.runs_per_gpu == 16 and list(plan.runs) == list(load_plan({"scale": "proxy"}).runs)
+    with pytest.raises(InputError, match="runs_per_gpu: found 2, expected 1 with devices=4"):
+        load_plan({"scale": "paper", "runs_per_gpu": 2, "devices": 4})
+
+
 def test_table_4_is_the_papers_whatever_is_tried():
     before = paper_specs("table4")
     load_plan({"scale": "paper", "weights": "none", "iterations": 5})

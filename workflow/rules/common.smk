@@ -71,13 +71,21 @@ FIGURES = [
 REPORT = ["reports/report.pdf", "reports/report.html"]
 
 
+if PLAN.scale.runs_per_gpu > 1 and CORES is None:
+    stop(
+        "runs_per_gpu: is for the GPUs of this machine, expected 1 where each job has one of the cluster's"
+    )
+
+
 def asked(job):
     """What a rule's jobs take: of this machine the GPUs are counted, a cluster grants (or refuses) all of it."""
     resources = getattr(PLAN.scale.resources, job)
+    shared = job == "train" and PLAN.scale.runs_per_gpu > 1
     return {
         "runtime": resources.runtime,
         "mem_mb": resources.mem_mb,
-        "gpu": PLAN.scale.gpus_of(job),
+        # Shared ones are counted by the jobs themselves (devices.own_gpus): here a job takes whole ones.
+        "gpu": 0 if shared else PLAN.scale.gpus_of(job),
         "cpus_per_task": PLAN.scale.cpus_of(job),
     }
 

@@ -58,7 +58,7 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
     plan = plan_from(config)
     spec = plan.run(run_id)
     if rank() == 0:  # the others see what their first process owns
-        own_gpus(plan.scale.gpus_of("train"))  # before torch looks for one
+        own_gpus(plan.scale.gpus_of("train"), shared_by=plan.scale.runs_per_gpu)  # before torch looks for one
 
     from triplehead.engine.divergence import write_diverged
     from triplehead.engine.train import Diverged

@@ -130,6 +130,14 @@ def environment() -> dict[str, str]:
     } | versions
 
 
+def gpu(fabric: Fabric) -> dict[str, str]:
+    """Name of the GPU that `fabric` computes on, how many there are, and CUDA's version; on a CPU nothing."""
+    if fabric.device.type != "cuda":
+        return {}
+    several = f"{fabric.world_size} x " if fabric.world_size > 1 else ""
+    return {"gpu": several + torch.cuda.get_device_name(fabric.device), "cuda": str(torch.version.cuda)}
+
+
 def _processor() -> str:
     try:
         with open("/proc/cpuinfo") as file:

@@ -46,7 +46,7 @@ def hardware(fabric: Fabric) -> str:
 
 
 def environment(fabric: Fabric) -> dict[str, str]:
-    return runtime.environment() | ({"cuda": str(torch.version.cuda)} if fabric.device.type == "cuda" else {})
+    return runtime.environment() | runtime.gpu(fabric)
 
 
 def float32(fabric: Fabric) -> str:

@@ -66,13 +66,14 @@ def train(
     fabric = runtime.start(spec, accelerator, schedule.precision, devices)
     dataset = runtime.open_data(spec, data, "train", cache=spec.data.source == "scenes")
     data_digest = dataset.digest()
+    provenance = {"data": data_digest} | runtime.gpu(fabric)
 
-    detector, origin = build_detector(spec), {}
+    detector = build_detector(spec)
     if pretrained is not None:
         assert spec.pretrained_id is not None and isinstance(detector.backbone, ResNetFPN | TinyFPN)
         found = checkpoint.load(pretrained, spec.pretrained_id)
         checkpoint.load_weights(detector.backbone.body, found["body"], pretrained)
-        origin = {"weights": found["file"]} if "file" in found else {}
+        provenance |= {"weights": found["file"]} if "file" in found else {}
     detector = detector.to(memory_format=torch.channels_last).train()
     optimizer = build_optimizer(detector, schedule)
 
@@ -113,7 +114,7 @@ def train(
                     tracker.log_history(history.records)
                     history.add(step + 1, rate, values, last=True)
                     snapshots.write(out / "assignments.json.gz")
-                    write_run(spec, out, detector, history, {"data": data_digest} | origin)
+                    write_run(spec, out, detector, history, provenance)
                 raise Diverged(spec.id, facts)
             if schedule.clip_norm is not None:
                 fabric.clip_gradients(model, optimizer, max_norm=schedule.clip_norm, error_if_nonfinite=False)
@@ -144,7 +145,7 @@ def train(
     tracker.log_history(history.records)  # again: a kill may have come between the last state and its logging
     if stop == schedule.iterations:
         snapshots.write(out / "assignments.json.gz")
-        write_run(spec, out, detector, history, {"data": data_digest} | origin)
+        write_run(spec, out, detector, history, provenance)
 
 
 def write_run(spec: RunSpec, out: Path, model: torch.nn.Module, history: History, provenance: dict[str, str]) -> None:

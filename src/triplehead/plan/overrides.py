@@ -17,9 +17,14 @@ def overridden(scale: Scale, config: Config) -> Scale:
         "schedules": {name: _schedule(schedule, config) for name, schedule in scale.schedules.items()},
         "backbones": {name: _backbone(backbone, config) for name, backbone in scale.backbones.items()},
     }
-    for name in ("accelerator", "devices", "micro_batch"):
+    for name in ("accelerator", "devices", "micro_batch", "runs_per_gpu"):
         if (value := getattr(config, name)) is not None:
             changes[name] = value
+    shared, devices = (changes.get(name, getattr(scale, name)) for name in ("runs_per_gpu", "devices"))
+    if shared > 1 and devices > 1:
+        raise InputError(
+            "runs_per_gpu", f"found {shared}, expected 1 with devices={devices}: who asks for many GPUs shares none"
+        )
     if config.short_side is not None:
         if config.short_side > scale.input.long:
             raise InputError(

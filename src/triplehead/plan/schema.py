@@ -59,6 +59,7 @@ class Config(Options):
     accelerator: Accelerator | None = None
     devices: PositiveInt | None = None
     micro_batch: PositiveInt | None = None
+    runs_per_gpu: PositiveInt | None = None
     engine: Engine | None = None  # of rows that name none and can have it; none: triplehead. Part of a run's id
     # What to train otherwise than the scale says: part of a run's id (plan/overrides.py).
     weights: Weights | None = None
@@ -112,6 +113,7 @@ class Scale(Options):
     accelerator: Accelerator = "cpu"
     devices: PositiveInt = 1  # that share the batches of one run
     micro_batch: PositiveInt | None = None  # images that a device takes at once; none: all of its share
+    runs_per_gpu: PositiveInt = 1  # of this machine, at once: one small run leaves most of it idle
     datasets: dict[DatasetName, Data]
     data_complete: bool = False  # whether the user's data sets must hold what is official
     dataset_settings: dict[DatasetName, DatasetSettings] = {}

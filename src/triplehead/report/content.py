@@ -25,6 +25,8 @@ ENVIRONMENT = (
     "system",
     "machine",
     "processor",
+    "gpu",
+    "cuda",
 )  # first in the appendix, then packages
 
 
