@@ -81,11 +81,12 @@ def train(
     snapshots = Snapshots(spec, runtime.open_data(spec, data, "val"))
     if (state := checkpoint.load_state(state_file, spec.id, data_digest)) is not None:
         checkpoint.load_weights(detector, state["model"], state_file)
-        optimizer.load_state_dict(state["optimizer"])
         fabric.strategy.precision.load_state_dict(state["scaler"])
         start, history = state["step"], History(schedule.iterations, state["history"])
         snapshots.taken = state["snapshots"]
     model, optimizer = fabric.setup(detector, optimizer)
+    if state is not None:  # behind the detector, whose device its moments take
+        optimizer.load_state_dict(state["optimizer"])
     gradients = BatchGradients(fabric, model, detector, micro_batch)
 
     stop = schedule.iterations if stop_at is None else min(stop_at, schedule.iterations)
