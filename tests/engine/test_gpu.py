@@ -39,8 +39,9 @@ ROWS = [
 
 
 @pytest.fixture(autouse=True)
-def _exact_products():
+def _exact_products(monkeypatch):
     """No TF32, whose products differ from a CPU's in the fourth digit."""
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda _: None)
     usual = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     yield

@@ -19,7 +19,7 @@ PLANNED = {  # command -> the rule at its end: run here with -n
 }
 SAYS = {  # command -> what it prints on a clone without results
     "triplehead status": "left",
-    "triplehead plan": "CPU-hours",
+    "triplehead plan": "CPU-minutes",
     "triplehead plan --silence": "silence",
     "triplehead plan --power": "seed",
     "triplehead params": "34,614,307",

@@ -55,7 +55,10 @@ def start(spec: RunSpec, accelerator: str, precision: Precision = "32-true", dev
     torch.use_deterministic_algorithms(not use_gpu)
     # A tenth of a step, for memory that nobody reads. mypy does not see a setting that torch adds at import.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    if not use_gpu:
+    if use_gpu:
+        # TF32 for the products of deformable convolutions, as cuDNN has it for the others (docs/performance.md).
+        torch.set_float32_matmul_precision("high")
+    else:
         _keep_memory()
     kind = "cuda" if use_gpu else "cpu"
     # Named, because Fabric would take a job of Slurm's for one that has a task for each device.

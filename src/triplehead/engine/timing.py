@@ -53,7 +53,7 @@ def float32(fabric: Fabric) -> str:
     """What float32 means there."""
     on_gpu = fabric.device.type == "cuda"
     tf32 = on_gpu and torch.backends.cudnn.allow_tf32 and torch.cuda.get_device_capability() >= (8, 0)
-    return "float32, TF32 convolutions" if tf32 else "float32"
+    return "float32, TF32 convolutions and products" if tf32 else "float32"
 
 
 def peak_memory(fabric: Fabric, calls: Iterable[Callable[[], object]]) -> int | None:
