@@ -39,17 +39,17 @@ class Mixture:
 def _log_joint(x: Tensor, weights: Tensor, means: Tensor, variances: Tensor) -> Tensor:
     """log(gamma_c N(x | mu_c, Sigma_c)) of samples [R, K] under both components, parameters [2, R] -> [2, R, K]."""
     root = variances.rsqrt()
-    distance = x * root[:, :, None] - (means * root)[:, :, None]
-    constant = weights.log() + root.log() - 0.5 * math.log(2 * math.pi)
+    distance = (x - means[:, :, None]).mul_(root[:, :, None])
+    constant = (weights * root).log_().sub_(0.5 * math.log(2 * math.pi))
     return constant[:, :, None].sub(distance.square_(), alpha=0.5)
 
 
 def _maximise(x: Tensor, responsibility: Tensor) -> Tensor:
     """M-step: samples [R, K], responsibilities [2, R, K] (0 where invalid) -> weights, means, variances [3, 2, R]."""
-    mass = responsibility.sum(dim=2) + 10 * torch.finfo(x.dtype).eps
-    means = (responsibility * x).sum(dim=2) / mass
+    mass = responsibility.sum(dim=2).add_(10 * torch.finfo(x.dtype).eps)
+    means = (responsibility * x).sum(dim=2).div_(mass)
     deviation = x - means[:, :, None]
-    variances = (responsibility * deviation.square_()).sum(dim=2) / mass + VARIANCE_FLOOR
+    variances = deviation.square_().mul_(responsibility).sum(dim=2).div_(mass).add_(VARIANCE_FLOOR)
     return torch.stack([mass / mass.sum(dim=0), means, variances])
 
 
@@ -71,24 +71,24 @@ def fit(losses: Tensor, valid: Tensor) -> Mixture:
     rows = (count >= 2).nonzero().squeeze(1)  # those that are computed; among them `moving` have not converged
     samples, mask, size, parameters = x[rows], valid[rows].double(), count[rows], fitted[:, :, rows]
     moving = torch.ones_like(rows, dtype=torch.bool)
-    bound = torch.full_like(low, -math.inf)[rows]
+    bound, done = torch.full_like(low, -math.inf)[rows], torch.zeros_like(rows)
     for _ in range(MAX_ITERATIONS):
         num_moving = int(moving.sum())
         if 2 * num_moving <= len(rows):
-            fitted[:, :, rows] = parameters
+            fitted[:, :, rows], n_iter[rows] = parameters, done
             rows, samples, mask, size = rows[moving], samples[moving], mask[moving], size[moving]
-            bound, parameters, moving = bound[moving], parameters[:, :, moving], moving[moving]
+            bound, parameters, done, moving = bound[moving], parameters[:, :, moving], done[moving], moving[moving]
         if not num_moving:
             break
         log_joint = _log_joint(samples, *parameters)
         log_density = torch.logaddexp(*log_joint)  # [rows, K]
         responsibility = (log_joint - log_density).exp_() * mask
         parameters = torch.where(moving, _maximise(samples, responsibility), parameters)
-        n_iter[rows] += moving
+        done += moving
         # As in scikit-learn the bound is that of the parameters before this M-step.
         previous, bound = bound, (log_density * mask).sum(dim=1) / size
         moving = moving & ((bound - previous).abs() >= TOLERANCE)
-    fitted[:, :, rows] = parameters
+    fitted[:, :, rows], n_iter[rows] = parameters, done
 
     log_joint = _log_joint(x, *fitted)
     labels = (log_joint[1] > log_joint[0]).long()
