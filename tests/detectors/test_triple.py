@@ -58,8 +58,8 @@ def test_the_final_box_is_the_coarse_one_times_the_regression(head):
     factor = head.regressor(sampled)[0].tolist()
     sampled = deform_conv2d(head.cls_tower(features, 0), offsets, head.cls_star.weight, padding=1).relu()
     logits, quality = head.classifier(sampled), head.quality(head.pre_tower(features, 0))
-    torch.testing.assert_close(found.logits, logits.flatten(2).mT, rtol=0, atol=1e-5)
-    torch.testing.assert_close(found.quality, quality.flatten(1), rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.logits, logits.flatten(2).mT, rtol=0, atol=5e-6)
+    torch.testing.assert_close(found.quality, quality.flatten(1), rtol=0, atol=5e-6)
     final = [
         [[coarse[side][y][x] * math.exp(1.3 * factor[side][y][x]) for x in range(WIDTH)] for y in range(HEIGHT)]
         for side in range(4)
