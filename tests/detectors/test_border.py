@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from tests.detectors.assigners.test_memory import Largest
 
 from triplehead.detectors.border_losses import border_losses, border_targets
 from triplehead.detectors.boxes import Points, Predictions, boxes_to_deltas, deltas_to_boxes, make_points
@@ -69,6 +70,31 @@ def test_border_align_equals_a_scalar_loop(monkeypatch, height, width):
         assert to_boxes is None
         torch.testing.assert_close(got, want, rtol=0, atol=1e-13)
         torch.testing.assert_close(grad, want_grad, rtol=0, atol=1e-13)
+
+
+def test_memory_at_800_x_1333(monkeypatch):
+    """P3, a side at a time: nothing larger than the map itself, though 11 points are read of each side, and less than
+    that is kept for the gradient. Both grow with the channels, of which the paper has 256 and 128 a side."""
+    height, width = 800 // 8, 1344 // 8
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 4 * 64, height, width, generator=generator, requires_grad=True)
+    corner = torch.rand(1, height * width, 2, generator=generator) * 100
+    boxes = torch.cat([corner, corner + 60], dim=2)
+    kept = {}
+
+    def keep(saved):
+        kept[saved.untyped_storage().data_ptr()] = saved.untyped_storage().nbytes()
+        return saved
+
+    read, sampled = border_align.grid_sample, []
+    monkeypatch.setattr(
+        border_align, "grid_sample", lambda x, *at, **how: sampled.append(x.numel()) or read(x, *at, **how)
+    )
+    with Largest() as largest, torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved):
+        border_align.border_align(x, boxes, 10).sum().backward()
+    assert largest.entries == x.numel()
+    assert set(sampled) == {x.numel() // 4}
+    assert x.numel() < sum(kept.values()) < 4 * x.numel()  # bytes
 
 
 def test_sides_are_read_in_the_order_top_left_bottom_right():
@@ -152,9 +178,9 @@ def test_losses_by_hand():
     wanted = sum(focal(p, False) for p in probability.flatten().tolist())
     for p in (0.6, 0.7):  # class 1 of the first sample, class 0 of the second
         wanted += focal(p, True) - focal(p, False)
-    assert float(losses["border_classification"]) == pytest.approx(wanted / 2, rel=1e-5)
+    assert float(losses["border_classification"]) == pytest.approx(wanted / 2, rel=5e-7)
     # First: wanted (0, 0, 0, 2 / 4), found (.1, 0, 0, .25). Second: wanted (0, 0, 2 / 4, 0), found none.
-    assert float(losses["border_box"]) == pytest.approx((0.1 + 0.25 + 0.5) / 2, rel=1e-5)
+    assert float(losses["border_box"]) == pytest.approx((0.1 + 0.25 + 0.5) / 2, rel=5e-7)
     assert not any(loss.requires_grad for loss in losses.values())  # nothing reaches the coarse boxes
 
 

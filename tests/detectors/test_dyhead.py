@@ -74,7 +74,7 @@ def test_scale_attention():
     randomise(module)
     want = scale_weight(x.double().numpy(), numpy_of(module))
     assert 0 < want.min() < want.max() <= 1
-    np.testing.assert_allclose(module(x).detach().flatten().numpy(), want, rtol=1e-5)
+    np.testing.assert_allclose(module(x).detach().flatten().numpy(), want, rtol=1e-6)
 
 
 def test_task_attention():

@@ -74,7 +74,7 @@ def test_classification_is_focal_over_all_but_the_ignored(scene):
                 match = matched[image, sample]
                 target = int(match >= 0 and targets[image]["labels"][match] == label)
                 expected += focal(float(predictions.logits[image, sample, label]), target)
-    assert float(losses["classification"]) == pytest.approx(expected / 2, rel=1e-5)
+    assert float(losses["classification"]) == pytest.approx(expected / 2, rel=1e-6)
 
 
 def test_centerness_weighs_the_box_loss(scene):

@@ -5,11 +5,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torchvision.models.detection import fcos, retinanet
+from torchvision.models.detection._utils import BoxLinearCoder
 
 from triplehead.detectors.anchors import square_anchors
 from triplehead.detectors.assigners import FCOSAssigner, MaxIoUAssigner
 from triplehead.detectors.boxes import Predictions, ltrb_to_boxes, make_points
+from triplehead.detectors.heads.fcos import FCOSHead
 from triplehead.detectors.losses import dense_losses
+from triplehead.detectors.postprocess import detect
 from triplehead.plan import options as plan
 
 CLASSES = 7
@@ -92,3 +95,61 @@ def test_retinanet_assignment_and_classification_loss(seed):
     assert {-2, -1} < set(matched.unique().tolist())
     losses = dense_losses(predictions, POINTS, targets, matched, plan.Loss(), "none", False)
     torch.testing.assert_close(losses["classification"], expected["classification"])
+
+
+def test_fcos_head():
+    """The same weights and features: outputs and gradients. Distances in strides by relu, centerness beside them."""
+    g = torch.Generator().manual_seed(0)
+    options = plan.FCOSHead(
+        quality="centerness", centerness_on="regression", box_unit="stride", box_activation="relu", num_convs=4
+    )
+    ours, theirs = FCOSHead(options, 64, CLASSES, STRIDES), fcos.FCOSHead(64, 1, CLASSES)
+    cls, reg = theirs.classification_head, theirs.regression_head
+    pairs = [(ours.cls_tower, cls.conv), (ours.reg_tower, reg.conv), (ours.classifier, cls.cls_logits),
+             (ours.regressor, reg.bbox_reg), (ours.quality, reg.bbox_ctrness)]  # fmt: skip
+    same = [both for parts in pairs for both in zip(*(part.parameters() for part in parts), strict=True)]
+    with torch.no_grad():
+        for own, other in same:
+            own.copy_(other.normal_(std=0.1, generator=g))
+    features = [torch.randn(2, 64, height // 4, width // 4, generator=g) for height, width in SIZES]
+    points = make_points([(height // 4, width // 4) for height, width in SIZES], STRIDES)
+    found, expected = ours(features, points), theirs(features)
+    boxes = torch.stack(
+        [BoxLinearCoder(True).decode(image, square_anchors(points, 1.0)) for image in expected["bbox_regression"]]
+    )
+    assert (expected["bbox_regression"] > 0).float().mean() > 0.3
+    outputs = [(found.logits, expected["cls_logits"]), (found.boxes, boxes),
+               (found.quality, expected["bbox_ctrness"].squeeze(2))]  # fmt: skip
+    upstream = [torch.randn(own.shape, generator=g) for own, _ in outputs]
+    for own, other in outputs:
+        assert (own - other).abs().max() <= 1e-6 * other.abs().max()
+    gradients = (
+        torch.autograd.grad(
+            sum((each[side] * up).sum() for each, up in zip(outputs, upstream, strict=True)),
+            [each[side] for each in same],
+        )
+        for side in (0, 1)
+    )
+    for own, other in zip(*gradients, strict=True):
+        assert (own - other).abs().max() <= 1e-5 * other.abs().max()
+
+
+@pytest.mark.parametrize("limits", [{}, {"pre_nms": 50, "max_detections": 1000, "nms_iou": 0.3}])
+def test_post_processing(limits):
+    """From raw predictions to detections: torchvision keeps classes by their score, so the threshold is 0 here, and
+    boxes beside the image, which there are none of. In float64, which has no near-ties."""
+    raw, ltrb, _ = scene(5, 1, 1)
+    logits, quality, ltrb = raw.logits.double(), raw.quality.double(), ltrb.double()
+    predictions = Predictions(logits, ltrb_to_boxes(POINTS.xy, ltrb * POINTS.stride[:, None]), None, quality)
+    options = plan.Postprocess(score_threshold=0.0, **limits)
+    model = SimpleNamespace(score_thresh=0.0, nms_thresh=options.nms_iou, topk_candidates=options.pre_nms,
+                            detections_per_img=options.max_detections, box_coder=BoxLinearCoder(True))  # fmt: skip
+    outputs = {"cls_logits": logits, "bbox_regression": ltrb, "bbox_ctrness": quality[..., None]}
+    outputs = {name: list(POINTS.split(values)) for name, values in outputs.items()}
+    anchors = list(POINTS.split(square_anchors(POINTS, 1.0).double(), dim=0))
+    sizes = [(512, 640)] * 2
+    expected = fcos.FCOS.postprocess_detections(model, outputs, [anchors] * 2, sizes)
+    for found, wanted in zip(detect(predictions, POINTS, sizes, options), expected, strict=True):
+        assert torch.equal(found["labels"], wanted["labels"]) and len(found["labels"]) >= 100
+        torch.testing.assert_close(found["scores"], wanted["scores"], rtol=0, atol=1e-15)
+        torch.testing.assert_close(found["boxes"], wanted["boxes"], rtol=0, atol=1e-12)

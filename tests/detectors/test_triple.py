@@ -43,6 +43,7 @@ def box(distances, y, x):
 
 
 def test_the_final_box_is_the_coarse_one_times_the_regression(head):
+    """And the classes are read at the same taps, the confidence from the branch of the coarse box."""
     features, found = predict(head)
     coarse = pixels(head, features)
     offsets = torch.empty(1, 18, HEIGHT, WIDTH)
@@ -55,14 +56,18 @@ def test_the_final_box_is_the_coarse_one_times_the_regression(head):
                 offsets[0, 2 * tap, y, x], offsets[0, 2 * tap + 1, y, x] = v - gv, h - gh
     sampled = deform_conv2d(head.reg_tower(features, 0), offsets, head.reg_star.weight, padding=1).relu()
     factor = head.regressor(sampled)[0].tolist()
+    sampled = deform_conv2d(head.cls_tower(features, 0), offsets, head.cls_star.weight, padding=1).relu()
+    logits, quality = head.classifier(sampled), head.quality(head.pre_tower(features, 0))
+    torch.testing.assert_close(found.logits, logits.flatten(2).mT, rtol=0, atol=5e-6)
+    torch.testing.assert_close(found.quality, quality.flatten(1), rtol=0, atol=5e-6)
     final = [
         [[coarse[side][y][x] * math.exp(1.3 * factor[side][y][x]) for x in range(WIDTH)] for y in range(HEIGHT)]
         for side in range(4)
     ]
     for index in range(HEIGHT * WIDTH):
         y, x = divmod(index, WIDTH)
-        assert found.coarse_boxes[0, index].tolist() == pytest.approx(box(coarse, y, x), abs=1e-3)
-        assert found.boxes[0, index].tolist() == pytest.approx(box(final, y, x), abs=1e-3)
+        assert found.coarse_boxes[0, index].tolist() == pytest.approx(box(coarse, y, x), abs=2e-5)
+        assert found.boxes[0, index].tolist() == pytest.approx(box(final, y, x), abs=2e-5)
 
 
 def test_each_box_trains_its_own_branch(head):

@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pycocotools.cocoeval import COCOeval
+from typer.testing import CliRunner
 
+from triplehead import paths
+from triplehead.cli.app import commands
 from triplehead.engine.server_scores import KEYS, read, store
 from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan
@@ -109,6 +112,30 @@ def test_scores_lie_in_the_run_marked_as_test_devs(tmp_path, run):
     assert content == PERCENT
     store(file, spec, data, run)
     assert (run / "testdev.json").read_bytes() == first
+
+
+def test_the_commands_of_a_run(tmp_path, monkeypatch):
+    """`pack` is given the run's own data, weights and test-dev's images; `scores` puts the server's numbers beside them."""
+    spec, packed = row("mini", "table9", "Ours, ResNet50"), []
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(paths, "DATA", tmp_path / "data")
+    monkeypatch.setattr("triplehead.engine.testdev.pack", lambda *given, **_: packed.append(given) or "the.zip")
+    config = ["-c", "scale=mini", "-c", f"data_root={tmp_path}"]
+    result = CliRunner().invoke(
+        commands(), ["testdev", "pack", spec.id, "--out", "there", "--algorithm", "ours", *config]
+    )
+    assert (result.exit_code, result.output) == (0, "the.zip\n")
+    coco, data, run = tmp_path / "coco", tmp_path / "data" / spec.data_id, tmp_path / "runs" / spec.id
+    info = coco / "annotations" / "image_info_test-dev2017.json"
+    assert packed == [(spec, data, run, coco / "test2017", info, Path("there"), "ours")]
+
+    data.parent.mkdir()
+    data_with(data, list(zip(COCO_IDS, COCO_NAMES, strict=True)))
+    run.mkdir(parents=True)
+    (run / "model.pt").write_bytes(b"weights")
+    file = written(tmp_path, printed(SHARES))
+    assert CliRunner().invoke(commands(), ["testdev", "scores", spec.id, str(file), *config]).exit_code == 0
+    assert json.loads((run / "testdev.json").read_text())["AP"] == 40.9
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,9 @@ def test_plain_python_agrees(seed):
             if not positives:
                 assert np.isnan(by_area[index, label]) and np.isnan(by_points[index, label])
                 continue
-            assert by_area[index, label] == pytest.approx(area_under_curve(points, positives), abs=1e-12)
+            assert by_area[index, label] == pytest.approx(area_under_curve(points, positives), abs=1e-14)
             expected = eleven_points(points, positives, ELEVEN_POINTS.tolist())
-            assert by_points[index, label] == pytest.approx(expected, abs=1e-12)
+            assert by_points[index, label] == pytest.approx(expected, abs=1e-14)
 
 
 def test_a_curve_by_hand():

@@ -3,7 +3,10 @@
 import gzip
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from triplehead.analysis.figures import assignments, inputs
@@ -57,6 +60,38 @@ def test_rows_are_detectors_columns_are_moments_and_iou_is_that_of_the_positives
     ]
     assert {"Baseline", "Ours"} <= set(shown)
     assert shown.count("3 positives, IoU 0.78") == 1
+
+
+def test_panels_draw_points_and_boxes_and_the_curve_is_the_histories(own):
+    """Purple: positives, a box and a dot each; green: negatives, with crosses; black: ground truth."""
+    plan, results = own
+    record = {
+        "boxes": [[10, 10, 40, 40]],
+        "positives": [[20, 21, 0, 12, 12, 38, 41], [22, 23, 0, 9, 9, 39, 40]],
+        "negatives": [[70, 71, 60, 60, 80, 80]],
+    }
+    changed(path_of(plan, results, "Ours"), lambda taken: taken[1]["images"][0].update(record))
+    file = path_of(plan, results, "Ours").with_name("history.csv")
+    history = pd.read_csv(file)
+    history.assign(positives=0.5 * history["iteration"]).to_csv(file, index=False)
+    *panels, curves = assignments.draw(plan, "fig4", results).axes
+    panel = panels[5]  # the second row's second
+    looks = (
+        ("positives", assignments.POSITIVE, "o", [[20, 21], [22, 23]]),
+        ("negatives", assignments.NEGATIVE, "x", [[70, 71]]),
+        ("boxes", "black", None, []),
+    )
+    for name, color, marker, points in looks:
+        drawn = [patch.get_bbox().extents for patch in panel.patches if to_rgb(patch.get_edgecolor()) == to_rgb(color)]
+        assert np.allclose(drawn, [entry[-4:] for entry in record[name]], atol=1)
+        dots = [line.get_xydata()[0].tolist() for line in panel.lines if line.get_marker() == marker]
+        assert dots == points
+    assert len(panel.patches) == 4 and len(panel.lines) == 3
+
+    for line, row in zip(curves.lines, plan.exhibits["fig4"].rows, strict=False):
+        history = pd.read_csv(results / "runs" / plan.specs["fig4", row.label][0].id / "history.csv")
+        assert line.get_label() == row.label and len(history) < 40  # too short to be smoothed
+        assert line.get_xydata().tolist() == history[["iteration", "positives"]].to_numpy().tolist()
 
 
 def test_an_image_without_positives_is_drawn(own):
