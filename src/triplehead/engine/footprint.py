@@ -7,8 +7,8 @@ from triplehead.plan.cost import Footprint, val_images
 from triplehead.plan.runs import RunSpec
 
 PER_TENSOR = 350  # bytes that torch.save adds
-PER_DETECTION = 35  # bytes of gzipped JSON: 26 to 34 in 33 COCO runs of the smoke scale
-SMALL_FILES = 100_000  # learning curve, assignments, scores, environment
+PER_DETECTION = 50  # bytes, of gzipped JSON (26 to 38 in 39 runs of the embedded scales) and of matches (7)
+SMALL_FILES = 200_000  # learning curve, assignments, scores, environment; scores of 1,000 resamples, 45 KB of it
 
 
 def footprint(spec: RunSpec) -> Footprint:
