@@ -1,6 +1,7 @@
 """Calibration and the GPU's figures: the whole path on the CPU, tiny."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -9,12 +10,14 @@ import torch
 from triplehead.engine import runtime
 from triplehead.engine.bench import bench, write_bench
 from triplehead.engine.calibrate import calibrate
-from triplehead.engine.footprint import footprint
+from triplehead.engine.evaluate import evaluate
+from triplehead.engine.footprint import PER_DETECTION, SMALL_FILES, footprint
 from triplehead.engine.probe import OBJECTS, Probe
 from triplehead.errors import InputError
 from triplehead.plan.calibration import kind_of, read_calibration
 from triplehead.plan.cost import estimate
 from triplehead.plan.plan import load_plan
+from triplehead.plan.schema import Resampling
 
 
 @pytest.fixture(autouse=True)
@@ -92,12 +95,15 @@ def test_a_batch_that_does_not_fit_is_named(few, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_disk_is_what_a_run_takes(small_spec, trained):
+def test_disk_is_what_a_run_takes(small_spec, small_data, trained, tmp_path):
     """The counted weights are those of the file; the rest is a bound."""
+    run = shutil.copytree(trained, tmp_path / "run")
+    evaluate(small_spec, small_data, run, resampling=Resampling())
     counted = footprint(small_spec)
-    files = {file.name: file.stat().st_size for file in trained.iterdir()}
-    found = small_spec.data.val * 100 * 35 + 100_000
+    files = {file.name: file.stat().st_size for file in run.iterdir()}
+    found = small_spec.data.val * 100 * PER_DETECTION + SMALL_FILES
     assert counted.run - found == pytest.approx(files["model.pt"], rel=0.01)
+    assert {"matches.npz", "replicates.npz", "detections.json.gz"} < files.keys()
     assert sum(files.values()) < counted.run
 
 
