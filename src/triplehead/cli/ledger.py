@@ -79,7 +79,7 @@ def claims(
     plan = plan_from(with_extra(config, extra))
     entries = ledger(plan, paths.RESULTS)
     if write:
-        write_csv(entries, plan, paths.RESULTS / "claims.csv")
+        write_csv(entries, paths.RESULTS / "claims.csv")
         record("claims", [paths.RESULTS / "claims.csv"])
     if as_json:
         print(json.dumps([entry.document() for entry in entries], ensure_ascii=False, indent=1))
