@@ -1,17 +1,20 @@
 """Commands about what the paper says: claims, audit, silence."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, ExtraOption, app, plan_from, with_extra
-from triplehead.cli.inspect import JsonOption
+from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scale_line, scaled, with_extra, writing
 from triplehead.cli.tables import Column, show
 from triplehead.digests import record
+
+if TYPE_CHECKING:
+    from triplehead.analysis.claims.ledger import Judged
 
 VERDICTS = {
     "supported": "green",
@@ -67,6 +70,7 @@ def audit(
 @app.command(epilog="Example: triplehead claims -c scale=smoke --json")
 def claims(
     config: ConfigOption = None,
+    scale: ScaleOption = None,
     as_json: JsonOption = False,
     write: Annotated[bool, typer.Option("--write", help="Write results/claims.csv as well.")] = False,
     extra: ExtraOption = None,
@@ -76,7 +80,7 @@ def claims(
     from triplehead.analysis.claims.numbers import interval, published, signed
     from triplehead.analysis.claims.verdict import NOT_MEASURED
 
-    plan = plan_from(with_extra(config, extra))
+    plan = (writing if write else scaled)(with_extra(config, extra), scale)
     entries = ledger(plan, paths.RESULTS)
     if write:
         write_csv(entries, paths.RESULTS / "claims.csv")
@@ -101,25 +105,40 @@ def claims(
         if entry.verdict != NOT_MEASURED
     ]
     console = Console()
+    console.print(scale_line(plan))
     if rows:
-        show(console, columns, rows, title=f"What the paper claims, judged at the {plan.config.scale} scale")
-    unmeasured = [entry for entry in entries if entry.verdict == NOT_MEASURED]
-    for reason in dict.fromkeys(entry.says for entry in unmeasured):
-        titles = [entry.title for entry in unmeasured if entry.says == reason]
-        console.print(f"{NOT_MEASURED}: {escape('; '.join(titles))}. [dim]{escape(reason)}[/]", highlight=False)
+        show(console, columns, rows, title="What the paper claims, judged by what was measured")
+    _print_unmeasured(console, [entry for entry in entries if entry.verdict == NOT_MEASURED])
     found = [entry.verdict for entry in entries]
     console.print(", ".join(f"{found.count(name)} {name}" for name in VERDICTS if name in found))
 
 
+def _print_unmeasured(console: Console, entries: list["Judged"]) -> None:
+    """By the reason, which stands first: a claim a line, its section before it."""
+    width = max((len(entry.section) for entry in entries), default=0)
+    for reason in dict.fromkeys(entry.says for entry in entries):
+        console.print(f"\n{escape(reason)}", highlight=False)
+        grid = Table.grid(padding=(0, 0, 0, 2), pad_edge=True)
+        grid.add_column(min_width=width, no_wrap=True)
+        grid.add_column(overflow="fold")
+        for entry in entries:
+            if entry.says == reason:
+                grid.add_row(entry.section, escape(entry.title))
+        console.print(grid)
+    if entries:
+        console.print()
+
+
 @app.command(epilog="Example: triplehead silence -c scale=smoke")
-def silence(config: ConfigOption = None) -> None:
+def silence(config: ConfigOption = None, scale: ScaleOption = None) -> None:
     """Write results/silence.csv, .pdf and .png: what each open choice changes, from the runs of its variants."""
     from triplehead.analysis.silence import effects, read_csv, summary, write_csv
     from triplehead.analysis.silence_figure import write_figure
 
-    plan = plan_from(config)
+    plan = writing(config, scale)
     found = effects(plan, paths.RESULTS)
     write_csv(found, paths.RESULTS / "silence.csv")
     write_figure(plan, found, paths.RESULTS)
     record("silence", [paths.RESULTS / f"silence.{suffix}" for suffix in ("csv", "pdf", "png")])
+    print(scale_line(plan))
     print(summary(plan, read_csv(paths.RESULTS / "silence.csv")))

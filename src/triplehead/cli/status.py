@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scaled, with_extra
+from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scale_line, scaled, with_extra
 from triplehead.cli.tables import Column, show
 from triplehead.plan.cost import amount
 from triplehead.status import RunStatus, Status, status
@@ -30,11 +30,14 @@ def status_command(
     """Say which tables are complete, which runs are done, running, failed and left, and for how long. Works while
     Snakemake does.
     """
-    found = status(scaled(with_extra(config, extra), scale), cores=cores)
+    plan = scaled(with_extra(config, extra), scale)
+    found = status(plan, cores=cores)
     if as_json:
         print(json.dumps(found.document(), ensure_ascii=False, indent=1))
         return
-    _print(found, Console())
+    console = Console()
+    console.print(scale_line(plan))
+    _print(found, console)
 
 
 def _print(found: Status, console: Console) -> None:
@@ -48,7 +51,7 @@ def _print(found: Status, console: Console) -> None:
     for each in found.exhibits:
         runs = f"{each.done}/{each.runs}" if each.runs else ""
         rows.append((each.name, escape(each.title), runs, f"[{COLOURS[each.state]}]{each.state}"))
-    show(console, columns, rows, title=f"Scale {found.scale}")
+    show(console, columns, rows)
     _list(console, "running", [run for run in found.runs if run.state == "running"], _progress)
     _list(console, "failed", [run for run in found.runs if run.state == "failed"], _failure)
     console.print(f"{len(found.runs)} runs: " + ", ".join(f"{n} {state}" for state, n in found.counts.items()))

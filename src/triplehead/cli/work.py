@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.cli.app import ConfigOption, app, plan_from, writing
 from triplehead.devices import own_gpus
 from triplehead.digests import record
 from triplehead.engine.launch import launched, rank
@@ -132,7 +132,7 @@ def speed(
     cores: Annotated[int | None, typer.Option(min=1, help="How many this process may use; all if not given.")] = None,
 ) -> None:
     """Measure frames per second of an exhibit's detectors; alone on the machine, or the numbers mean little."""
-    plan = plan_from(config)
+    plan = writing(config)
     specs = {label: specs[0] for (name, label), specs in plan.specs.items() if name == exhibit}
     if exhibit not in plan.exhibits or plan.exhibits[exhibit].kind != "speed":
         known = ", ".join(name for name, declared in plan.exhibits.items() if declared.kind == "speed")
@@ -156,7 +156,7 @@ def table(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     from triplehead.analysis.speed import caption_sentences
     from triplehead.analysis.tables import table_frame, write_csv
 
-    plan = plan_from(config)
+    plan = writing(config)
     if exhibit not in plan.exhibits:
         raise InputError(exhibit, f"no such table; allowed: {', '.join(plan.exhibits)}")
     frame = table_frame(plan, exhibit, paths.RUNS)
@@ -171,7 +171,7 @@ def figure(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Draw results/<figure>.pdf and .png from the files of its runs; `overview` from its table."""
     from triplehead.analysis.figures import SUFFIXES, write_figure
 
-    write_figure(plan_from(config), exhibit, paths.RESULTS)
+    write_figure(writing(config), exhibit, paths.RESULTS)
     record(f"figure/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in SUFFIXES])
 
 
@@ -180,7 +180,7 @@ def report(config: ConfigOption = None) -> None:
     """Write the report: reports/report.pdf and, as one page, report.html."""
     from triplehead.report.build import build_report
 
-    build_report(plan_from(config), paths.RESULTS, out := Path("reports/report.pdf"))
+    build_report(writing(config), paths.RESULTS, out := Path("reports/report.pdf"))
     record("report", [out, out.with_suffix(".html")])
 
 
