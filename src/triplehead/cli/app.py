@@ -27,7 +27,9 @@ ConfigOption = Annotated[
     list[str] | None,
     typer.Option("--config", "-c", metavar="KEY=VALUE", help="As Snakemake's --config, for example seeds=2."),
 ]
-ScaleOption = Annotated[str | None, typer.Option("--scale", help="Short for --config scale=NAME; if not given, that of results/.")]
+ScaleOption = Annotated[
+    str | None, typer.Option("--scale", help="Short for --config scale=NAME.", show_default="that of results/")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 

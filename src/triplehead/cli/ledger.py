@@ -9,7 +9,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scale_line, scaled, with_extra, writing
+from triplehead.cli.app import (
+    ConfigOption,
+    ExtraOption,
+    JsonOption,
+    ScaleOption,
+    app,
+    scale_line,
+    scaled,
+    with_extra,
+    writing,
+)
 from triplehead.cli.tables import Column, show
 from triplehead.digests import record
 
