@@ -11,10 +11,11 @@ from rich.markup import escape
 from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scale_line, scaled, with_extra
 from triplehead.cli.tables import Column, show
 from triplehead.plan.cost import amount
-from triplehead.status import RunStatus, Status, status
+from triplehead.status import PreparationStatus, RunStatus, Status, count, status
 
 COLOURS = {"complete": "green", "waiting": "dim", "to be written": "yellow"}
-SHOWN = 12  # running and failed runs; --json has all
+SHOWN = 12  # running and failed jobs; --json has all
+AnyStatus = RunStatus | PreparationStatus
 
 
 @app.command("status", epilog="Example: triplehead status -c scale=smoke")
@@ -52,9 +53,12 @@ def _print(found: Status, console: Console) -> None:
         runs = f"{each.done}/{each.runs}" if each.runs else ""
         rows.append((each.name, escape(each.title), runs, f"[{COLOURS[each.state]}]{each.state}"))
     show(console, columns, rows)
-    _list(console, "running", [run for run in found.runs if run.state == "running"], _progress)
-    _list(console, "failed", [run for run in found.runs if run.state == "failed"], _failure)
-    console.print(f"{len(found.runs)} runs: " + ", ".join(f"{n} {state}" for state, n in found.counts.items()))
+    jobs: list[AnyStatus] = [*found.preparation, *found.runs]
+    _list(console, "running", [each for each in jobs if each.state == "running"], _progress)
+    _list(console, "failed", [each for each in jobs if each.state == "failed"], _failure)
+    for name, some in (("data sets and backbones", found.preparation), ("runs", found.runs)):
+        counts = ", ".join(f"{n} {state}" for state, n in count(some).items())
+        console.print(f"{len(some)} {name}: {counts}")
     if found.seconds_left:
         end = datetime.now() + timedelta(seconds=found.seconds_left)
         at_once = f"{found.workers} at once, until {end:%d %b %H:%M}"
@@ -63,7 +67,7 @@ def _print(found: Status, console: Console) -> None:
         console.print("time left: not known before a run is finished")
 
 
-def _list(console: Console, heading: str, runs: list[RunStatus], text) -> None:
+def _list(console: Console, heading: str, runs: list[AnyStatus], text) -> None:
     if runs:
         console.print(f"[bold]{heading}[/]")
     for run in runs[:SHOWN]:
@@ -72,12 +76,14 @@ def _list(console: Console, heading: str, runs: list[RunStatus], text) -> None:
         console.print(f"  and {len(runs) - SHOWN} more: --json has all")
 
 
-def _progress(run: RunStatus) -> str:
+def _progress(run: AnyStatus) -> str:
+    if isinstance(run, PreparationStatus):
+        return f"  {run.label}"
     step = "at its start" if run.step is None else f"{run.step}/{run.steps}"
     left = "" if run.seconds_left is None else f", {run.seconds_left:.0f} s left"
     return f"  {run.label}: {step}{left}"
 
 
-def _failure(run: RunStatus) -> str:
+def _failure(run: AnyStatus) -> str:
     lines = [f"  {run.label}", *(f"    {line}" for line in run.last_lines[-3:]), f"    whole log: {run.log}"]
     return "\n".join(lines)
