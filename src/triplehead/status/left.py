@@ -57,18 +57,14 @@ def workers(plan: Plan, root: Path, running: int, cores: int | None) -> int:
 
 
 def _ratios(plan: Plan, planned: Estimate, runs: Mapping[str, Job]) -> Callable[[str], float]:
-    """What a run takes here, over what is planned: by finished runs of its kind, else by all, else by running ones."""
+    """What a run takes here, over what is planned: by finished runs of its kind, else by all. Not by those that run: the
+    first steps of a training are much slower than the others."""
     by_kind: dict[str, list[float]] = {}
-    at_work = []
     for run_id, job in runs.items():
-        known, spec = planned.runs.get(run_id), plan.runs[run_id].spec
-        if known and job.took:
-            by_kind.setdefault(kind_of(spec), []).append(job.took / known)
-        elif known and job.step and job.seconds_left and job.step < spec.schedule.iterations:
-            steps = known - planned.around.get(run_id, 0.0)
-            at_work.append(job.seconds_left / (steps * (1 - job.step / spec.schedule.iterations)))
+        if job.took and (known := planned.runs.get(run_id)):
+            by_kind.setdefault(kind_of(plan.runs[run_id].spec), []).append(job.took / known)
     finished = [ratio for found in by_kind.values() for ratio in found]
-    overall = statistics.median(finished or at_work or [1 / planned.devices])
+    overall = statistics.median(finished or [1 / planned.devices])
 
     def ratio(run_id: str) -> float:
         return statistics.median(by_kind.get(kind_of(plan.runs[run_id].spec), [overall]))
