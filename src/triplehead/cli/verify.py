@@ -87,7 +87,7 @@ def _print_files(console: Console, edited: list[Altered], known: int) -> None:
 
 def _print_cells(console: Console, scale: str, cells: list["Judged"]) -> None:
     from triplehead.analysis.intervals import shown
-    from triplehead.analysis.layout import number
+    from triplehead.analysis.printing import number
 
     if not cells:
         console.print(f"No row carries a band at scale {scale}: nothing to verify.")

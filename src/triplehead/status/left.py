@@ -57,8 +57,8 @@ def workers(plan: Plan, root: Path, running: int, cores: int | None) -> int:
 
 
 def _ratios(plan: Plan, planned: Estimate, runs: Mapping[str, Job]) -> Callable[[str], float]:
-    """What a run takes here, over what is planned: by finished runs of its kind, else by all. Not by those that run: the
-    first steps of a training are much slower than the others."""
+    """What a run takes here, over what is planned: by finished runs of its kind, else by all. Not by those that run:
+    the first steps of a training are much slower than the others."""
     by_kind: dict[str, list[float]] = {}
     for run_id, job in runs.items():
         if job.took and (known := planned.runs.get(run_id)):
