@@ -13,7 +13,8 @@ from triplehead.cli.app import JsonOption, app
 def params(as_json: JsonOption = False) -> None:
     """Count the parameters of Table 4's detectors: totals, parts, and what the paper prints."""
     from triplehead.detectors.build import build_detector, count_parameters
-    from triplehead.plan.plan import Experiments, paper_specs
+    from triplehead.plan.experiments import Experiments
+    from triplehead.plan.plan import paper_specs
 
     rows: dict[str, dict[str, Any]] = {}
     for row, spec in zip(Experiments().exhibits["table4"].rows, paper_specs("table4"), strict=True):

@@ -14,8 +14,8 @@ import typer
 from triplehead.cli.app import app
 from triplehead.errors import InputError
 from triplehead.paths import EXPERIMENTS, atomic
+from triplehead.plan.experiments import Experiments
 from triplehead.plan.own_folder import RESERVED
-from triplehead.plan.plan import Experiments
 
 
 class Part(StrEnum):
