@@ -240,8 +240,20 @@ def test_claims_that_cannot_be_judged_stand_below_the_reason_a_line_each():
     reason = lines.index("Not judged: training at the smoke scale is so short that its numbers mean")
     claims = [claim for claim in load_plan().claims.claims if claim.quantity.kind != "parameters"]
     listed = lines[reason + 2 : reason + 2 + len(claims)]
-    assert [line.split(maxsplit=1) for line in listed] == [[claim.section, claim.title] for claim in claims]
+    assert [line.split(maxsplit=1) for line in listed] == [
+        [claim.id, f"{claim.title} ({claim.section})"] for claim in claims
+    ]
     assert len({line.index(claim.title) for line, claim in zip(listed, claims, strict=True)}) == 1  # aligned
+
+
+def test_one_claim_in_full():
+    said = triplehead("claims", "parameters-exact", "-c", "scale=smoke").stdout
+    assert said.startswith("Scale smoke\nclaim parameters-exact\ntitle Parameters of Ours\n")
+    assert "\nvalue 34614307\n" in said and "\nsays Counted exactly, at any scale: as claimed.\n" in said
+    (entry,) = json.loads(triplehead("claims", "parameters-exact", "--json").stdout)
+    assert entry["verdict"] == "supported"
+    wrong = triplehead("claims", "parameters")
+    assert wrong.returncode == 2 and wrong.stderr.startswith("error: parameters: no such claim; ")
 
 
 def test_claims_as_json_are_the_ledger_by_claim():

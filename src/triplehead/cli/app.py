@@ -23,6 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+# The panels of --help, in its order.
+LOOK, JOBS, MORE = PANELS = "To look at a study", "What Snakemake calls", "Beside it"
+
 ConfigOption = Annotated[
     list[str] | None,
     typer.Option("--config", "-c", metavar="KEY=VALUE", help="As Snakemake's --config, for example seeds=2."),
@@ -116,6 +119,7 @@ def commands() -> typer.Typer:
         work,
     )
 
+    app.registered_commands.sort(key=lambda command: PANELS.index(command.rich_help_panel))
     return app
 
 

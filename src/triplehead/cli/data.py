@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.cli.app import MORE, ConfigOption, app, plan_from
 from triplehead.cli.inspect import JsonOption
 from triplehead.cli.tables import Column, show
 from triplehead.errors import InputError
@@ -23,7 +23,7 @@ from triplehead.plan.options import LAYOUTS, AnyFolder, Folder
 from triplehead.plan.plan import Plan
 
 data_app = typer.Typer(help="The data sets.", epilog="Example: triplehead data check", no_args_is_help=True)
-app.add_typer(data_app, name="data")
+app.add_typer(data_app, name="data", rich_help_panel=MORE)
 
 
 @data_app.command("prepare", epilog="Example: triplehead data prepare DATA -c scale=smoke")

@@ -6,7 +6,7 @@ from typing import Annotated, get_args
 import typer
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, app, configuration, plan_from
+from triplehead.cli.app import MORE, ConfigOption, app, configuration, plan_from
 from triplehead.cli.work import ExhibitId, RunId
 from triplehead.errors import InputError
 from triplehead.plan.engines import Engine
@@ -17,7 +17,7 @@ bridge = typer.Typer(
     epilog="Example: triplehead detectron2 configs DIR",
     no_args_is_help=True,
 )
-app.add_typer(bridge, name="detectron2")
+app.add_typer(bridge, name="detectron2", rich_help_panel=MORE)
 
 
 @bridge.command(epilog="Example: triplehead detectron2 configs DIR")

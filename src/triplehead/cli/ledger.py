@@ -10,6 +10,8 @@ from rich.table import Table
 
 from triplehead import paths
 from triplehead.cli.app import (
+    JOBS,
+    LOOK,
     ConfigOption,
     ExtraOption,
     JsonOption,
@@ -22,6 +24,7 @@ from triplehead.cli.app import (
 )
 from triplehead.cli.tables import Column, show
 from triplehead.digests import record
+from triplehead.errors import InputError
 
 if TYPE_CHECKING:
     from triplehead.analysis.claims.ledger import Judged
@@ -43,14 +46,13 @@ COLOURS = {
 }
 
 
-@app.command(epilog="Example: triplehead audit theta-rule")
+@app.command(epilog="Example: triplehead audit theta-rule", rich_help_panel=LOOK)
 def audit(
     as_json: JsonOption = False,
     entry: Annotated[str | None, typer.Argument(help="One entry's id, to be shown in full.")] = None,
 ) -> None:
     """Check the paper's statements against its own tables and equations."""
     from triplehead.analysis.audit import findings, tally
-    from triplehead.errors import InputError
 
     found = findings()
     if entry is not None:
@@ -77,8 +79,9 @@ def audit(
     console.print(", ".join(f"{number} {name}" for number, name in tally(found)))
 
 
-@app.command(epilog="Example: triplehead claims -c scale=smoke --json")
+@app.command(epilog="Example: triplehead claims jla-gain", rich_help_panel=LOOK)
 def claims(
+    claim: Annotated[str | None, typer.Argument(help="One claim's id, to be shown in full.")] = None,
     config: ConfigOption = None,
     scale: ScaleOption = None,
     as_json: JsonOption = False,
@@ -95,15 +98,27 @@ def claims(
     if write:
         write_csv(entries, paths.RESULTS / "claims.csv")
         record("claims", [paths.RESULTS / "claims.csv"])
+    if claim is not None:
+        entries = [entry for entry in entries if entry.claim == claim]
+        if not entries:
+            raise InputError(claim, "no such claim; `triplehead claims` has each one's id below its title")
     if as_json:
         print(json.dumps([entry.document() for entry in entries], ensure_ascii=False, indent=1))
+        return
+    if claim is not None:
+        console = Console()
+        console.print(scale_line(plan))
+        for name, text in entries[0].document().items():
+            if text not in (None, ""):
+                console.print(f"[bold]{name}[/] {escape(str(text))}", highlight=False)
         return
     columns = [Column("claim"), Column("published", number=True), Column("measured", number=True),
                Column("95% interval", number=True, below=True), Column("over", below=True), Column("n", number=True),
                Column("verdict")]  # fmt: skip
+    judged = [entry for entry in entries if entry.verdict != NOT_MEASURED]
     rows = [
         (
-            f"{escape(entry.title)} [dim]({entry.section})[/]",
+            f"{escape(entry.title)} [dim]({entry.section})\n{entry.claim}[/]",
             published(entry.published, entry.unit, entry.kind),
             signed(entry.value, entry.unit),
             escape(interval(entry.low, entry.high, entry.unit)),
@@ -111,21 +126,23 @@ def claims(
             str(entry.n or ""),
             f"[{VERDICTS[entry.verdict]}]{entry.verdict}[/]",
         )
-        for entry in entries
-        if entry.verdict != NOT_MEASURED
+        for entry in judged
     ]
     console = Console()
     console.print(scale_line(plan))
     if rows:
         show(console, columns, rows, title="What the paper claims, judged by what was measured")
+        if not plan.at_paper_scale and any(entry.kind not in ("parameters", "ratio") for entry in judged):
+            console.print("Verdicts on scores are about the mechanism on small data, not about COCO.", highlight=False)
+        console.print("One in full, with its sentence: `triplehead claims ID`.", highlight=False)
     _print_unmeasured(console, [entry for entry in entries if entry.verdict == NOT_MEASURED])
     found = [entry.verdict for entry in entries]
     console.print(", ".join(f"{found.count(name)} {name}" for name in VERDICTS if name in found))
 
 
 def _print_unmeasured(console: Console, entries: list["Judged"]) -> None:
-    """By the reason, which stands first: a claim a line, its section before it."""
-    width = max((len(entry.section) for entry in entries), default=0)
+    """By the reason, which stands first: a claim a line, its id before it."""
+    width = max((len(entry.claim) for entry in entries), default=0)
     for reason in dict.fromkeys(entry.says for entry in entries):
         console.print(f"\n{escape(reason)}", highlight=False)
         grid = Table.grid(padding=(0, 0, 0, 2), pad_edge=True)
@@ -133,13 +150,13 @@ def _print_unmeasured(console: Console, entries: list["Judged"]) -> None:
         grid.add_column(overflow="fold")
         for entry in entries:
             if entry.says == reason:
-                grid.add_row(entry.section, escape(entry.title))
+                grid.add_row(entry.claim, f"{escape(entry.title)} [dim]({entry.section})[/]")
         console.print(grid)
     if entries:
         console.print()
 
 
-@app.command(epilog="Example: triplehead silence -c scale=smoke")
+@app.command(epilog="Example: triplehead silence -c scale=smoke", rich_help_panel=JOBS)
 def silence(config: ConfigOption = None, scale: ScaleOption = None) -> None:
     """Write results/silence.csv, .pdf and .png: what each open choice changes, from the runs of its variants."""
     from triplehead.analysis.silence import effects, read_csv, summary, write_csv

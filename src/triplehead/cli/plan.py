@@ -8,7 +8,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scale_line, scaled, with_extra
+from triplehead.cli.app import (
+    LOOK,
+    ConfigOption,
+    ExtraOption,
+    JsonOption,
+    ScaleOption,
+    app,
+    scale_line,
+    scaled,
+    with_extra,
+)
 from triplehead.cli.tables import Column, show
 from triplehead.devices import own_gpus
 from triplehead.errors import InputError
@@ -45,7 +55,7 @@ SilenceOption = Annotated[
 ]
 
 
-@app.command(epilog="Example: triplehead plan --scale paper --gpus 8")
+@app.command(epilog="Example: triplehead plan --scale paper --gpus 8", rich_help_panel=LOOK)
 def plan(
     config: ConfigOption = None,
     scale: ScaleOption = None,

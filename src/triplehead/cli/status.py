@@ -8,7 +8,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scale_line, scaled, with_extra
+from triplehead.cli.app import (
+    LOOK,
+    ConfigOption,
+    ExtraOption,
+    JsonOption,
+    ScaleOption,
+    app,
+    scale_line,
+    scaled,
+    with_extra,
+)
 from triplehead.cli.tables import Column, show
 from triplehead.plan.cost import amount
 from triplehead.status import PreparationStatus, RunStatus, Status, count, status
@@ -18,7 +28,7 @@ SHOWN = 12  # running and failed jobs; --json has all
 AnyStatus = RunStatus | PreparationStatus
 
 
-@app.command("status", epilog="Example: triplehead status -c scale=smoke")
+@app.command("status", epilog="Example: triplehead status -c scale=smoke", rich_help_panel=LOOK)
 def status_command(
     config: ConfigOption = None,
     scale: ScaleOption = None,
@@ -28,8 +38,9 @@ def status_command(
     ] = None,
     extra: ExtraOption = None,
 ) -> None:
-    """Say which tables are complete, which runs are done, running, failed and left, and for how long. Works while
-    Snakemake does.
+    """Say which tables are complete, which runs are done, running, failed and left, and for how long.
+
+    Works while Snakemake does.
     """
     plan = scaled(with_extra(config, extra), scale)
     found = status(plan, cores=cores)

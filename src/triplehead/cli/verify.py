@@ -11,7 +11,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scale_line, scaled, with_extra
+from triplehead.cli.app import (
+    LOOK,
+    ConfigOption,
+    ExtraOption,
+    JsonOption,
+    ScaleOption,
+    app,
+    scale_line,
+    scaled,
+    with_extra,
+)
 from triplehead.cli.tables import Column, show
 from triplehead.digests import Altered, altered
 from triplehead.errors import InputError
@@ -23,7 +33,7 @@ if TYPE_CHECKING:
 FAILS = ("outside", "missing")
 
 
-@app.command(epilog="Example: triplehead verify table4")
+@app.command(epilog="Example: triplehead verify table4", rich_help_panel=LOOK)
 def verify(
     exhibits: Annotated[list[str] | None, typer.Argument(help="Tables to look at; all if none is named.")] = None,
     config: ConfigOption = None,
@@ -31,10 +41,10 @@ def verify(
     extra: ExtraOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hold results against what their runs made, and the rows that carry a band (`accept`) against it; status 1 if a
-    file was edited or damaged since, or if a row lies outside its band or was not measured.
+    """Hold results against what their runs made, and the rows that carry a band (`accept`) against it.
 
-    A row with fewer seeds than its band asks for is reported, and decides nothing.
+    Status 1 if a file was edited or damaged since, or if a row lies outside its band or was not measured. A row with
+    fewer seeds than its band asks for is reported, and decides nothing.
     """
     from triplehead.analysis.acceptance import judged
 
