@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from triplehead.cli.app import commands, plan_from
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down
-from triplehead.paths import RESULTS
+from triplehead.paths import RESULTS, RUNS
 from triplehead.plan.guard import remember_scale
 from triplehead.plan.plan import load_plan
 
@@ -86,3 +86,18 @@ def test_a_broken_note_of_it_is_named(text, problem, folder):
     with pytest.raises(InputError, match=problem):
         plan_from(None)
     assert plan_from(["scale=proxy"]).config.scale == "proxy"
+
+
+def test_verdicts_on_small_data_say_so(experiments, monkeypatch):
+    monkeypatch.chdir(experiments.parent)
+    plan = load_plan()
+    for label, ap in (("JLA", 34.0), ("Baseline", 30.0)):
+        for spec in plan.specs["table5", label]:
+            folder = RUNS / spec.id
+            folder.mkdir(parents=True)
+            (folder / "scores.json").write_text(json.dumps({"AP": ap + spec.seed / 10, "AP75": None}))
+    said = CliRunner().invoke(commands(), ["claims"]).output
+    assert "4 supported" in said
+    assert "Verdicts on scores are about the mechanism on small data, not about COCO." in " ".join(said.split())
+    one = CliRunner().invoke(commands(), ["claims", "jla-gain"]).output
+    assert "verdict supported" in one and "says As claimed: the interval over seeds shows a gain" in one

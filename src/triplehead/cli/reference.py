@@ -26,6 +26,7 @@ RUN stands for a run's id, as `triplehead plan` lists them, DATA and BACKBONE fo
 | 0 | done |
 | 1 | `verify`: a row is outside its band or not measured, or a file was edited; else something unforeseen |
 | 2 | mistakes in the input or the command line, in one line, `error: where: what`; `data check`: something is missing |
+| 130 | ended by Ctrl-C |
 | 141 | whoever read its output through a pipe has stopped, as `head` does; nothing is said |
 | 143 | ended by SIGTERM; what was half done is put away |
 """
