@@ -30,6 +30,7 @@ def first_line(*arguments: str) -> str:
 def test_the_scale_of_results_holds_and_is_the_first_thing_said(command, folder):
     assert first_line(*command) == "Scale smoke"
     other = "Scale mini; results/ holds the tables of scale smoke"
+    assert first_line("data", "check") == "Scale smoke"
     assert first_line(*command, "--scale", "mini") == first_line(*command, "-c", "scale=mini") == other
 
 
