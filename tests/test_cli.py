@@ -231,6 +231,22 @@ def test_whoever_has_read_enough_of_it_hears_no_complaint(command):
     assert process.stderr.read() == "" and process.wait(timeout=120) == 141
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("command", ["plan --json", "audit", "status"])
+def test_a_full_disk_is_one_line(command):
+    with open("/dev/full", "w") as full:
+        arguments = [sys.executable, "-m", "triplehead", *command.split()]
+        result = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert result.returncode == 2
+    assert result.stderr == "error: standard output: cannot be written (No space left on device)\n"
+
+
+def test_standard_output_may_be_closed():
+    command = f"{sys.executable} -m triplehead status -c scale=smoke >&-"
+    result = subprocess.run(["bash", "-c", command], stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_claims_that_cannot_be_judged_stand_below_the_reason_a_line_each():
     narrow = os.environ | {"COLUMNS": "80"}
     command = [sys.executable, "-m", "triplehead", "claims", "-c", "scale=smoke"]

@@ -1,6 +1,7 @@
 """Commands, and how an error becomes one line and an exit status."""
 
 import json
+import os
 import signal
 import sys
 from typing import Annotated, Any, TextIO, cast
@@ -127,6 +128,8 @@ def main() -> None:
     """Run a command; InputError exits with 2, as do mistakes in the command line."""
     # As an exception, so that what is half done is put away and MLflow learns of it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if sys.stdout is None:  # closed: >&-
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  as long as the program
     sys.stdout = cast(TextIO, Pipe(sys.stdout))
     try:
         try:
