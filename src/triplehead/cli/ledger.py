@@ -101,7 +101,7 @@ def claims(
     if claim is not None:
         entries = [entry for entry in entries if entry.claim == claim]
         if not entries:
-            raise InputError(claim, "no such claim; `triplehead claims` has each one's id below its title")
+            raise InputError(claim, f"no such claim; {plan.command('triplehead claims')} has each one's id")
     if as_json:
         print(json.dumps([entry.document() for entry in entries], ensure_ascii=False, indent=1))
         return
@@ -134,7 +134,8 @@ def claims(
         show(console, columns, rows, title="What the paper claims, judged by what was measured")
         if not plan.at_paper_scale and any(entry.kind not in ("parameters", "ratio") for entry in judged):
             console.print("Verdicts on scores are about the mechanism on small data, not about COCO.", highlight=False)
-        console.print("One in full, with its sentence: `triplehead claims ID`.", highlight=False)
+        one = plan.command("triplehead claims ID")
+        console.print(f"One in full, with its sentence: {one}", highlight=False)
     _print_unmeasured(console, [entry for entry in entries if entry.verdict == NOT_MEASURED])
     found = [entry.verdict for entry in entries]
     console.print(", ".join(f"{found.count(name)} {name}" for name in VERDICTS if name in found))
