@@ -8,9 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.conftest import ROOT
 
 from triplehead.digests import record
 from triplehead.plan.plan import load_plan
+
+
+@pytest.fixture(autouse=True)
+def _without_results(tmp_path_factory, monkeypatch):
+    """Not where a study may have been run: what lies below results/ is part of most answers."""
+    folder = tmp_path_factory.mktemp("clone")
+    (folder / "experiments").symlink_to(ROOT / "experiments")
+    monkeypatch.chdir(folder)
 
 
 def triplehead(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
@@ -149,6 +158,13 @@ def test_verify_passes_on_the_parameters_and_fails_on_another_count(experiments,
     assert "nothing to verify" in triplehead("verify", "table5").stdout
 
 
+def test_what_verify_says_fits_80_columns():
+    command = [sys.executable, "-m", "triplehead", "verify"]
+    said = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "80"}).stdout
+    assert max(len(line.rstrip()) for line in said.splitlines()) <= 80
+    assert "table1, table2, table3, table5" in " ".join(said.split()) and "(docs/statistics.md)." in said
+
+
 def test_audit_as_json_and_one_entry():
     entries = {entry["id"]: entry for entry in json.loads(triplehead("audit", "--json").stdout)}
     assert (
@@ -204,6 +220,56 @@ def test_verify_as_json_says_the_same_as_its_status(experiments, tmp_path, monke
     found = json.loads(triplehead("verify", "table5", "--json").stdout)
     assert found["cells"] == [] and found["passed"] is False and found["files"]["known"] == 1
     assert [each["file"] for each in found["files"]["altered"]] == ["results/a.csv"]
+
+
+@pytest.mark.parametrize("command", ["plan", "plan --json", "status", "audit", "data check -c scale=smoke", "--help"])
+def test_whoever_has_read_enough_of_it_hears_no_complaint(command):
+    """The reader is gone before the first line, as `head` is before a later one."""
+    arguments = [sys.executable, "-m", "triplehead", *command.split()]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait(timeout=120) == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("command", ["plan --json", "audit", "status"])
+def test_a_full_disk_is_one_line(command):
+    with open("/dev/full", "w") as full:
+        arguments = [sys.executable, "-m", "triplehead", *command.split()]
+        result = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert result.returncode == 2
+    assert result.stderr == "error: standard output: cannot be written (No space left on device)\n"
+
+
+def test_standard_output_may_be_closed():
+    command = f"{sys.executable} -m triplehead status -c scale=smoke >&-"
+    result = subprocess.run(["bash", "-c", command], stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_claims_that_cannot_be_judged_stand_below_the_reason_a_line_each():
+    narrow = os.environ | {"COLUMNS": "80"}
+    command = [sys.executable, "-m", "triplehead", "claims", "-c", "scale=smoke"]
+    said = subprocess.run(command, capture_output=True, text=True, env=narrow).stdout
+    lines = [line.rstrip() for line in said.splitlines()]
+    assert max(map(len, lines)) <= 80
+    reason = lines.index("Not judged: training at the smoke scale is so short that its numbers mean")
+    claims = [claim for claim in load_plan().claims.claims if claim.quantity.kind != "parameters"]
+    listed = lines[reason + 2 : reason + 2 + len(claims)]
+    assert [line.split(maxsplit=1) for line in listed] == [
+        [claim.id, f"{claim.title} ({claim.section})"] for claim in claims
+    ]
+    assert len({line.index(claim.title) for line, claim in zip(listed, claims, strict=True)}) == 1  # aligned
+
+
+def test_one_claim_in_full():
+    said = triplehead("claims", "parameters-exact", "-c", "scale=smoke").stdout
+    assert said.startswith("Scale smoke\nclaim parameters-exact\ntitle Parameters of Ours\n")
+    assert "\nvalue 34614307\n" in said and "\nsays Counted exactly, at any scale: as claimed.\n" in said
+    (entry,) = json.loads(triplehead("claims", "parameters-exact", "--json").stdout)
+    assert entry["verdict"] == "supported"
+    wrong = triplehead("claims", "parameters")
+    assert wrong.returncode == 2 and wrong.stderr.startswith("error: parameters: no such claim; ")
 
 
 def test_claims_as_json_are_the_ledger_by_claim():

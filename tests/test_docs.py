@@ -5,8 +5,24 @@ import re
 import pytest
 from tests.conftest import ROOT
 
+from triplehead import paths
+
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+SOURCE = re.compile(r"[\w./*<>-]*\w[*>]?\.(?:py|smk|ya?ml|md|sh|toml|typ|jinja)\b(?!/)")  # wherever it is named
+MADE = re.compile(r"`([\w./*<>-]+\.(?:csv|json|npz|pt|pdf|png|tex|html|db|gz|txt)|[\w./*<>-]+/)`")  # and folders
+PLACES = ("results/", "reports/", "logs/", ".snakemake/")  # of what commands make
+IN_A_RUN = {*paths.RUN_FILES, paths.REPLICATES, paths.TESTDEV}
+OF_THE_USER = ("coco/", "voc/", "visdrone/", "weights/", "DATA/", "DIR/", "my_experiments/")
+IN_ONES_OWN_FOLDER = {
+    "mine.py",
+    "test_mine.py",
+    "mine.yaml",
+    "mine_figure.yaml",
+    "claims.yaml",
+    "claims_*.yaml",
+    "parts/mine.py",
+}  # fmt: skip  what docs/your-own.md has a reader write
 
 
 def targets(document):
@@ -37,3 +53,26 @@ def test_every_document_can_be_reached_from_the_readme():
         }
         new = {path for path in linked if path.suffix == ".md"} - reached
     assert set(DOCUMENTS) <= reached, sorted(path.name for path in set(DOCUMENTS) - reached)
+
+
+def named(document) -> set[str]:
+    """Files and folders that a document names, but those that it links to and those in its examples."""
+    text = LINK.sub("", re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL))
+    text = re.sub(r"https?://\S+", "", text)
+    return {*SOURCE.findall(text), *MADE.findall(text)}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_is_named_by_its_path_from_the_root(document):
+    known = IN_A_RUN | (IN_ONES_OWN_FOLDER if document.name == "your-own.md" else set())
+    for name in named(document) - known:
+        if name.startswith((*PLACES, *OF_THE_USER)):
+            continue
+        pattern = re.sub(r"<\w+>", "*", name)
+        assert any(ROOT.glob(pattern)), f"{name}: no such file from the root"
+
+
+def test_a_name_without_its_folder_is_found_out(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("See needs.py, `plan/guard.py`, `data/` and [a.md](b.md).\n```bash\nrun c.yaml\n```\n")
+    assert named(page) == {"needs.py", "plan/guard.py", "data/"}

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,91 @@ def test_what_is_left_takes_as_long_as_what_is_done_did(plan, tmp_path):
     found = status(plan, tmp_path, cores=1)
     assert of(found, first).took == pytest.approx(3 * planned[first])
     assert found.seconds_left == pytest.approx(3 * sum(planned[run] for run in rest))
+
+
+def test_data_and_backbones_are_jobs_too(plan, tmp_path):
+    data, waiting = list(plan.data)[:2]
+    backbone = next(iter(plan.pretrained))
+    made = tmp_path / paths.DATA / data / "manifest.json"
+    made.parent.mkdir(parents=True)
+    made.touch()
+    log = tmp_path / paths.LOGS / "pretrain" / f"{backbone}.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("error: x.jpg: cannot be read\n")
+    with exclusive(waiting, tmp_path / paths.LOCKS):
+        found = {each.id: each for each in status(plan, tmp_path).preparation}
+    assert (found[data].state, found[waiting].state, found[backbone].state) == ("done", "running", "failed")
+    assert (found[data].label, found[backbone].label) == (f"data {data}", f"backbone {backbone}")
+    assert found[backbone].last_lines == ("error: x.jpg: cannot be read",)
+    assert found.keys() == {*plan.data, *plan.pretrained}
+
+
+def test_as_many_at_once_as_the_snakemake_here_has_cores_for(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    (tmp_path / "snakemake").write_text("print(flush=True); input()")
+    command = [sys.executable, "snakemake", "--cores", "5", "reproduce_all"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert status(plan, tmp_path, cores=2).workers == 5
+        process.communicate(b"\n")
+    assert status(plan, tmp_path, cores=2).workers == 2
+
+
+@pytest.mark.parametrize("log", ["", "6/30  8 s left  loss 1.0\n", "30/30  0 s left  loss 1.0\n"])
+def test_a_run_that_says_nothing_is_counted_down(plan, tmp_path, log):
+    """While it loads, between two lines and while it evaluates: the end must not move away from look to look."""
+    first, run = list(plan.runs)[:2]
+    finish(tmp_path, first, took=2 * estimate(plan).runs[first])
+    write_log(tmp_path, run, log)
+    with exclusive(run, tmp_path / paths.LOCKS):
+        looks = [status(plan, tmp_path, cores=1, now=time.time() + later).seconds_left for later in (0, 2, 4)]
+    assert looks[0] - looks[1] == pytest.approx(2, abs=0.2) and looks[1] - looks[2] == pytest.approx(2, abs=0.2)
+
+
+class Machine:
+    """Two workers that take the plan's runs one after the other, each 1.7 times as long as planned, give or take a
+    fifth: what stands on the disk at a moment, of time that only the test has."""
+
+    def __init__(self, plan: Plan, root: Path):
+        self.plan, self.root, self.planned = plan, root, estimate(plan)
+        self.spans, free = {}, [0.0, 0.0]
+        for index, (run, seconds) in enumerate(self.planned.runs.items()):
+            start = min(free)
+            self.spans[run] = start, start + 1.7 * seconds * (0.8 + 0.1 * (index * 7 % 5))
+            free[free.index(start)] = self.spans[run][1]
+        self.end = max(free)
+
+    def at(self, now: float, locks: ExitStack) -> None:
+        for run, (start, end) in self.spans.items():
+            if end <= now:
+                finish(self.root, run, took=end - start)
+            elif start <= now:
+                locks.enter_context(exclusive(run, self.root / paths.LOCKS))
+                self._log(run, start, end, now)
+
+    def _log(self, run: str, start: float, end: float, now: float) -> None:
+        """A quarter of a run is its start, a quarter its evaluation; a line each tenth of the steps between."""
+        begun, done = start + (end - start) / 4, end - (end - start) / 4
+        tenths = max(0, min(10, int(10 * (now - begun) / (done - begun))))
+        steps = self.plan.runs[run].spec.schedule.iterations
+        left = (done - begun) * (1 - tenths / 10)
+        write_log(self.root, run, f"{steps * tenths // 10}/{steps}  {left:.0f} s left  loss 1.0\n" if tenths else "")
+        written = begun + (done - begun) * tenths / 10 if tenths else start
+        os.utime(self.root / paths.LOGS / "train" / f"{run}.log", (written, written))
+
+
+def test_the_end_stays_where_it_is_from_look_to_look(plan, tmp_path):
+    machine = Machine(plan, tmp_path / "never")
+    ends = {}
+    for tenth in range(1, 20):
+        root, now = tmp_path / str(tenth), machine.end * tenth / 20
+        machine.root = root
+        with ExitStack() as locks:
+            machine.at(now, locks)
+            ends[tenth] = now + status(plan, root, cores=2, now=now).seconds_left
+    off = {tenth: end / machine.end - 1 for tenth, end in ends.items()}
+    assert abs(off.pop(1)) < 0.15 and max(abs(each) for each in off.values()) < 0.1, off
+    assert max(abs(off[tenth] - off[tenth + 1]) for tenth in range(2, 19)) < 0.08, off
 
 
 def test_the_command_fits_80_columns_imports_no_torch_and_has_json():

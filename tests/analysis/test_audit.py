@@ -6,7 +6,8 @@ import yaml
 from triplehead.analysis.audit import findings
 from triplehead.analysis.audit.equations import faster_rcnn_parameters, fcos_parameters
 from triplehead.errors import InputError
-from triplehead.plan.plan import Experiments, load_plan
+from triplehead.plan.experiments import Experiments
+from triplehead.plan.plan import load_plan
 
 
 def found(folder=None) -> dict:

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from triplehead.analysis.captions import definitions, interval_sentences
 from triplehead.analysis.intervals import bars, shown
-from triplehead.analysis.layout import definitions, interval_sentences, number, table_layout
+from triplehead.analysis.layout import table_layout
+from triplehead.analysis.printing import number
 from triplehead.analysis.tables import table_frame, write_csv
 from triplehead.plan.plan import load_plan
 

@@ -6,7 +6,8 @@ import pytest
 
 from triplehead.errors import InputError
 from triplehead.plan.claims import places
-from triplehead.plan.plan import Experiments, load_plan
+from triplehead.plan.experiments import Experiments
+from triplehead.plan.plan import load_plan
 
 MISSTATED = {"ours-over-fcos": 3.3, "testdev-freeanchor": 1.9}  # what the tables give instead (see the audit)
 

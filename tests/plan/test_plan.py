@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from triplehead.errors import InputError
-from triplehead.plan.plan import Experiments, load_plan, paper_specs
+from triplehead.plan.experiments import Experiments
+from triplehead.plan.plan import load_plan, paper_specs
+from triplehead.plan.resolve import Resolver
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Exhibit
 
@@ -410,8 +412,8 @@ def test_a_run_is_named_after_its_row_of_a_table():
 def test_a_row_is_validated_once_whatever_number_of_seeds(monkeypatch):
     """A sweep of thousands of runs is planned on every call of Snakemake."""
     calls = []
-    original = Experiments._resolve
-    monkeypatch.setattr(Experiments, "_resolve", lambda self, *rest: calls.append(rest) or original(self, *rest))
+    original = Resolver.run
+    monkeypatch.setattr(Resolver, "run", lambda self, *rest: calls.append(rest) or original(self, *rest))
     load_plan({"seeds": 1})
     once = len(calls)
     many = load_plan({"seeds": 50})

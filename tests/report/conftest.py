@@ -43,7 +43,7 @@ def write_results(plan: Plan, results: Path, data_root: Path | None = None, poin
             write_csv(table_frame(plan, name, results / "runs"), results / f"{name}.csv")
     for name in [*overviews(plan), *figures(plan)]:
         write_figure(plan, name, results)
-    write_ledger(ledger(plan, results), plan, results / "claims.csv")
+    write_ledger(ledger(plan, results), results / "claims.csv")
 
 
 def _run(folder: Path, data: Path, spec, generator: np.random.Generator, points: int) -> None:

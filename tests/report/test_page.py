@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from triplehead.analysis.layout import number, table_layout
+from triplehead.analysis.layout import table_layout
+from triplehead.analysis.printing import number
 from triplehead.analysis.tables import read_csv
 from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
-from triplehead.analysis.layout import data_phrase
+from triplehead.analysis.captions import data_phrase
 from triplehead.analysis.silence import effects
 from triplehead.analysis.silence import write_csv as write_effects
 from triplehead.analysis.silence_figure import write_figure

@@ -9,7 +9,7 @@ from triplehead.tracking.rebuild import rebuild
 @pytest.fixture
 def file(plan, tmp_path):
     """The ledger of an empty smoke study."""
-    write_csv(ledger(plan, tmp_path / "results"), plan, tmp_path / "results" / "claims.csv")
+    write_csv(ledger(plan, tmp_path / "results"), tmp_path / "results" / "claims.csv")
     return tmp_path / "results" / "claims.csv"
 
 

@@ -36,9 +36,10 @@ try:
 except InputError as error:
     stop(error)
 
-# Jobs find the user's own experiments wherever they run.
+# Jobs find the user's own experiments wherever they run, and take no scale from what results/ held before.
 hand_down(
     dict(config)
+    | {"scale": PLAN.config.scale}
     | ({"extra": os.path.abspath(PLAN.config.extra)} if PLAN.config.extra else {})
 )
 name_runs(PLAN)

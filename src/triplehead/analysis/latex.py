@@ -4,16 +4,8 @@ import re
 
 import pandas as pd
 
-from triplehead.analysis.layout import (
-    Cell,
-    Left,
-    Line,
-    TableLayout,
-    metric_parts,
-    number,
-    plain,
-    table_layout,
-)
+from triplehead.analysis.layout import Cell, Line, TableLayout, table_layout
+from triplehead.analysis.printing import Left, metric_parts, number, plain
 from triplehead.plan.plan import Plan
 
 SPECIALS = {

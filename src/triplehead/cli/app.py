@@ -1,15 +1,19 @@
 """Commands, and how an error becomes one line and an exit status."""
 
 import json
+import os
 import signal
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 import yaml
 
+from triplehead.cli.pipe import Pipe
 from triplehead.errors import InputError
 from triplehead.jobs import handed_down
+from triplehead.paths import EXPERIMENTS, RESULTS
+from triplehead.plan.guard import REMEMBERED, check_scale, remembered
 from triplehead.plan.plan import Plan, load_plan
 
 app = typer.Typer(
@@ -20,11 +24,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+# The panels of --help, in its order.
+LOOK, JOBS, MORE = PANELS = "To look at a study", "What Snakemake calls", "Beside it"
+
 ConfigOption = Annotated[
     list[str] | None,
-    typer.Option("--config", "-c", metavar="KEY=VALUE", help="As Snakemake's --config, for example scale=smoke."),
+    typer.Option("--config", "-c", metavar="KEY=VALUE", help="As Snakemake's --config, for example seeds=2."),
 ]
-ScaleOption = Annotated[str | None, typer.Option("--scale", help="Short for --config scale=NAME.")]
+ScaleOption = Annotated[
+    str | None, typer.Option("--scale", help="Short for --config scale=NAME.", show_default="that of results/")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -56,9 +65,27 @@ def parse_config(items: list[str] | None) -> dict[str, Any]:
     return values
 
 
+def configuration(items: list[str] | None) -> dict[str, Any]:
+    """What the command line says, what Snakemake hands to its jobs, and where neither names a scale, that of the tables
+    in results/. Raises InputError where that is none of experiments/scales/."""
+    given = handed_down() | parse_config(items)
+    if "scale" not in given and (found := remembered()) is not None:
+        if not (EXPERIMENTS / "scales" / f"{found}.yaml").is_file():
+            raise InputError(RESULTS / REMEMBERED, f"names scale {found!r}, which is not below {EXPERIMENTS}/scales")
+        given["scale"] = found
+    return given
+
+
 def plan_from(items: list[str] | None) -> Plan:
-    """The plan under the configuration that Snakemake hands to its jobs and what the command line adds."""
-    return load_plan(handed_down() | parse_config(items))
+    """The plan under `configuration`."""
+    return load_plan(configuration(items))
+
+
+def scale_line(plan: Plan) -> str:
+    """The first line of what a command says: which scale it is about, and where results/ is of another, that."""
+    found = remembered()
+    other = "" if found in (None, plan.config.scale) else f"; {RESULTS}/ holds the tables of scale {found}"
+    return f"Scale {plan.config.scale}{other}"
 
 
 def scaled(config: list[str] | None, scale: str | None) -> Plan:
@@ -68,6 +95,13 @@ def scaled(config: list[str] | None, scale: str | None) -> Plan:
     if (other := parse_config(config).get("scale", scale)) != scale:
         raise InputError("--scale", f"{scale}, but --config says scale={other}")
     return plan_from([*(config or []), f"scale={scale}"])
+
+
+def writing(config: list[str] | None, scale: str | None = None) -> Plan:
+    """The plan of a command that writes tables. Raises InputError where results/ holds another scale's."""
+    plan = scaled(config, scale)
+    check_scale(plan.config)
+    return plan
 
 
 def commands() -> typer.Typer:
@@ -86,6 +120,7 @@ def commands() -> typer.Typer:
         work,
     )
 
+    app.registered_commands.sort(key=lambda command: PANELS.index(command.rich_help_panel))
     return app
 
 
@@ -93,8 +128,14 @@ def main() -> None:
     """Run a command; InputError exits with 2, as do mistakes in the command line."""
     # As an exception, so that what is half done is put away and MLflow learns of it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if sys.stdout is None:  # closed: >&-
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  as long as the program
+    sys.stdout = cast(TextIO, Pipe(sys.stdout))
     try:
-        commands()()
+        try:
+            commands()()
+        finally:
+            sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from triplehead.cli.app import app, plan_from
+from triplehead.cli.app import MORE, app, plan_from
 from triplehead.devices import own_gpus
 
 EXHIBIT = "table3"  # FCOS, Faster R-CNN and Ours
 
 
-@app.command(epilog="Example: triplehead bench --accelerator cpu --repeats 2")
+@app.command(epilog="Example: triplehead bench --accelerator cpu --repeats 2", rich_help_panel=MORE)
 def bench(
     scale: Annotated[str, typer.Option(help="Whose detectors and image size.")] = "paper",
     accelerator: Annotated[

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.cli.app import MORE, ConfigOption, app, plan_from, scale_line
 from triplehead.cli.inspect import JsonOption
 from triplehead.cli.tables import Column, show
 from triplehead.errors import InputError
@@ -23,7 +23,7 @@ from triplehead.plan.options import LAYOUTS, AnyFolder, Folder
 from triplehead.plan.plan import Plan
 
 data_app = typer.Typer(help="The data sets.", epilog="Example: triplehead data check", no_args_is_help=True)
-app.add_typer(data_app, name="data")
+app.add_typer(data_app, name="data", rich_help_panel=MORE)
 
 
 @data_app.command("prepare", epilog="Example: triplehead data prepare DATA -c scale=smoke")
@@ -70,10 +70,12 @@ def data_check(
     found = {name: _state(plan, name, folders[name], root) for name in datasets or folders}
     if as_json:
         print(json.dumps({"scale": plan.config.scale, "data_root": str(root), "datasets": found}, indent=1))
-    elif found:
-        _print(found)
     else:
-        print(f"scale {plan.config.scale} draws its own data: nothing to look for")
+        print(scale_line(plan))
+        if found:
+            _print(found)
+        else:
+            print("It draws its own data: nothing to look for.")
     faults = [
         f"{name}: {split['problem']}"
         for name, each in found.items()

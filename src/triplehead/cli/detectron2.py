@@ -6,10 +6,9 @@ from typing import Annotated, get_args
 import typer
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, app, parse_config, plan_from
+from triplehead.cli.app import MORE, ConfigOption, app, configuration, plan_from
 from triplehead.cli.work import ExhibitId, RunId
 from triplehead.errors import InputError
-from triplehead.jobs import handed_down
 from triplehead.plan.engines import Engine
 from triplehead.plan.plan import Plan, load_plan
 
@@ -18,7 +17,7 @@ bridge = typer.Typer(
     epilog="Example: triplehead detectron2 configs DIR",
     no_args_is_help=True,
 )
-app.add_typer(bridge, name="detectron2")
+app.add_typer(bridge, name="detectron2", rich_help_panel=MORE)
 
 
 @bridge.command(epilog="Example: triplehead detectron2 configs DIR")
@@ -51,7 +50,7 @@ def compare(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Write results/<table>_engines.csv: its rows as either engine measured them, from runs that are done."""
     from triplehead.analysis.engines import write_comparison
 
-    given = handed_down() | parse_config(config)
+    given = configuration(config)
     plans: dict[Engine, Plan] = {engine: load_plan(given | {"engine": engine}) for engine in get_args(Engine)}
     table = write_comparison(plans, exhibit, paths.RESULTS)
     print(table[["triplehead_mean", "detectron2_mean", "difference", "triplehead_loss", "detectron2_loss"]].to_string())

@@ -6,14 +6,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from triplehead.cli.app import JsonOption, app
+from triplehead.cli.app import LOOK, JsonOption, app
 
 
-@app.command(epilog="Example: triplehead params --json")
+@app.command(epilog="Example: triplehead params --json", rich_help_panel=LOOK)
 def params(as_json: JsonOption = False) -> None:
     """Count the parameters of Table 4's detectors: totals, parts, and what the paper prints."""
     from triplehead.detectors.build import build_detector, count_parameters
-    from triplehead.plan.plan import Experiments, paper_specs
+    from triplehead.plan.experiments import Experiments
+    from triplehead.plan.plan import paper_specs
 
     rows: dict[str, dict[str, Any]] = {}
     for row, spec in zip(Experiments().exhibits["table4"].rows, paper_specs("table4"), strict=True):

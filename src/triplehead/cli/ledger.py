@@ -1,17 +1,33 @@
 """Commands about what the paper says: claims, audit, silence."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, ExtraOption, app, plan_from, with_extra
-from triplehead.cli.inspect import JsonOption
+from triplehead.cli.app import (
+    JOBS,
+    LOOK,
+    ConfigOption,
+    ExtraOption,
+    JsonOption,
+    ScaleOption,
+    app,
+    scale_line,
+    scaled,
+    with_extra,
+    writing,
+)
 from triplehead.cli.tables import Column, show
 from triplehead.digests import record
+from triplehead.errors import InputError
+
+if TYPE_CHECKING:
+    from triplehead.analysis.claims.ledger import Judged
 
 VERDICTS = {
     "supported": "green",
@@ -30,14 +46,13 @@ COLOURS = {
 }
 
 
-@app.command(epilog="Example: triplehead audit theta-rule")
+@app.command(epilog="Example: triplehead audit theta-rule", rich_help_panel=LOOK)
 def audit(
     as_json: JsonOption = False,
     entry: Annotated[str | None, typer.Argument(help="One entry's id, to be shown in full.")] = None,
 ) -> None:
     """Check the paper's statements against its own tables and equations."""
     from triplehead.analysis.audit import findings, tally
-    from triplehead.errors import InputError
 
     found = findings()
     if entry is not None:
@@ -64,9 +79,11 @@ def audit(
     console.print(", ".join(f"{number} {name}" for number, name in tally(found)))
 
 
-@app.command(epilog="Example: triplehead claims -c scale=smoke --json")
+@app.command(epilog="Example: triplehead claims jla-gain", rich_help_panel=LOOK)
 def claims(
+    claim: Annotated[str | None, typer.Argument(help="One claim's id, to be shown in full.")] = None,
     config: ConfigOption = None,
+    scale: ScaleOption = None,
     as_json: JsonOption = False,
     write: Annotated[bool, typer.Option("--write", help="Write results/claims.csv as well.")] = False,
     extra: ExtraOption = None,
@@ -76,20 +93,32 @@ def claims(
     from triplehead.analysis.claims.numbers import interval, published, signed
     from triplehead.analysis.claims.verdict import NOT_MEASURED
 
-    plan = plan_from(with_extra(config, extra))
+    plan = (writing if write else scaled)(with_extra(config, extra), scale)
     entries = ledger(plan, paths.RESULTS)
     if write:
-        write_csv(entries, plan, paths.RESULTS / "claims.csv")
+        write_csv(entries, paths.RESULTS / "claims.csv")
         record("claims", [paths.RESULTS / "claims.csv"])
+    if claim is not None:
+        entries = [entry for entry in entries if entry.claim == claim]
+        if not entries:
+            raise InputError(claim, f"no such claim; {plan.command('triplehead claims')} has each one's id")
     if as_json:
         print(json.dumps([entry.document() for entry in entries], ensure_ascii=False, indent=1))
+        return
+    if claim is not None:
+        console = Console()
+        console.print(scale_line(plan))
+        for name, text in entries[0].document().items():
+            if text not in (None, ""):
+                console.print(f"[bold]{name}[/] {escape(str(text))}", highlight=False)
         return
     columns = [Column("claim"), Column("published", number=True), Column("measured", number=True),
                Column("95% interval", number=True, below=True), Column("over", below=True), Column("n", number=True),
                Column("verdict")]  # fmt: skip
+    judged = [entry for entry in entries if entry.verdict != NOT_MEASURED]
     rows = [
         (
-            f"{escape(entry.title)} [dim]({entry.section})[/]",
+            f"{escape(entry.title)} [dim]({entry.section})\n{entry.claim}[/]",
             published(entry.published, entry.unit, entry.kind),
             signed(entry.value, entry.unit),
             escape(interval(entry.low, entry.high, entry.unit)),
@@ -97,29 +126,47 @@ def claims(
             str(entry.n or ""),
             f"[{VERDICTS[entry.verdict]}]{entry.verdict}[/]",
         )
-        for entry in entries
-        if entry.verdict != NOT_MEASURED
+        for entry in judged
     ]
     console = Console()
+    console.print(scale_line(plan))
     if rows:
-        show(console, columns, rows, title=f"What the paper claims, judged at the {plan.config.scale} scale")
-    unmeasured = [entry for entry in entries if entry.verdict == NOT_MEASURED]
-    for reason in dict.fromkeys(entry.says for entry in unmeasured):
-        titles = [entry.title for entry in unmeasured if entry.says == reason]
-        console.print(f"{NOT_MEASURED}: {escape('; '.join(titles))}. [dim]{escape(reason)}[/]", highlight=False)
+        show(console, columns, rows, title="What the paper claims, judged by what was measured")
+        if not plan.at_paper_scale and any(entry.kind not in ("parameters", "ratio") for entry in judged):
+            console.print("Verdicts on scores are about the mechanism on small data, not about COCO.", highlight=False)
+        one = plan.command("triplehead claims ID")
+        console.print(f"One in full, with its sentence: {one}", highlight=False)
+    _print_unmeasured(console, [entry for entry in entries if entry.verdict == NOT_MEASURED])
     found = [entry.verdict for entry in entries]
     console.print(", ".join(f"{found.count(name)} {name}" for name in VERDICTS if name in found))
 
 
-@app.command(epilog="Example: triplehead silence -c scale=smoke")
-def silence(config: ConfigOption = None) -> None:
+def _print_unmeasured(console: Console, entries: list["Judged"]) -> None:
+    """By the reason, which stands first: a claim a line, its id before it."""
+    width = max((len(entry.claim) for entry in entries), default=0)
+    for reason in dict.fromkeys(entry.says for entry in entries):
+        console.print(f"\n{escape(reason)}", highlight=False)
+        grid = Table.grid(padding=(0, 0, 0, 2), pad_edge=True)
+        grid.add_column(min_width=width, no_wrap=True)
+        grid.add_column(overflow="fold")
+        for entry in entries:
+            if entry.says == reason:
+                grid.add_row(entry.claim, f"{escape(entry.title)} [dim]({entry.section})[/]")
+        console.print(grid)
+    if entries:
+        console.print()
+
+
+@app.command(epilog="Example: triplehead silence -c scale=smoke", rich_help_panel=JOBS)
+def silence(config: ConfigOption = None, scale: ScaleOption = None) -> None:
     """Write results/silence.csv, .pdf and .png: what each open choice changes, from the runs of its variants."""
     from triplehead.analysis.silence import effects, read_csv, summary, write_csv
     from triplehead.analysis.silence_figure import write_figure
 
-    plan = plan_from(config)
+    plan = writing(config, scale)
     found = effects(plan, paths.RESULTS)
     write_csv(found, paths.RESULTS / "silence.csv")
     write_figure(plan, found, paths.RESULTS)
     record("silence", [paths.RESULTS / f"silence.{suffix}" for suffix in ("csv", "pdf", "png")])
+    print(scale_line(plan))
     print(summary(plan, read_csv(paths.RESULTS / "silence.csv")))

@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from triplehead.cli.app import app
+from triplehead.cli.app import MORE, app
 from triplehead.errors import InputError
 from triplehead.paths import EXPERIMENTS, atomic
+from triplehead.plan.experiments import Experiments
 from triplehead.plan.own_folder import RESERVED
-from triplehead.plan.plan import Experiments
 
 
 class Part(StrEnum):
@@ -44,7 +44,7 @@ STARTS = {
 }
 
 
-@app.command(epilog="Example: triplehead new assigner mine")
+@app.command(epilog="Example: triplehead new assigner mine", rich_help_panel=MORE)
 def new(
     part: Annotated[Part, typer.Argument(help="Of which kind: assigner, head or loss.")],
     name: Annotated[str, typer.Argument(help="Of its module and table: small letters, digits and _.")],

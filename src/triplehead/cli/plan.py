@@ -8,7 +8,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scaled, with_extra
+from triplehead.cli.app import (
+    LOOK,
+    ConfigOption,
+    ExtraOption,
+    JsonOption,
+    ScaleOption,
+    app,
+    scale_line,
+    scaled,
+    with_extra,
+)
 from triplehead.cli.tables import Column, show
 from triplehead.devices import own_gpus
 from triplehead.errors import InputError
@@ -45,7 +55,7 @@ SilenceOption = Annotated[
 ]
 
 
-@app.command(epilog="Example: triplehead plan --scale paper --gpus 8")
+@app.command(epilog="Example: triplehead plan --scale paper --gpus 8", rich_help_panel=LOOK)
 def plan(
     config: ConfigOption = None,
     scale: ScaleOption = None,
@@ -135,7 +145,8 @@ def _print(plan: Plan, found: Estimate, workers: int, machine: str, disk: int) -
         seconds = found.runs[runs[0].id]
         rows.append((runs[0].id, users, str(len(runs)), "not measured" if seconds is None else f"{seconds:.0f}"))
     console = Console()
-    show(console, columns, rows, title=f"Scale {plan.config.scale}")
+    console.print(scale_line(plan))
+    show(console, columns, rows)
     size = f"{disk / 1e9:.1f} GB" if disk >= 1e9 else f"{disk / 1e6:.0f} MB"
     first = f"{len(plan.runs)} runs of {len(groups)} specs, {workers} at once, at most {size} on disk"
     calibrate = plan.command("triplehead plan --calibrate")

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from triplehead.analysis.power import MOST, Needed, claimed_differences, needed
+from triplehead.cli.app import scale_line
 from triplehead.cli.tables import Column, show
 from triplehead.plan.plan import Plan
 
@@ -27,8 +28,8 @@ def show_power(plan: Plan, results: Path, as_json: bool) -> None:
         for each in found
     ]
     console = Console()
-    title = f"Seeds to see a difference in AP of the size that the paper prints (scale {plan.config.scale})"
-    show(console, columns, rows, title)
+    console.print(scale_line(plan))
+    show(console, columns, rows, "Seeds to see a difference in AP of the size that the paper prints")
     console.print(
         "Power 80%, two-sided 5%, paired by seed and image; the noise is measured at this scale, the difference is the "
         "paper's. std: of the paired difference, itself uncertain where n is small. "

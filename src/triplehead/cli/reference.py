@@ -15,15 +15,19 @@ Written by `python -m triplehead.cli.reference > docs/commands.md`. All are run 
 them; `python -m triplehead` is the same program. What to do about an error: [troubleshooting.md](troubleshooting.md).
 
 `--config` (`-c`) takes what Snakemake's `--config` takes, once for each key: what `experiments/config.yaml` says holds
-otherwise. A command wants the configuration of the study that it looks at: after `snakemake --config scale=smoke`, add
-`-c scale=smoke`. RUN stands for a run's id, as `triplehead plan` lists them, DATA and BACKBONE for a name below
-`results/data/` and `results/pretrained/`.
+otherwise. A command wants the configuration of the study that it looks at: after `snakemake --config seeds=2`, add
+`-c seeds=2`. The scale need not be said: it is that of `results/` (`results/scale.json`), in a new clone that of the
+file, and the first line of what is printed names it. Tables of another scale than that of `results/` are not written.
+RUN stands for a run's id, as `triplehead plan` lists them, DATA and BACKBONE for a name below `results/data/` and
+`results/pretrained/`.
 
 | exit status | |
 |---|---|
 | 0 | done |
 | 1 | `verify`: a row is outside its band or not measured, or a file was edited; else something unforeseen |
 | 2 | mistakes in the input or the command line, in one line, `error: where: what`; `data check`: something is missing |
+| 130 | ended by Ctrl-C |
+| 141 | whoever read its output through a pipe has stopped, as `head` does; nothing is said |
 | 143 | ended by SIGTERM; what was half done is put away |
 """
 

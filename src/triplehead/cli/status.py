@@ -8,16 +8,27 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, ScaleOption, app, scaled, with_extra
+from triplehead.cli.app import (
+    LOOK,
+    ConfigOption,
+    ExtraOption,
+    JsonOption,
+    ScaleOption,
+    app,
+    scale_line,
+    scaled,
+    with_extra,
+)
 from triplehead.cli.tables import Column, show
 from triplehead.plan.cost import amount
-from triplehead.status import RunStatus, Status, status
+from triplehead.status import PreparationStatus, RunStatus, Status, count, status
 
 COLOURS = {"complete": "green", "waiting": "dim", "to be written": "yellow"}
-SHOWN = 12  # running and failed runs; --json has all
+SHOWN = 12  # running and failed jobs; --json has all
+AnyStatus = RunStatus | PreparationStatus
 
 
-@app.command("status", epilog="Example: triplehead status -c scale=smoke")
+@app.command("status", epilog="Example: triplehead status -c scale=smoke", rich_help_panel=LOOK)
 def status_command(
     config: ConfigOption = None,
     scale: ScaleOption = None,
@@ -27,14 +38,18 @@ def status_command(
     ] = None,
     extra: ExtraOption = None,
 ) -> None:
-    """Say which tables are complete, which runs are done, running, failed and left, and for how long. Works while
-    Snakemake does.
+    """Say which tables are complete, which runs are done, running, failed and left, and for how long.
+
+    Works while Snakemake does.
     """
-    found = status(scaled(with_extra(config, extra), scale), cores=cores)
+    plan = scaled(with_extra(config, extra), scale)
+    found = status(plan, cores=cores)
     if as_json:
         print(json.dumps(found.document(), ensure_ascii=False, indent=1))
         return
-    _print(found, Console())
+    console = Console()
+    console.print(scale_line(plan))
+    _print(found, console)
 
 
 def _print(found: Status, console: Console) -> None:
@@ -48,10 +63,13 @@ def _print(found: Status, console: Console) -> None:
     for each in found.exhibits:
         runs = f"{each.done}/{each.runs}" if each.runs else ""
         rows.append((each.name, escape(each.title), runs, f"[{COLOURS[each.state]}]{each.state}"))
-    show(console, columns, rows, title=f"Scale {found.scale}")
-    _list(console, "running", [run for run in found.runs if run.state == "running"], _progress)
-    _list(console, "failed", [run for run in found.runs if run.state == "failed"], _failure)
-    console.print(f"{len(found.runs)} runs: " + ", ".join(f"{n} {state}" for state, n in found.counts.items()))
+    show(console, columns, rows)
+    jobs: list[AnyStatus] = [*found.preparation, *found.runs]
+    _list(console, "running", [each for each in jobs if each.state == "running"], _progress)
+    _list(console, "failed", [each for each in jobs if each.state == "failed"], _failure)
+    for name, some in (("data sets and backbones", found.preparation), ("runs", found.runs)):
+        counts = ", ".join(f"{n} {state}" for state, n in count(some).items())
+        console.print(f"{len(some)} {name}: {counts}")
     if found.seconds_left:
         end = datetime.now() + timedelta(seconds=found.seconds_left)
         at_once = f"{found.workers} at once, until {end:%d %b %H:%M}"
@@ -60,7 +78,7 @@ def _print(found: Status, console: Console) -> None:
         console.print("time left: not known before a run is finished")
 
 
-def _list(console: Console, heading: str, runs: list[RunStatus], text) -> None:
+def _list(console: Console, heading: str, runs: list[AnyStatus], text) -> None:
     if runs:
         console.print(f"[bold]{heading}[/]")
     for run in runs[:SHOWN]:
@@ -69,12 +87,14 @@ def _list(console: Console, heading: str, runs: list[RunStatus], text) -> None:
         console.print(f"  and {len(runs) - SHOWN} more: --json has all")
 
 
-def _progress(run: RunStatus) -> str:
+def _progress(run: AnyStatus) -> str:
+    if isinstance(run, PreparationStatus):
+        return f"  {run.label}"
     step = "at its start" if run.step is None else f"{run.step}/{run.steps}"
     left = "" if run.seconds_left is None else f", {run.seconds_left:.0f} s left"
     return f"  {run.label}: {step}{left}"
 
 
-def _failure(run: RunStatus) -> str:
+def _failure(run: AnyStatus) -> str:
     lines = [f"  {run.label}", *(f"    {line}" for line in run.last_lines[-3:]), f"    whole log: {run.log}"]
     return "\n".join(lines)

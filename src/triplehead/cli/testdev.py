@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.cli.app import MORE, ConfigOption, app, plan_from
 from triplehead.cli.work import RunId
 from triplehead.errors import InputError
 
@@ -15,7 +15,7 @@ testdev_app = typer.Typer(
     epilog="Example: triplehead testdev scores RUN stdout.txt -c scale=paper",
     no_args_is_help=True,
 )
-app.add_typer(testdev_app, name="testdev")
+app.add_typer(testdev_app, name="testdev", rich_help_panel=MORE)
 
 
 @testdev_app.command("pack", epilog="Example: triplehead testdev pack RUN --out DIR -c scale=paper -c data_root=DIR")

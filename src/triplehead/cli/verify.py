@@ -11,7 +11,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, ExtraOption, JsonOption, app, plan_from, with_extra
+from triplehead.cli.app import (
+    LOOK,
+    ConfigOption,
+    ExtraOption,
+    JsonOption,
+    ScaleOption,
+    app,
+    scale_line,
+    scaled,
+    with_extra,
+)
 from triplehead.cli.tables import Column, show
 from triplehead.digests import Altered, altered
 from triplehead.errors import InputError
@@ -23,21 +33,22 @@ if TYPE_CHECKING:
 FAILS = ("outside", "missing")
 
 
-@app.command(epilog="Example: triplehead verify table4")
+@app.command(epilog="Example: triplehead verify table4", rich_help_panel=LOOK)
 def verify(
     exhibits: Annotated[list[str] | None, typer.Argument(help="Tables to look at; all if none is named.")] = None,
     config: ConfigOption = None,
+    scale: ScaleOption = None,
     extra: ExtraOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hold results against what their runs made, and the rows that carry a band (`accept`) against it; status 1 if a
-    file was edited or damaged since, or if a row lies outside its band or was not measured.
+    """Hold results against what their runs made, and the rows that carry a band (`accept`) against it.
 
-    A row with fewer seeds than its band asks for is reported, and decides nothing.
+    Status 1 if a file was edited or damaged since, or if a row lies outside its band or was not measured. A row with
+    fewer seeds than its band asks for is reported, and decides nothing.
     """
     from triplehead.analysis.acceptance import judged
 
-    plan = plan_from(with_extra(config, extra))
+    plan = scaled(with_extra(config, extra), scale)
     for name in exhibits or ():
         if name not in plan.exhibits:
             raise InputError(name, f"no such exhibit; allowed: {', '.join(plan.exhibits)}")
@@ -58,6 +69,7 @@ def verify(
         print(json.dumps(document, ensure_ascii=False, indent=1))
     else:
         console = Console()
+        console.print(scale_line(plan))
         _print_files(console, edited, known)
         _print_cells(console, plan.config.scale, cells)
         _print_bare(console, plan.config.scale, cells, bare)
@@ -85,7 +97,7 @@ def _print_files(console: Console, edited: list[Altered], known: int) -> None:
 
 def _print_cells(console: Console, scale: str, cells: list["Judged"]) -> None:
     from triplehead.analysis.intervals import shown
-    from triplehead.analysis.layout import number
+    from triplehead.analysis.printing import number
 
     if not cells:
         console.print(f"No row carries a band at scale {scale}: nothing to verify.")
@@ -105,7 +117,7 @@ def _print_cells(console: Console, scale: str, cells: list["Judged"]) -> None:
             str(found.n), each.status,
         )  # fmt: skip
         rows.append(row)
-    show(console, columns, rows, title=f"Acceptance at scale {scale}")
+    show(console, columns, rows, title="Acceptance")
     counts = Counter(each.status for each in cells)
     console.print(", ".join(f"{count} {status}" for status, count in counts.items()))
 
@@ -123,10 +135,10 @@ def _print_bare(console: Console, scale: str, cells: list["Judged"], bare: list[
     """Which of the tables that were asked for have bands, how many, and which have none."""
     if banded := Counter(each.exhibit for each in cells):
         held = ", ".join(f"{name} ({number} {'cell' if number == 1 else 'cells'})" for name, number in banded.items())
-        console.print(f"With bands: {held}.", highlight=False, soft_wrap=True)
+        console.print(f"With bands: {held}.", highlight=False)
     if bare:
         console.print(
             f"Not verified, since no row carries a band at scale {scale}: {', '.join(bare)}. "
             "A group states its own with `accept` (docs/statistics.md).",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            highlight=False,
+        )

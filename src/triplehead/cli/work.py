@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from triplehead import paths
-from triplehead.cli.app import ConfigOption, app, plan_from
+from triplehead.cli.app import JOBS, MORE, ConfigOption, app, plan_from, writing
 from triplehead.devices import own_gpus
 from triplehead.digests import record
 from triplehead.engine.launch import launched, rank
@@ -21,13 +21,13 @@ track_app = typer.Typer(
     epilog="Example: triplehead track rebuild",
     no_args_is_help=True,
 )
-app.add_typer(track_app, name="track")
+app.add_typer(track_app, name="track", rich_help_panel=JOBS)
 
 RunId = Annotated[str, typer.Argument(help="A run's id; `triplehead plan` lists them.")]
 ExhibitId = Annotated[str, typer.Argument(help="A table or figure: a file below experiments/, without its ending.")]
 
 
-@app.command(epilog="Example: triplehead pretrain BACKBONE -c scale=smoke")
+@app.command(epilog="Example: triplehead pretrain BACKBONE -c scale=smoke", rich_help_panel=JOBS)
 def pretrain(
     pretrained_id: Annotated[str, typer.Argument(help="The name that its file has below results/pretrained/.")],
     config: ConfigOption = None,
@@ -49,7 +49,7 @@ def pretrain(
             pretrain(spec, paths.DATA / spec.data_id, out)
 
 
-@app.command(epilog="Example: triplehead train RUN -c scale=smoke")
+@app.command(epilog="Example: triplehead train RUN -c scale=smoke", rich_help_panel=JOBS)
 def train(run_id: RunId, config: ConfigOption = None) -> None:
     """Train one run, from its last checkpoint if it was interrupted, and evaluate it.
 
@@ -115,7 +115,7 @@ def _record_training(run_id: str, out: Path) -> None:
     record(f"resample/{run_id}", [out / paths.REPLICATES])
 
 
-@app.command(epilog="Example: triplehead resample RUN -c scale=smoke")
+@app.command(epilog="Example: triplehead resample RUN -c scale=smoke", rich_help_panel=JOBS)
 def resample(run_id: RunId, config: ConfigOption = None) -> None:
     """Score a trained run under other resamples of its validation images; `train` has done it with the scale's."""
     from triplehead.engine.resample import resample
@@ -125,14 +125,14 @@ def resample(run_id: RunId, config: ConfigOption = None) -> None:
     record(f"resample/{run_id}", [paths.RUNS / run_id / paths.REPLICATES])
 
 
-@app.command(epilog="Example: triplehead speed table3 -c scale=smoke")
+@app.command(epilog="Example: triplehead speed table3 -c scale=smoke", rich_help_panel=JOBS)
 def speed(
     exhibit: ExhibitId,
     config: ConfigOption = None,
     cores: Annotated[int | None, typer.Option(min=1, help="How many this process may use; all if not given.")] = None,
 ) -> None:
     """Measure frames per second of an exhibit's detectors; alone on the machine, or the numbers mean little."""
-    plan = plan_from(config)
+    plan = writing(config)
     specs = {label: specs[0] for (name, label), specs in plan.specs.items() if name == exhibit}
     if exhibit not in plan.exhibits or plan.exhibits[exhibit].kind != "speed":
         known = ", ".join(name for name, declared in plan.exhibits.items() if declared.kind == "speed")
@@ -149,14 +149,14 @@ def speed(
         record(f"speed/{exhibit}", [file])
 
 
-@app.command(epilog="Example: triplehead table table5 -c scale=smoke")
+@app.command(epilog="Example: triplehead table table5 -c scale=smoke", rich_help_panel=JOBS)
 def table(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Write results/<table>.csv and .tex from the scores of its runs."""
     from triplehead.analysis.latex import table_tex
     from triplehead.analysis.speed import caption_sentences
     from triplehead.analysis.tables import table_frame, write_csv
 
-    plan = plan_from(config)
+    plan = writing(config)
     if exhibit not in plan.exhibits:
         raise InputError(exhibit, f"no such table; allowed: {', '.join(plan.exhibits)}")
     frame = table_frame(plan, exhibit, paths.RUNS)
@@ -166,25 +166,25 @@ def table(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     record(f"table/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in ("csv", "tex")])
 
 
-@app.command(epilog="Example: triplehead figure fig4 -c scale=smoke")
+@app.command(epilog="Example: triplehead figure fig4 -c scale=smoke", rich_help_panel=JOBS)
 def figure(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Draw results/<figure>.pdf and .png from the files of its runs; `overview` from its table."""
     from triplehead.analysis.figures import SUFFIXES, write_figure
 
-    write_figure(plan_from(config), exhibit, paths.RESULTS)
+    write_figure(writing(config), exhibit, paths.RESULTS)
     record(f"figure/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in SUFFIXES])
 
 
-@app.command(epilog="Example: triplehead report -c scale=smoke")
+@app.command(epilog="Example: triplehead report -c scale=smoke", rich_help_panel=JOBS)
 def report(config: ConfigOption = None) -> None:
     """Write the report: reports/report.pdf and, as one page, report.html."""
     from triplehead.report.build import build_report
 
-    build_report(plan_from(config), paths.RESULTS, out := Path("reports/report.pdf"))
+    build_report(writing(config), paths.RESULTS, out := Path("reports/report.pdf"))
     record("report", [out, out.with_suffix(".html")])
 
 
-@app.command(epilog="Example: triplehead recover")
+@app.command(epilog="Example: triplehead recover", rich_help_panel=MORE)
 def recover() -> None:
     """Release the lock that a killed Snakemake left; refuses while one is at work here."""
     from triplehead.locking import release_snakemake

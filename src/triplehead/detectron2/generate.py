@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from triplehead.paths import atomic
+from triplehead.plan.experiments import Experiments
 from triplehead.plan.options import Dense, FasterRCNN, ResNet
-from triplehead.plan.plan import Experiments
 from triplehead.plan.runs import RunSpec
 
 EXHIBITS = ("table1", "table2", "table5", "table6", "table7", "table8")

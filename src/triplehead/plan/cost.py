@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from triplehead.plan.calibration import Calibration, kind_of
@@ -30,6 +30,7 @@ class Estimate:
     source: str
     runs: dict[str, float | None]
     devices: int = 1  # that share each run, whose seconds are those of one
+    around: dict[str, float] = field(default_factory=dict)  # of the seconds of a run, those that are not its steps
 
     @property
     def total(self) -> float:
@@ -90,12 +91,14 @@ def estimate(plan: Plan, calibration: Calibration | None = None) -> Estimate:
         source = f"{calibration.repeats} steps of each kind, timed on {calibration.machine}"
         source += f", and {around:g} s around each run" if around else "; start, reading and scoring not counted"
         seconds = {run_id: calibrated_seconds(spec, calibration, around) for run_id, spec in specs.items()}
-        return Estimate(calibration.device, source, seconds, plan.scale.devices)
+        rest = {run_id: _around(specs[run_id], calibration, around) for run_id, known in seconds.items() if known}
+        return Estimate(calibration.device, source, seconds, plan.scale.devices, rest)
     if cost := plan.scale.cost:
         return Estimate(
             "cpu",
             f"whole studies timed on {cost.machine}",
             {run_id: run_seconds(spec, cost) for run_id, spec in specs.items()},
+            around=dict.fromkeys(specs, cost.run),
         )
     return Estimate("gpu" if plan.scale.gpus_of("train") else "cpu", "not measured", dict.fromkeys(specs))
 
@@ -122,7 +125,12 @@ def calibrated_seconds(spec: RunSpec, calibration: Calibration, around: float | 
     if measured is None:
         return None
     trained = spec.schedule.iterations * spec.schedule.batch_size * measured.step / measured.batch_size
-    return trained + (val_images(spec) * measured.image if around is None else around)
+    return trained + _around(spec, calibration, around)
+
+
+def _around(spec: RunSpec, calibration: Calibration, around: float | None) -> float:
+    """Of `calibrated_seconds` those that are not steps."""
+    return val_images(spec) * calibration.kinds[kind_of(spec)].image if around is None else around
 
 
 def val_images(spec: RunSpec) -> int:

@@ -15,19 +15,27 @@ def check_scale(config: Config, results: Path = RESULTS) -> None:
 
     Runs of all scales lie side by side; tables, figures, claims, measured speed and the report are of one.
     """
-    path = results / REMEMBERED
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))["scale"]
-    except (FileNotFoundError, NotADirectoryError):
-        return  # a results that is no folder is told of with the other places
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(path, 'expected {"scale": name}; delete it if its tables may be replaced') from None
-    if found != config.scale and config.other_scale == "refuse":
+    found = remembered(results)
+    if found not in (None, config.scale) and config.other_scale == "refuse":
         raise InputError(
             "scale",
             f"found {config.scale}, but {results}/ holds the tables of {found}, which it would replace; use another "
             "clone, move it away, or add other_scale=replace (runs are kept)",
         )
+
+
+def remembered(results: Path = RESULTS) -> str | None:
+    """The scale whose tables `results` holds; None where nothing was made yet. Raises InputError if that is broken."""
+    path = results / REMEMBERED
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["scale"]
+    except (FileNotFoundError, NotADirectoryError):
+        return None  # a results that is no folder is told of with the other places
+    except (OSError, ValueError, KeyError, TypeError):
+        found = None
+    if not isinstance(found, str):
+        raise InputError(path, 'expected {"scale": name}; delete it if its tables may be replaced')
+    return found
 
 
 def remember_scale(config: Config, results: Path = RESULTS) -> None:

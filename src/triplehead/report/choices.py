@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from triplehead.analysis.layout import PUBLISHED_ON
+from triplehead.analysis.captions import PUBLISHED_ON
 from triplehead.plan.options import JLA, LAYOUTS, AnyScenes, Loss, Options, Postprocess, ResNet, TripleHead
 from triplehead.plan.plan import Plan, paper_specs
 from triplehead.plan.runs import RunSpec

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from triplehead.analysis.audit import findings, tally
-from triplehead.analysis.claims.ledger import MACHINE, judged, read_csv
+from triplehead.analysis.claims.ledger import read_csv
 from triplehead.analysis.claims.numbers import interval, published, signed
 from triplehead.analysis.claims.verdict import NOT_MEASURED, VERDICTS
 from triplehead.errors import InputError
@@ -36,8 +36,6 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
     headlines = []
     for entry in found:
         claim = declared[entry["claim"]]
-        if entry["kind"] in MACHINE and entry["n"]:
-            entry = judged(plan, results, claim).document()  # numbers of this machine, which the ledger leaves out
         _check(plan, path, entry)
         (own if claim.id in plan.own else lines).append(
             {

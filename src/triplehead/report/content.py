@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from triplehead.analysis.layout import TableLayout, metric_parts, number, plain, table_layout
+from triplehead.analysis.layout import TableLayout, table_layout
+from triplehead.analysis.printing import metric_parts, number, plain
 from triplehead.analysis.speed import caption_sentences
 from triplehead.data.prepare import read_manifest
 from triplehead.digests import altered

@@ -100,7 +100,7 @@ def test_what_an_interval_covers_is_said(plan, as_published, tmp_path):
     write_speed_record(plan, "table3", tmp_path)
     assert by_id(plan, tmp_path)["slower-than-fcos"].interval_over == "repeats"
     assert by_id(plan, tmp_path)["parameters-exact"].interval_over == ""
-    write_csv(ledger(plan, as_published), plan, tmp_path / "claims.csv")
+    write_csv(ledger(plan, as_published), tmp_path / "claims.csv")
     stored = read_csv(tmp_path / "claims.csv").set_index("claim")["interval_over"]
     assert stored["jla-gain"] == "seeds and images" and stored["backbones"] == ""
 
@@ -164,7 +164,7 @@ def test_insensitive_within_half_a_point(plan, tmp_path):
     assert found["k-insensitive"].verdict == CONTRADICTED and "K = 45" in found["k-insensitive"].compared
 
 
-def test_speed_is_a_ratio_and_its_numbers_stay_out_of_the_csv(plan, tmp_path):
+def test_speed_is_a_ratio_with_its_numbers_in_the_csv(plan, tmp_path):
     record = {
         "FCOS": [0.1] * 5,
         "Faster R-CNN": [0.2, 0.21, 0.2, 0.19, 0.2],
@@ -175,10 +175,21 @@ def test_speed_is_a_ratio_and_its_numbers_stay_out_of_the_csv(plan, tmp_path):
     slower, faster = found["slower-than-fcos"], found["faster-than-faster-rcnn"]
     assert (slower.verdict, faster.verdict, slower.n) == (SUPPORTED, SUPPORTED, 5)
     assert slower.value == pytest.approx(0.8, abs=0.01) and faster.value == pytest.approx(1.6, abs=0.02)
-    write_csv(ledger(plan, tmp_path), plan, tmp_path / "claims.csv")
-    line = read_csv(tmp_path / "claims.csv").set_index("claim").loc["slower-than-fcos"]
-    assert line["verdict"] == SUPPORTED and line[["value", "low", "high"]].isna().all()
-    assert "results/table3.csv" in line["says"]
+    write_csv(ledger(plan, tmp_path), tmp_path / "claims.csv")
+    lines = read_csv(tmp_path / "claims.csv").set_index("claim")
+    for entry in (slower, faster):
+        line = lines.loc[entry.claim]
+        assert (line["verdict"], line["n"], line["interval_over"]) == (SUPPORTED, 5, "repeats")
+        assert line[["value", "low", "high"]].tolist() == pytest.approx([entry.value, entry.low, entry.high], abs=5e-5)
+
+
+def test_every_verdict_in_the_csv_comes_with_its_number_interval_and_seeds(plan, as_published, tmp_path):
+    write_speed_record(plan, "table3", as_published)
+    write_csv(ledger(plan, as_published), tmp_path / "claims.csv")
+    frame = read_csv(tmp_path / "claims.csv")
+    judged = frame[~frame["verdict"].isin([NOT_MEASURED, TOO_FEW])]
+    assert {"ratio", "difference", "parameters"} <= set(judged["kind"])
+    assert judged[["value", "low", "high"]].notna().all(axis=None) and (judged["n"] > 0).all()
 
 
 def test_positives_over_training(plan, tmp_path):
@@ -238,7 +249,7 @@ def test_shares_above_an_iou_are_compared_by_their_ratio(plan, tmp_path):
 
 def test_the_csv_is_the_same_again_and_complete(plan, as_published, tmp_path):
     for name in ("a.csv", "b.csv"):
-        write_csv(ledger(plan, as_published), plan, tmp_path / name)
+        write_csv(ledger(plan, as_published), tmp_path / name)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     frame = read_csv(tmp_path / "a.csv")
     assert list(frame["claim"]) == [claim.id for claim in plan.claims.claims] and len(frame) >= 25

@@ -8,7 +8,7 @@ from triplehead.analysis.audit import equations, settings, statements
 from triplehead.analysis.audit.outcome import Outcome
 from triplehead.paths import EXPERIMENTS
 from triplehead.plan.audit import AuditEntry, Read
-from triplehead.plan.plan import Experiments
+from triplehead.plan.experiments import Experiments
 from triplehead.plan.schema import Exhibit
 
 AGREES = "agrees"

@@ -2,7 +2,7 @@
 
 from triplehead.analysis.audit.outcome import Outcome, number, table
 from triplehead.plan.audit import DistinctTicks, OneSetting
-from triplehead.plan.plan import Experiments
+from triplehead.plan.experiments import Experiments
 from triplehead.plan.schema import Exhibit
 
 SCALE = "paper"  # whose settings the paper's rows have

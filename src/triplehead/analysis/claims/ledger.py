@@ -24,7 +24,6 @@ COLUMNS = (
 )  # fmt: skip
 NUMBERS = ("published", "value", "low", "high", "region")
 UNITS = {"ratio": "ratio", "parameters": "ratio"}  # others: percentage points, or percent
-MACHINE = {"ratio"}  # kinds whose numbers are times: another machine, another number
 
 
 @dataclass(frozen=True)
@@ -118,20 +117,9 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
     return replace(found, says=says(found, plan, deciding.claim, stand_ins=stand_ins(plan, claim)))
 
 
-def without_times(entry: Judged, plan: Plan, claim: Claim) -> Judged:
-    """An entry on speed as the CSV has it: the verdict, and for the numbers, which no two machines share, Table 3."""
-    if entry.kind not in MACHINE or entry.value is None:
-        return entry
-    bare = replace(entry, value=None, low=None, high=None)
-    where = ", ".join(f"results/{name}.csv" for name in dict.fromkeys(name for name, _ in places(claim.quantity)))
-    return replace(bare, says=f"{says(bare, plan, stand_ins=stand_ins(plan, claim))} The numbers stand in {where}.")
-
-
-def write_csv(entries: list[Judged], plan: Plan, path: Path) -> None:
+def write_csv(entries: list[Judged], path: Path) -> None:
     """results/claims.csv: the same results give the same bytes; four decimals, nothing where there is no number."""
-    claims = {claim.id: claim for claim in plan.claims.claims}
-    lines = [without_times(entry, plan, claims[entry.claim]).document() for entry in entries]
-    frame = pd.DataFrame(lines, columns=list(COLUMNS)).astype(object)
+    frame = pd.DataFrame([entry.document() for entry in entries], columns=list(COLUMNS)).astype(object)
     for name in NUMBERS:
         frame[name] = [_number(value) for value in frame[name]]
     with atomic(path) as file:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from triplehead.analysis.figures.style import WIDTH, plain
-from triplehead.analysis.layout import number
+from triplehead.analysis.printing import number
 from triplehead.analysis.statistics.estimate import mean_and_std
 from triplehead.analysis.statistics.samples import read_scores
 from triplehead.errors import InputError

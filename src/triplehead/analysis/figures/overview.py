@@ -8,10 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from triplehead.analysis.captions import PUBLISHED_ON, data_phrase, interval_sentences, seeds_phrase
 from triplehead.analysis.figures import OVERVIEW_OF
 from triplehead.analysis.figures.style import MEASURED, PAPER, WIDTH, plain, tenths
 from triplehead.analysis.intervals import bars
-from triplehead.analysis.layout import PUBLISHED_ON, data_phrase, interval_sentences, number, seeds_phrase
+from triplehead.analysis.printing import number
 from triplehead.analysis.tables import read_table
 from triplehead.plan.plan import Plan
 

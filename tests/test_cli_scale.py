@@ -1,0 +1,104 @@
+"""Which scale a command is about: what it is told, else what results/ holds, else experiments/config.yaml."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from triplehead.cli.app import commands, plan_from
+from triplehead.errors import InputError
+from triplehead.jobs import hand_down
+from triplehead.paths import RESULTS, RUNS
+from triplehead.plan.guard import remember_scale
+from triplehead.plan.plan import load_plan
+
+LOOKING = [("status",), ("plan",), ("plan", "--power"), ("plan", "--silence"), ("claims",), ("verify",)]
+
+
+@pytest.fixture
+def folder(experiments, monkeypatch):
+    """A project whose results are of the smoke scale."""
+    monkeypatch.chdir(experiments.parent)
+    remember_scale(load_plan({"scale": "smoke"}).config)
+
+
+def first_line(*arguments: str) -> str:
+    return CliRunner().invoke(commands(), arguments).output.splitlines()[0]
+
+
+@pytest.mark.parametrize("command", LOOKING, ids=" ".join)
+def test_the_scale_of_results_holds_and_is_the_first_thing_said(command, folder):
+    assert first_line(*command) == "Scale smoke"
+    other = "Scale mini; results/ holds the tables of scale smoke"
+    assert first_line("data", "check") == "Scale smoke"
+    assert first_line(*command, "--scale", "mini") == first_line(*command, "-c", "scale=mini") == other
+
+
+@pytest.mark.parametrize("command", LOOKING, ids=" ".join)
+def test_without_results_it_is_the_configured_one(command, experiments, monkeypatch):
+    monkeypatch.chdir(experiments.parent)
+    assert first_line(*command) == "Scale proxy"
+
+
+def test_json_says_it_too(folder):
+    for command in (("status",), ("plan",), ("plan", "--power"), ("verify",)):
+        assert json.loads(CliRunner().invoke(commands(), [*command, "--json"]).stdout)["scale"] == "smoke"
+    entries = json.loads(CliRunner().invoke(commands(), ["claims", "--json"]).stdout)
+    assert {entry["scale"] for entry in entries} == {"smoke", "paper architecture"}
+
+
+def test_a_job_has_the_scale_of_its_snakemake(folder, monkeypatch):
+    monkeypatch.setenv("TRIPLEHEAD_CONFIG", "")
+    monkeypatch.setenv("PATH", "")
+    hand_down({"scale": "mini"})
+    assert plan_from(None).config.scale == "mini"
+    assert plan_from(["scale=proxy"]).config.scale == "proxy"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("table", "table4"), ("figure", "fig4"), ("report",), ("speed", "table3"), ("silence",), ("claims", "--write")],
+    ids=" ".join,
+)
+def test_no_command_writes_tables_of_another_scale(command, folder):
+    with pytest.raises(InputError, match="found mini, but results/ holds the tables of smoke"):
+        CliRunner().invoke(commands(), [*command, "-c", "scale=mini"], catch_exceptions=False)
+    assert [file.name for file in RESULTS.iterdir()] == ["scale.json"]
+
+
+def test_a_table_by_hand_is_of_the_scale_of_results(folder):
+    assert CliRunner().invoke(commands(), ["table", "table4"]).exit_code == 0
+    assert CliRunner().invoke(commands(), ["claims", "--write"]).exit_code == 0
+    assert ",smoke," in (RESULTS / "claims.csv").read_text()
+    replaced = CliRunner().invoke(commands(), ["claims", "--write", "-c", "scale=mini", "-c", "other_scale=replace"])
+    assert replaced.exit_code == 0 and ",mini," in (RESULTS / "claims.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", r'scale\.json: expected \{"scale": name\}'),
+        ('{"scale": 5}', r'scale\.json: expected \{"scale": name\}'),
+        ('{"scale": "gone"}', r"scale\.json: names scale 'gone', which is not below experiments/scales"),
+    ],
+)
+def test_a_broken_note_of_it_is_named(text, problem, folder):
+    (RESULTS / "scale.json").write_text(text)
+    with pytest.raises(InputError, match=problem):
+        plan_from(None)
+    assert plan_from(["scale=proxy"]).config.scale == "proxy"
+
+
+def test_verdicts_on_small_data_say_so(experiments, monkeypatch):
+    monkeypatch.chdir(experiments.parent)
+    plan = load_plan()
+    for label, ap in (("JLA", 34.0), ("Baseline", 30.0)):
+        for spec in plan.specs["table5", label]:
+            folder = RUNS / spec.id
+            folder.mkdir(parents=True)
+            (folder / "scores.json").write_text(json.dumps({"AP": ap + spec.seed / 10, "AP75": None}))
+    said = CliRunner().invoke(commands(), ["claims"]).output
+    assert "4 supported" in said
+    assert "Verdicts on scores are about the mechanism on small data, not about COCO." in " ".join(said.split())
+    one = CliRunner().invoke(commands(), ["claims", "jla-gain"]).output
+    assert "verdict supported" in one and "says As claimed: the interval over seeds shows a gain" in one
