@@ -1,12 +1,16 @@
 """What must hold once a disturbed study is done: the files, MLflow's runs and the folder of an undisturbed one."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.torture.project import Project
+
 from triplehead.tracking.store import open_store, sqlite_uri
 
-LIVE = ("mlflow.db", "mlartifacts")  # below results/: MLflow's own, whose ids and times are new each time
+TABLE3 = re.compile(rb'<figure class="table" id="table3">.*?</figure>', re.DOTALL)
+LIVE = ("mlflow.db", "mlartifacts", "mlflow.id")  # below results/: MLflow's own, whose ids and times are new each time
 
 
 @dataclass(frozen=True)
@@ -17,14 +21,21 @@ class State:
     logged: list[tuple]
 
 
-def state(folder: Path) -> State:
-    results = folder / "results"
+def state(project: Project) -> State:
+    folder, results = project.folder, project.folder / "results"
     paths = [path for path in results.rglob("*") if path.is_file() and path.relative_to(results).parts[0] not in LIVE]
-    paths.append(folder / "reports" / "report.pdf")
-    files = {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.exists()
-    }
-    return State(files, logged(sqlite_uri(results / "mlflow.db")))
+    paths += [file for file in (folder / "reports" / name for name in ("report.pdf", "report.html")) if file.exists()]
+    names = {str(path.relative_to(folder)): path for path in paths}
+    files = {name: _digest(path, project) for name, path in names.items() if not name.startswith(project.apart)}
+    found = logged(sqlite_uri(results / "mlflow.db"))
+    return State(files, [run for run in found if not run[0].startswith(project.experiments_apart)])
+
+
+def _digest(path: Path, project: Project) -> str:
+    content = path.read_bytes()
+    if project.experiments_apart and path.name == "report.html":
+        content = TABLE3.sub(b"", content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def logged(uri: str) -> list[tuple]:
@@ -43,9 +54,9 @@ def logged(uri: str) -> list[tuple]:
     return sorted(found)
 
 
-def lost(folder: Path, expected: State) -> list[str]:
+def lost(project: Project, expected: State) -> list[str]:
     """What differs from an undisturbed study, or was left behind, in a line each; nothing if all holds."""
-    found = state(folder)
+    found = state(project)
     problems = [f"{name} is missing" for name in sorted(expected.files.keys() - found.files.keys())]
     problems += [f"{name} is left over" for name in sorted(found.files.keys() - expected.files.keys())]
     common = sorted(expected.files.keys() & found.files.keys())
@@ -58,7 +69,7 @@ def lost(folder: Path, expected: State) -> list[str]:
                 problems.append(f"MLflow: {name} has steps of {key} twice")
     if found.logged != expected.logged:
         problems.append(f"MLflow: {len(found.logged)} runs differ from the {len(expected.logged)} expected")
-    problems += leftovers(folder)
+    problems += leftovers(project.folder)
     return problems
 
 
@@ -66,6 +77,7 @@ def leftovers(folder: Path) -> list[str]:
     """Temporary files, training state, database journals and locks that nobody holds."""
     places = [path for path in folder.rglob("*") if path.is_file() and "src" not in path.relative_to(folder).parts]
     found = [f"{path.relative_to(folder)} is left over" for path in places if _is_temporary(path, folder)]
+    found += [f"{path}: a command in the folder's name was run" for path in places if path.name == "owned"]
     found += [f"{path} is left over" for path in (folder / ".snakemake" / "locks").glob("*")]
     return found + [f"{path} is left over" for path in (folder / ".snakemake" / "incomplete").glob("*")]
 

@@ -39,8 +39,8 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     """A row of images for each row of the exhibit, a column for each snapshot; below them the curves.
 
     Reads of the first seed assignments.json.gz, of all history.csv, and the validation image. A run that diverged has
-    panels up to there, and the word in the others. Raises InputError for a file that is missing or broken, and for snapshots of other images or
-    iterations than the other rows'.
+    panels up to there, and the word in the others. Raises InputError for a file that is missing or broken, and for
+    snapshots of other images or iterations than the other rows'.
     """
     rows = {row.label: plan.specs[exhibit, row.label] for row in plan.exhibits[exhibit].rows if row.spec}
     paths = {label: results / "runs" / specs[0].id / "assignments.json.gz" for label, specs in rows.items()}
