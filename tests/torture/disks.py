@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.torture.checks import lost
@@ -62,21 +63,34 @@ def full_disk_in_the_middle(name: str, study: Study) -> Outcome:
                 tree_killed(process)
                 return outcome(name, ["no training began"])
             time.sleep(0.05)
-        with open(folder / "filler", "wb") as filler:
-            os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(folder).free - LEFT)
-        if process.wait(timeout=PATIENCE) == 0:
+        if _filled(folder / "filler", process) == 0:
             problems.append("it ended as if nothing had been")
-        logs = [file for file in folder.glob("logs/**/*.log") if "No space left" in file.read_text(errors="replace")]
-        problems += [] if logs else ["no log says why"]
-        for file in logs:
-            lines = [line for line in file.read_text(errors="replace").splitlines() if line.startswith("error: ")]
-            if len(lines) != 1 or "Traceback" in file.read_text(errors="replace"):
-                problems.append(f"{file.relative_to(folder)} does not say it in one line")
+        said = {file: file.read_text(errors="replace") for file in folder.glob("logs/**/*.log")}
+        said = {file: text for file, text in said.items() if "error: " in text or "Traceback" in text}
+        problems += [] if said else ["no log says why"]
+        for file, text in said.items():
+            lines = [line for line in text.splitlines() if line.startswith("error: ")]
+            if len(lines) != 1 or not lines[0].endswith("(No space left on device)") or "Traceback" in text:
+                problems.append(f"{file.relative_to(folder)} does not say it in one line: {text.strip()[-300:]}")
         (folder / "filler").unlink()
         done = project.call()
         if done.returncode:
             problems.append(f"with room again Snakemake ended with {done.returncode}: {done.stderr[-300:]}")
         return outcome(name, problems or lost(project, study.state))
+
+
+def _filled(file: Path, process: subprocess.Popen) -> int | None:
+    """Keep the disk of `file` full, but for LEFT, until the process ends; its status."""
+    deadline = time.monotonic() + PATIENCE
+    with open(file, "wb") as filler:
+        while process.poll() is None and time.monotonic() < deadline:
+            with suppress(OSError):  # others were faster
+                if (room := shutil.disk_usage(file.parent).free - LEFT) > 0:
+                    os.posix_fallocate(filler.fileno(), os.fstat(filler.fileno()).st_size, room)
+            time.sleep(0.01)
+    if process.poll() is None:
+        tree_killed(process)
+    return process.returncode
 
 
 def _refused(action: Callable[[], None]) -> list[str]:

@@ -233,7 +233,8 @@ def attempt(uri: str, action: Callable[[], None], rebuild: str = command(REBUILD
 def reason(error: Exception) -> str:
     """The first line of what went wrong, short and without a password."""
     text = mask(str(error).strip()) or type(error).__name__
-    line = text.splitlines()[0]
+    lines = text.splitlines()
+    line = lines[len(lines) > 1 and lines[0].startswith("(raised as a result of")]  # SQLAlchemy's aside
     return line if len(line) <= 200 else line[:197] + "..."
 
 
