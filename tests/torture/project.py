@@ -83,7 +83,9 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if key != "TRIPLEHEAD_CONFIG"}
+        # Whether telemetry is off is for the study itself to see to.
+        dropped = ("TRIPLEHEAD_CONFIG", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+        kept = {key: value for key, value in os.environ.items() if key not in dropped}
         path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
         return kept | {"PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "1", "PATH": path}
 
