@@ -5,17 +5,11 @@ from triplehead.jobs import declared
 try:
     made = declared(workflow.rules, {"run": list(PLAN.all_runs)})
     paths.check_places(made, (paths.SCRATCH, paths.LOCKS))
-    if not workflow.dryrun:
-        own = [
-            *made,
-            *Path(paths.__file__).parent.rglob("*.py"),
-            *Path("reports").iterdir(),
-            *AUDIT,
-        ]
-        if count := bring_back(own):
-            print(
-                f"the clock was set back: {count} files of the future are dated now",
-                file=sys.stderr,
-            )
+    code = Path(paths.__file__).parent.rglob("*.py")
+    if count := bring_back([*made, *code, *Path("reports").iterdir(), *AUDIT]):
+        print(
+            f"the clock was set back: files of the future, dated now: {count}",
+            file=sys.stderr,
+        )
 except InputError as error:
     stop(error)
