@@ -1,13 +1,17 @@
 """`make torture`: what a reproduction may meet, done to a small one. Prints one table; status 1 if anything is lost."""
 
 import argparse
+import os
 import random
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 from tests.torture import kills
@@ -33,7 +37,11 @@ def main() -> int:
     console, begun = Console(), time.monotonic()
     console.print(f"seed of the moments: {seed}")
     page, found = Page(asked.write), {}
-    with tempfile.TemporaryDirectory(prefix="triplehead torture ") as folder:  # a space, as users have them
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with (
+        tempfile.TemporaryDirectory(prefix="triplehead torture ") as folder,
+        _nobody_left(folder),
+    ):  # a space, as users have
         last = time.monotonic()
         for each in _outcomes(Bench(Path(folder)), asked, page, seed):
             state = (each.skipped and f"skipped, {each.skipped}") or f"{each.survived} of {each.tried} survived"
@@ -49,6 +57,20 @@ def main() -> int:
         table.add_row(each.fault, *row)
     console.print(table)
     return int(any(each.lost for each in found.values()))
+
+
+@contextmanager
+def _nobody_left(folder: str) -> Iterator[None]:
+    """Studies have sessions of their own, which a harness that is stopped would leave at work."""
+    try:
+        yield
+    finally:
+        here = os.path.realpath(folder)
+        while below := [each for each in psutil.process_iter(["cwd"]) if (each.info["cwd"] or "").startswith(here)]:
+            for process in below:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(below, timeout=30)
 
 
 def _outcomes(bench: Bench, asked: argparse.Namespace, page: Page, seed: int) -> Iterator[Outcome]:

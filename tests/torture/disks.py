@@ -117,4 +117,4 @@ class Tmpfs:
 
     def __exit__(self, *_) -> None:
         if self.mounted:
-            subprocess.run(["umount", str(self.folder)], check=True)
+            subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
