@@ -1,7 +1,6 @@
 """What must hold once a disturbed study is done: the files, MLflow's runs and the folder of an undisturbed one."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from tests.torture.project import Project
 
 from triplehead.tracking.store import open_store, sqlite_uri
 
-TABLE3 = re.compile(rb'<figure class="table" id="table3">.*?</figure>', re.DOTALL)
 LIVE = ("mlflow.db", "mlartifacts", "mlflow.id")  # below results/: MLflow's own, whose ids and times are new each time
 
 
@@ -26,16 +24,13 @@ def state(project: Project) -> State:
     paths = [path for path in results.rglob("*") if path.is_file() and path.relative_to(results).parts[0] not in LIVE]
     paths += [file for file in (folder / "reports" / name for name in ("report.pdf", "report.html")) if file.exists()]
     names = {str(path.relative_to(folder)): path for path in paths}
-    files = {name: _digest(path, project) for name, path in names.items() if not name.startswith(project.apart)}
+    files = {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in names.items()
+        if not name.startswith(project.apart)
+    }
     found = logged(sqlite_uri(results / "mlflow.db"))
     return State(files, [run for run in found if not run[0].startswith(project.experiments_apart)])
-
-
-def _digest(path: Path, project: Project) -> str:
-    content = path.read_bytes()
-    if project.experiments_apart and path.name == "report.html":
-        content = TABLE3.sub(b"", content)
-    return hashlib.sha256(content).hexdigest()
 
 
 def logged(uri: str) -> list[tuple]:
