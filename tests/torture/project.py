@@ -124,7 +124,7 @@ class SmokeProject(Project):
 
     apart = ("results/speed/", "results/table3.", "results/digests/speed/", "results/digests/table/table3.json",
              "results/claims.csv", "results/digests/claims", "results/digests/report.json", "reports/")  # fmt: skip
-    experiments_apart = ("Table 3", "Claims")
+    experiments_apart = ("Table 3", "Claims", "Report")
 
     def _declare(self, experiments: Path) -> None:
         pass
