@@ -1,4 +1,4 @@
-# make reproduce | test | smoke | lint | torture | mlflow | bench | bench-gpu        CORES=4 CONFIG="scale=smoke" PORT=5000 LONG=1
+# make reproduce | test | smoke | lint | torture | mlflow | bench | bench-gpu        CORES=4 CONFIG="scale=smoke" PORT=5000 LONG=1 SMOKE=1 ONLY=words
 PYTHON ?= python3.11
 VENV ?= .venv
 CORES ?= 4
@@ -29,8 +29,10 @@ lint: environment
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
+# The long form may be stopped and started again: it goes on after what docs/reliability.md has of this commit.
 torture: environment
-	PYTHONPATH=src:. $(BIN)/python -m tests.torture $(if $(LONG),--long --write docs/reliability.md)
+	PYTHONPATH=src:. $(BIN)/python -m tests.torture $(if $(SMOKE),--smoke) \
+		$(if $(LONG),--long) $(if $(LONG)$(SMOKE),--write docs/reliability.md) $(if $(ONLY),--only $(ONLY))
 
 # One process, heard on this machine alone; its own warnings are not the user's to mend.
 mlflow: environment

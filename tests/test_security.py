@@ -1,5 +1,6 @@
 """Nobody is let in, nothing is executed, and nobody is told."""
 
+import ast
 import os
 import re
 import subprocess
@@ -24,15 +25,63 @@ def test_every_server_binds_to_loopback():
         assert "0.0.0.0" not in file.read_text(), file
 
 
-def test_nothing_unpickles_or_runs_a_shell():
-    """torch.load only with weights_only; no pickle, eval or shell=True anywhere in the package."""
-    for file in ROOT.joinpath("src").rglob("*.py"):
-        text = file.read_text()
-        for call in re.findall(r"torch\.load\(([^)]*)\)", text):
-            assert "weights_only=True" in call, file
-        assert not re.search(
-            r"\bpickle\.loads?\(|shell=True|(?<![.\w])(?:eval|exec)\(|os\.system|allow_pickle=True", text
-        ), file
+MUST = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False), "yaml.load": ("Loader", "_Loader")}
+NEVER = re.compile(
+    r"(eval|exec|os\.(system|popen)|(c?[pP]ickle|marshal|joblib|dill|shelve)\.(loads?|open)|subprocess\.get\w*output|"
+    r"pickle\.Unpickler|\w+\.(extractall|extract|unpack_archive)|torch\.hub\.load\w*|model_zoo\.load_url|"
+    r"(ElementTree|etree|minidom|sax)\.(parse|fromstring|XML|iterparse|parseString)|tempfile\.mktemp|"
+    r"ssl\._create_unverified_context|yaml\.(unsafe_load|full_load|load_all|unsafe_load_all))"
+)
+
+
+def _calls(file: Path) -> list[tuple[str, dict[str, object]]]:
+    """Name and keywords of each call: the value of a constant, the text of anything else."""
+    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    return [
+        (
+            ast.unparse(call.func),
+            {word.arg or "**": getattr(word.value, "value", ast.unparse(word.value)) for word in call.keywords},
+        )
+        for call in calls
+    ]
+
+
+@pytest.mark.parametrize("folder", ["src", "benchmarks"])
+def test_nothing_unpickles_runs_a_shell_or_trusts_what_it_reads(folder):
+    seen = set()
+    for file in ROOT.joinpath(folder).rglob("*.py"):
+        for name, words in _calls(file):
+            assert not NEVER.fullmatch(name), f"{file}: {name}"
+            assert words.get("shell") in (None, False) and words.get("verify") in (None, True), f"{file}: {name}"
+            assert words.get("allow_pickle") in (None, False), f"{file}: {name}"
+            if name in MUST:
+                word, value = MUST[name]
+                assert words.get(word) == value, f"{file}: {name}"
+                seen.add(name)
+    assert folder != "src" or seen == MUST.keys()
+
+
+def test_yaml_that_would_fill_the_memory_is_refused(tmp_path):
+    from triplehead.errors import InputError
+    from triplehead.plan.documents import read_yaml
+
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+    with pytest.raises(InputError, match=r"bomb\.yaml: holds more than 1,000,000 values"):
+        read_yaml(tmp_path / "bomb.yaml")
+
+
+def test_a_store_below_a_folder_that_sqlite_cannot_have_is_refused(tmp_path, monkeypatch):
+    from triplehead.errors import InputError
+    from triplehead.plan.plan import load_plan
+    from triplehead.tracking.store import uri
+
+    config = load_plan({"scale": "smoke"}).config
+    (tmp_path / "mine?").mkdir()
+    monkeypatch.chdir(tmp_path / "mine?")
+    with pytest.raises(InputError, match=r"mlflow\.db: no SQLite store can lie below a folder with \? in its name"):
+        uri(config)
 
 
 def test_yaml_makes_no_objects():
@@ -51,7 +100,9 @@ def test_yaml_makes_no_objects():
 def test_rules_quote_what_is_not_a_checked_word():
     """Wildcards are constrained to names of ours; everything else that enters a shell line is quoted."""
     for file in (ROOT / "workflow" / "rules").glob("*.smk"):
-        for line in re.findall(r'"(triplehead [^"]*)"', file.read_text()):
+        lines = re.findall(r'"(triplehead [^"]*)"', file.read_text())
+        assert len(lines) == len(re.findall(r"\bshell:", file.read_text())), file
+        for line in lines:
             for field in re.findall(r"\{([^}]*)\}", line):
                 assert field.endswith(":q") or field.startswith("wildcards.") or field == "threads", f"{file}: {line}"
 
@@ -71,6 +122,16 @@ def test_a_hostile_label_is_no_part_of_a_run_id(experiments, name):
     plan = load_plan({"scale": "smoke"}, experiments)
     ids = [run for (_, label), specs in plan.specs.items() if label == name for run in (spec.id for spec in specs)]
     assert ids and all(re.fullmatch(r"[A-Za-z0-9_.-]+", run) and not run.startswith("-") for run in ids)
+
+
+@pytest.mark.parametrize("name", ["$(touch owned)", "a; touch owned", "`touch owned`", "a b", "-rf", "'", "A"])
+def test_a_hostile_name_of_a_table_is_refused(tmp_path, name):
+    """It is part of the shell's lines."""
+    from triplehead.errors import InputError
+
+    (tmp_path / f"{name}.yaml").write_text("title: Mine\nbeside: table5\nrows: []\n")
+    with pytest.raises(InputError, match="is no name of a table"):
+        load_plan({"scale": "smoke", "extra": str(tmp_path)})
 
 
 @pytest.mark.parametrize("asked", [None, "false"])

@@ -5,6 +5,7 @@ import warnings
 import zlib
 
 import pytest
+from PIL import EpsImagePlugin
 
 from triplehead.data.images import decode, size_of
 from triplehead.errors import InputError
@@ -37,3 +38,18 @@ def test_a_large_photograph_is_not(tmp_path):
     file = tmp_path / "large.png"
     file.write_bytes(png(8_000, 6_000))
     assert size_of(file) == (6_000, 8_000)
+
+
+@pytest.mark.parametrize("name", ["a.eps", "a.jpg"])
+def test_no_program_is_run_for_an_image(tmp_path, monkeypatch, name):
+    """Pillow would hand PostScript to Ghostscript, whatever the file's name."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "gs").write_text(f"#!/bin/sh\ntouch '{tmp_path}/owned'\n")
+    (tmp_path / "bin" / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # looked for once
+    file = tmp_path / name
+    file.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n0 0 8 8 rectfill\n%%EOF\n")
+    with pytest.raises(InputError, match="is not a readable image"):
+        decode(file)
+    assert not (tmp_path / "owned").exists()

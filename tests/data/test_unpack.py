@@ -1,5 +1,6 @@
 """Archives made to do harm, and honest ones."""
 
+import gzip
 import io
 import os
 import shutil
@@ -162,7 +163,19 @@ def test_a_file_inside_a_file(make, folder):
 def test_a_decompression_bomb(folder, tmp_path, name):
     archive = MAKE[name](tmp_path / name, {"small": b"x", "bomb": bytes(20 << 20)})
     assert archive.stat().st_size * 100 < 20 << 20
-    refused(archive, folder, f"member 'bomb' of {20 << 20:,} bytes", "a decompression bomb?")
+    found = f"member 'bomb' of {20 << 20:,} bytes" if name == "a.zip" else f"more than {17 << 20:,} bytes"
+    refused(archive, folder, found, "a decompression bomb?")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
+def test_a_header_that_would_fill_the_memory(folder, tmp_path, name, kind):
+    """tarfile reads these whole, before any member is known."""
+    header = tarfile.TarInfo("long")
+    header.type, header.size = kind, 1 << 33
+    content = header.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 16)
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    refused(tmp_path / name, folder, f"has a header of {1 << 33:,} bytes", "a decompression bomb?")
 
 
 def test_a_zip_that_understates_its_sizes(folder, tmp_path):

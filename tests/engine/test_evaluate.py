@@ -13,7 +13,7 @@ from tests.helpers import changed
 
 from triplehead.analysis.statistics.replicates import read_replicates
 from triplehead.data.coco import CocoDataset
-from triplehead.engine import runtime
+from triplehead.engine import checkpoint, runtime
 from triplehead.engine.coco_scores import coco_scores
 from triplehead.engine.evaluate import coco_results, evaluate, predict, protocol_scores, trained_model
 from triplehead.engine.resample import resample
@@ -21,6 +21,7 @@ from triplehead.engine.visdrone_scores import visdrone_scores
 from triplehead.engine.voc_scores import voc_scores
 from triplehead.errors import InputError
 from triplehead.jobs import resampled_after
+from triplehead.paths import MATCHES
 from triplehead.plan.options import Evaluation
 from triplehead.plan.schema import Resampling
 
@@ -71,6 +72,19 @@ def test_scores_do_not_depend_on_the_batch_size(small_spec, small_data, trained,
         assert (one["image_id"], one["category_id"]) == (other["image_id"], other["category_id"])
         assert one["bbox"] == pytest.approx(other["bbox"], abs=2e-3)  # they are rounded to 3 decimals
         assert one["score"] == pytest.approx(other["score"], abs=2e-6)
+
+
+def test_scores_do_not_depend_on_the_number_of_workers(small_spec, small_data, trained, tmp_path):
+    """To the byte: workers read the images, one process predicts."""
+    spec, written = changed(small_spec, evaluation={"batch_size": 5}), {}  # 12 images: the last batch is a smaller one
+    for workers in (0, 2):
+        run = tmp_path / str(workers)
+        shutil.copytree(trained, run, ignore=shutil.ignore_patterns("detections*", "matches*", "scores*"))
+        state = checkpoint.load(run / "model.pt", small_spec.id)
+        checkpoint.save(run / "model.pt", spec.id, model=state["model"])
+        evaluate(spec, small_data, run, num_workers=workers)
+        written[workers] = [(run / name).read_bytes() for name in ("scores.json", "detections.json.gz", MATCHES)]
+    assert written[0] == written[2]
 
 
 @pytest.mark.parametrize(("dataset", "protocol"), [("voc", voc_scores), ("visdrone", visdrone_scores)])

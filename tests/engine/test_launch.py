@@ -80,6 +80,26 @@ def test_two_processes_train_like_one(small_spec, small_data, tmp_path, exhibit,
             assert (found[name] - value).abs().max() <= 6e-5 * value.abs().max() + 1e-6, name
 
 
+LISTEN = """
+import sys, psutil
+from triplehead.engine import runtime
+from triplehead.engine.launch import launched
+from triplehead.plan.plan import load_plan
+with launched(2, [sys.executable, *sys.orig_argv[1:]]):
+    fabric = runtime.start(next(iter(load_plan({"scale": "smoke"}).runs.values())).spec, "cpu", devices=2)
+    assert fabric.all_reduce(1.0 + fabric.global_rank, reduce_op="sum") == 3
+    found = [each.laddr.ip for each in psutil.Process().net_connections() if each.status == psutil.CONN_LISTEN]
+    print(*found, flush=True)
+    fabric.barrier()
+"""
+
+
+def test_processes_meet_on_loopback_alone():
+    done = subprocess.run([sys.executable, "-c", LISTEN], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == {"127.0.0.1"}
+
+
 @pytest.mark.slow
 def test_a_run_of_two_processes_resumes_exactly(small_spec, small_data, tmp_path):
     spec = changed(small_spec, schedule={"iterations": 6, "checkpoint_every": 3})

@@ -1,96 +1,100 @@
 """`make torture`: what a reproduction may meet, done to a small one. Prints one table; status 1 if anything is lost."""
 
 import argparse
-import platform
+import os
 import random
+import signal
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 from rich.console import Console
 from rich.table import Table
-from tests.torture import faults, kills
+from tests.torture import kills
 from tests.torture.outcome import Outcome
-
-from triplehead.paths import atomic
-from triplehead.tracking.process import code_tags
-
-RELIABILITY = Path("docs/reliability.md")
-SHORT = {"SIGKILL to the whole process tree": 2, "SIGKILL to one job's process": 1}
+from tests.torture.page import Page
+from tests.torture.registry import FAULTS, SHORT, SMOKE, Bench, Fault
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
     parser.add_argument("--long", action="store_true", help="60 kills of the whole tree, and all else")
-    parser.add_argument("--kills", type=int, default=60, help="of the whole tree in the long form")
+    parser.add_argument("--smoke", action="store_true", help="kill the paper's own experiments at the scale smoke")
+    parser.add_argument("--kills", type=int, help="of the whole tree in the long form (60), or of the smoke DAG (12)")
     parser.add_argument("--seed", type=int, help="of the moments; drawn and printed if not given")
-    parser.add_argument("--write", type=Path, help="a report of the outcome, for example docs/reliability.md")
-    parser.add_argument("--only", help="faults whose name has this in it")
+    parser.add_argument(
+        "--write", type=Path, metavar="PAGE",
+        help="a page that the outcomes are added to as they come, for example docs/reliability.md; "
+        "what it has of this commit is not done again",
+    )  # fmt: skip
+    parser.add_argument("--only", nargs="+", metavar="WORDS", help="faults whose name has one of these in it")
     asked = parser.parse_args()
     seed = random.SystemRandom().randrange(1 << 32) if asked.seed is None else asked.seed
     console, begun = Console(), time.monotonic()
     console.print(f"seed of the moments: {seed}")
-    with tempfile.TemporaryDirectory(prefix="triplehead torture ") as folder:  # a space, as users have them
-        found = []
-        for each in _outcomes(Path(folder), asked, random.Random(seed)):
+    page, found = Page(asked.write), {}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with (
+        tempfile.TemporaryDirectory(prefix="triplehead torture ") as folder,
+        _nobody_left(folder),
+    ):  # a space, as users have
+        last = time.monotonic()
+        for each in _outcomes(Bench(Path(folder)), asked, page, seed):
             state = (each.skipped and f"skipped, {each.skipped}") or f"{each.survived} of {each.tried} survived"
-            console.print(f"{time.monotonic() - begun:6.0f} s  {each.fault}: {state}")
+            console.print(f"{time.monotonic() - begun:6.0f} s  {each.fault}: {state}", highlight=False)
             for problem in each.problems:
                 console.print(f"         {problem}", markup=False, style="red")
-            found.append(each)
+            found[each.fault] = found[each.fault] + each if each.fault in found else each
+            page.add(each, seed, time.monotonic() - last)
+            last = time.monotonic()
     table = Table("fault", *(name for name in ("tried", "survived", "lost")), title="Torture")
-    for each in found:
+    for each in found.values():
         row = ("skipped", "", "") if each.skipped else (str(each.tried), str(each.survived), str(each.lost))
         table.add_row(each.fault, *row)
     console.print(table)
-    if asked.write:
-        with atomic(asked.write) as file:
-            file.write_text(document(found, seed, asked.long, time.monotonic() - begun))
-    return int(any(each.lost for each in found))
+    return int(any(each.lost for each in found.values()))
 
 
-def _outcomes(folder: Path, asked: argparse.Namespace, rng: random.Random):
+@contextmanager
+def _nobody_left(folder: str) -> Iterator[None]:
+    """Studies have sessions of their own, which a harness that is stopped would leave at work."""
+    try:
+        yield
+    finally:
+        here = os.path.realpath(folder)
+        while below := [each for each in psutil.process_iter(["cwd"]) if (each.info["cwd"] or "").startswith(here)]:
+            for process in below:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(below, timeout=30)
+
+
+def _outcomes(bench: Bench, asked: argparse.Namespace, page: Page, seed: int) -> Iterator[Outcome]:
     def wanted(name: str) -> bool:
-        return asked.only is None or asked.only.lower() in name.lower()
+        return asked.only is None or any(words.lower() in name.lower() for words in asked.only)
 
-    for name, action, is_short in faults.APART:
-        if wanted(name) and (asked.long or is_short):
-            (place := folder / f"apart {len(name)} {abs(hash(name))}").mkdir()
-            yield action(name, place)
-    counts = dict.fromkeys(kills.STRIKES, max(1, asked.kills // 4)) if asked.long else SHORT
-    if asked.long:
-        counts["SIGKILL to the whole process tree"] = asked.kills
-    on_study = [entry for entry in faults.ON_STUDY if wanted(entry[0]) and (asked.long or entry[2])]
-    struck = {name: count for name, count in counts.items() if wanted(name)}
-    if not on_study and not struck:
-        return
-    study = kills.Study(folder / "a study")
-    for name, action, _ in on_study:
-        yield action(name, study)
-    for name, count in struck.items():
-        yield kills.killed(study, name, count, rng)
+    for fault in FAULTS:
+        is_asked = fault.name == SMOKE if asked.smoke else fault.long if asked.long else fault.short
+        if not (is_asked and wanted(fault.name)):
+            continue
+        left = _times(fault, asked) - page.tried(fault.name)
+        if left > 0:
+            # Of moments that another part has had already there are no more to learn.
+            rng = random.Random(f"{seed} {fault.name} {page.tried(fault.name)}")
+            yield from fault.run(fault.name, bench, left, rng)
+        else:
+            print(f"          {fault.name}: done at this commit", flush=True)
+    strikes = [name for name in SHORT if wanted(name)]
+    if strikes and not asked.long and not asked.smoke:
+        yield from kills.struck(bench.study, strikes, random.Random(f"{seed} short")).values()
 
 
-def document(found: list[Outcome], seed: int, is_long: bool, seconds: float) -> str:
-    """The table as Markdown, with the date, the machine and the commit that it is of."""
-    rows = [
-        f"| {each.fault} | " + ("skipped: " + each.skipped + " | | |" if each.skipped else f"{each.tried} | {each.survived} | {each.lost} |")
-        for each in found
-    ]  # fmt: skip
-    problems = [f"- {each.fault}: {problem}" for each in found for problem in each.problems]
-    memory = psutil.virtual_memory().total / 2**30
-    made = (
-        f"Made by `make torture{' LONG=1' if is_long else ''}` on {datetime.now(UTC):%Y-%m-%d} in {seconds / 60:.0f} "
-        f"minutes: {platform.system()}, {psutil.cpu_count()} cores, {memory:.0f} GiB, Python "
-        f"{platform.python_version()}, code {code_tags()['code']}, seed of the moments {seed}."
-    )
-    parts = ["# Reliability", made, "What each fault means: [torture.md](torture.md)."]
-    table = "\n".join(["| fault | tried | survived | lost |", "|---|---:|---:|---:|", *rows])
-    lost = ["## What was lost\n\n" + "\n".join(problems)] if problems else []
-    return "\n\n".join([*parts, table, *lost]) + "\n"
+def _times(fault: Fault, asked: argparse.Namespace) -> int:
+    return asked.kills if asked.kills and fault.name in (SMOKE, kills.TREE) else fault.times
 
 
 if __name__ == "__main__":

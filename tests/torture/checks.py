@@ -4,9 +4,11 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.torture.project import Project
+
 from triplehead.tracking.store import open_store, sqlite_uri
 
-LIVE = ("mlflow.db", "mlartifacts")  # below results/: MLflow's own, whose ids and times are new each time
+LIVE = ("mlflow.db", "mlartifacts", "mlflow.id")  # below results/: MLflow's own, whose ids and times are new each time
 
 
 @dataclass(frozen=True)
@@ -17,14 +19,18 @@ class State:
     logged: list[tuple]
 
 
-def state(folder: Path) -> State:
-    results = folder / "results"
+def state(project: Project) -> State:
+    folder, results = project.folder, project.folder / "results"
     paths = [path for path in results.rglob("*") if path.is_file() and path.relative_to(results).parts[0] not in LIVE]
-    paths.append(folder / "reports" / "report.pdf")
+    paths += [file for file in (folder / "reports" / name for name in ("report.pdf", "report.html")) if file.exists()]
+    names = {str(path.relative_to(folder)): path for path in paths}
     files = {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.exists()
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in names.items()
+        if not name.startswith(project.apart)
     }
-    return State(files, logged(sqlite_uri(results / "mlflow.db")))
+    found = logged(sqlite_uri(results / "mlflow.db"))
+    return State(files, [run for run in found if not run[0].startswith(project.experiments_apart)])
 
 
 def logged(uri: str) -> list[tuple]:
@@ -43,9 +49,9 @@ def logged(uri: str) -> list[tuple]:
     return sorted(found)
 
 
-def lost(folder: Path, expected: State) -> list[str]:
+def lost(project: Project, expected: State) -> list[str]:
     """What differs from an undisturbed study, or was left behind, in a line each; nothing if all holds."""
-    found = state(folder)
+    found = state(project)
     problems = [f"{name} is missing" for name in sorted(expected.files.keys() - found.files.keys())]
     problems += [f"{name} is left over" for name in sorted(found.files.keys() - expected.files.keys())]
     common = sorted(expected.files.keys() & found.files.keys())
@@ -58,7 +64,7 @@ def lost(folder: Path, expected: State) -> list[str]:
                 problems.append(f"MLflow: {name} has steps of {key} twice")
     if found.logged != expected.logged:
         problems.append(f"MLflow: {len(found.logged)} runs differ from the {len(expected.logged)} expected")
-    problems += leftovers(folder)
+    problems += leftovers(project.folder)
     return problems
 
 
@@ -66,6 +72,7 @@ def leftovers(folder: Path) -> list[str]:
     """Temporary files, training state, database journals and locks that nobody holds."""
     places = [path for path in folder.rglob("*") if path.is_file() and "src" not in path.relative_to(folder).parts]
     found = [f"{path.relative_to(folder)} is left over" for path in places if _is_temporary(path, folder)]
+    found += [f"{path}: a command in the folder's name was run" for path in places if path.name == "owned"]
     found += [f"{path} is left over" for path in (folder / ".snakemake" / "locks").glob("*")]
     return found + [f"{path} is left over" for path in (folder / ".snakemake" / "incomplete").glob("*")]
 

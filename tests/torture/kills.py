@@ -11,54 +11,69 @@ from tests.torture.outcome import Outcome
 from tests.torture.project import PATIENCE, Project, interrupted, job_killed, terminated, tree_killed
 
 IN_A_ROW = 6  # kills of one study, at most, before it may end
+TREE, TERM, INT, JOB = (
+    "SIGKILL to the whole process tree",
+    "SIGTERM to the session",
+    "SIGINT to the process group",
+    "SIGKILL to one job's process",
+)
 STRIKES: dict[str, Callable[[subprocess.Popen], None]] = {
-    "SIGKILL to the whole process tree": tree_killed,
-    "SIGTERM to the session": terminated,
-    "SIGINT to the process group": interrupted,
-    "SIGKILL to one job's process": job_killed,
+    TREE: tree_killed,
+    TERM: terminated,
+    INT: interrupted,
+    JOB: job_killed,
 }
+WATCH = Path(__file__).with_name("watch")
 
 
 class Study:
-    """An undisturbed study, its state and how long it took."""
+    """An undisturbed study, its state, how long it took and whom it spoke to."""
 
-    def __init__(self, folder: Path):
-        self.project = Project(folder)
+    def __init__(self, project: Project):
+        self.project = project
+        self.connections = project.folder.with_name(f"{project.folder.name}.connections")
         begun = time.monotonic()
-        done = self.project.call()
+        path = f"{project.environment['PYTHONPATH']}:{WATCH}"
+        done = self.project.call(PYTHONPATH=path, TORTURE_CONNECTIONS=str(self.connections))
         if done.returncode:
             raise RuntimeError(f"the undisturbed study failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
         self.seconds = time.monotonic() - begun
-        self.state: State = state(folder)
+        self.state: State = state(project)
 
 
-def killed(study: Study, name: str, count: int, rng: random.Random) -> Outcome:
-    """`count` kills, up to IN_A_ROW in each study; survived are those whose study ended as the undisturbed one."""
-    survived, problems, tried = 0, [], 0
+def killed(study: Study, name: str, strike: str, count: int, rng: random.Random) -> Iterator[Outcome]:
+    """`count` kills of one kind, up to IN_A_ROW in each study; an outcome each study."""
+    tried = 0
     while tried < count:
-        study.project.clean()
-        wanted = rng.randint(1, min(IN_A_ROW, count - tried))
-        kills = sum(1 for _ in _disturb(study, STRIKES[name], wanted, rng))
-        found = _finish(study)
-        tried += kills
-        if found:
-            problems += found
-        else:
-            survived += kills
-    return Outcome(name, tried, survived, problems)
+        wanted = [strike] * rng.randint(1, min(IN_A_ROW, count - tried))
+        found = struck(study, wanted, rng).get(strike, Outcome(strike))
+        tried += found.tried
+        yield Outcome(name, found.tried, found.survived, found.problems)
 
 
-def _disturb(study: Study, strike: Callable[[subprocess.Popen], None], wanted: int, rng: random.Random) -> Iterator:
+def struck(study: Study, strikes: list[str], rng: random.Random) -> dict[str, Outcome]:
+    """One study that is struck so, one after the other, as long as there is something left to strike; survived have
+    all of them if it ends as the undisturbed one."""
+    study.project.clean()
+    done = list(_disturb(study, strikes, rng))
+    problems = _finish(study)
+    return {
+        name: Outcome(name, done.count(name), 0 if problems else done.count(name), problems)
+        for name in dict.fromkeys(done)
+    }
+
+
+def _disturb(study: Study, strikes: list[str], rng: random.Random) -> Iterator[str]:
     """Start and strike; a study that ended before its moment gets no more of them."""
-    for number in range(wanted):
+    for number, name in enumerate(strikes):
         process = study.project.start()
         # The first ones come early, or there would be nothing left to kill for the others.
-        moment = rng.uniform(0.02, 0.95) * study.seconds / (1 if number == wanted - 1 else 2)
+        moment = rng.uniform(0.02, 0.95) * study.seconds / (1 if number == len(strikes) - 1 else 2)
         try:
             process.wait(timeout=moment)
         except subprocess.TimeoutExpired:
-            strike(process)
-            yield moment
+            STRIKES[name](process)
+            yield name
         else:
             return
 
@@ -75,4 +90,4 @@ def _finish(study: Study) -> list[str]:
         return [f"the restart ended with status {status}: {' | '.join(said[-6:])[:400]}"]
     if alive := study.project.living():
         return [f"process {each.pid} still lives" for each in alive]
-    return lost(study.project.folder, study.state)
+    return lost(study.project, study.state)

@@ -17,6 +17,11 @@ class Outcome:
     def lost(self) -> int:
         return self.tried - self.survived
 
+    def __add__(self, other: "Outcome") -> "Outcome":
+        return Outcome(
+            self.fault, self.tried + other.tried, self.survived + other.survived, self.problems + other.problems
+        )
+
 
 def outcome(fault: str, problems: list[str]) -> Outcome:
     """Of a fault that was tried once."""

@@ -12,7 +12,7 @@ import psutil
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 900  # seconds that one Snakemake may take
+PATIENCE = 1800  # seconds that one Snakemake may take
 SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--cores", "2", "reproduce_all"]
 
 TABLE = {
@@ -44,21 +44,26 @@ class Project:
     """A folder with its own experiments, workflow and copy of the package, so that nothing done to it, and nothing
     done meanwhile to the checkout, reaches the other."""
 
-    def __init__(self, folder: Path):
+    apart: tuple[str, ...] = ()  # places whose bytes are not the same twice
+    experiments_apart: tuple[str, ...] = ()  # of MLflow, by how their names begin
+
+    def __init__(self, folder: Path, **config: object):
         self.folder = folder
         for name in ("workflow", "profiles", "reports", "experiments", "src"):
             ignored = shutil.ignore_patterns("*.pdf", "__pycache__", "*.egg-info")
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
         for name in ("Snakefile", "environment.yml"):
             shutil.copy(ROOT / name, folder)
-        experiments = folder / "experiments"
+        self._declare(folder / "experiments")
+        self._write(folder / "experiments" / "config.yaml", **({"scale": "smoke"} | config))
+
+    def _declare(self, experiments: Path) -> None:
         for pattern in ("table*", "fig*", "claims", "audit", "silence"):
             for file in experiments.glob(f"{pattern}.yaml"):
                 file.unlink()
         for name, content in (("table1", TABLE), ("fig_learning_curves", CURVES), ("claims", CLAIMS)):
             (experiments / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         self._shorten(experiments / "scales" / "smoke.yaml")
-        self._write(experiments / "config.yaml", scale="smoke")
 
     def _shorten(self, file: Path) -> None:
         scale = yaml.safe_load(file.read_text())
@@ -78,7 +83,9 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if key != "TRIPLEHEAD_CONFIG"}
+        # Whether telemetry is off is for the study itself to see to.
+        dropped = ("TRIPLEHEAD_CONFIG", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+        kept = {key: value for key, value in os.environ.items() if key not in dropped}
         path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
         return kept | {"PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "1", "PATH": path}
 
@@ -100,7 +107,7 @@ class Project:
         """As before the first run."""
         for name in ("results", "logs", ".snakemake"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        for name in ("reports/report.pdf", "said.log"):
+        for name in ("reports/report.pdf", "reports/report.html", "said.log"):
             (self.folder / name).unlink(missing_ok=True)
 
     def living(self) -> list[psutil.Process]:
@@ -110,6 +117,17 @@ class Project:
             if process.info["cwd"] == str(self.folder.resolve()) and process.info["status"] != psutil.STATUS_ZOMBIE:
                 found.append(process)
         return found
+
+
+class SmokeProject(Project):
+    """The paper's experiments at the scale smoke. Table 3's times differ each time, and with them claims and report."""
+
+    apart = ("results/speed/", "results/table3.", "results/digests/speed/", "results/digests/table/table3.json",
+             "results/claims.csv", "results/digests/claims", "results/digests/report.json", "reports/")  # fmt: skip
+    experiments_apart = ("Table 3", "Claims", "Report")
+
+    def _declare(self, experiments: Path) -> None:
+        pass
 
 
 def jobs(process: subprocess.Popen) -> list[psutil.Process]:

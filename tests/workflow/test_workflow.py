@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -218,6 +219,29 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_runs(clone, pla
     last = result.stderr.splitlines()[-1]
     assert last.startswith(f"error: {place}: is ") and last.endswith("; move it away")
     assert "Traceback" not in result.stderr
+
+
+def test_results_of_the_future_are_dated_to_now(clone):
+    table, target = clone / "results" / "table4.csv", ["results/table4.csv", "--cores", "1"]
+    assert snakemake(clone, *target).returncode == 0
+    os.utime(table, (time.time() + 86_400,) * 2)
+    again = snakemake(clone, *target)
+    assert again.returncode == 0 and "Nothing to be done" in again.stdout + again.stderr
+    assert "the clock was set back: files of the future, dated now: 1\n" in again.stderr
+    assert table.stat().st_mtime <= time.time()
+
+
+def test_an_annotation_of_the_future_is_named(clone, tmp_path):
+    coco = tmp_path / "root" / "coco"
+    for folder in ("train2017", "val2017", "annotations"):
+        (coco / folder).mkdir(parents=True)
+    for part in ("train", "val"):
+        (coco / "annotations" / f"instances_{part}2017.json").write_text("{}")
+    late = coco / "annotations" / "instances_val2017.json"
+    os.utime(late, (time.time() + 86_400,) * 2)
+    result = snakemake(clone, "results/table5.csv", "-n", "--config", "scale=mini", f"data_root={tmp_path / 'root'}")
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert result.stderr.splitlines()[-1].startswith(f"error: {late}: was last changed in the future (")
 
 
 def test_an_annotation_changed_in_place_is_other_data(clone, tmp_path):

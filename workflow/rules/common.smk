@@ -8,6 +8,7 @@ from pathlib import Path
 from triplehead import paths
 from triplehead.analysis import figures
 from triplehead.analysis.claims import inputs as claims_inputs
+from triplehead.clock import bring_back, check_past
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down, name_runs, require, resampled_after
@@ -120,7 +121,13 @@ def annotations_of(wildcards):
         # Where it has not run: it first, then this anew.
         checkpoints.download.get(layout=data.layout)
     files = [Path(root) / name for name in data.annotations]
-    return [str(file) for file in files if file.is_file()]
+    files = [file for file in files if file.is_file()]
+    try:
+        for file in files:
+            check_past(file)
+    except InputError as error:
+        stop(error)
+    return [str(file) for file in files]
 
 
 def annotation_folders_of(wildcards):

@@ -1,11 +1,15 @@
-# The last to be included: every place that a rule declares can be written to. Snakemake would trip over it itself,
+# The last to be included: every place that a rule declares can be written to, and none holds a file of the future. Snakemake would trip over it itself,
 # before a job of ours could say what is wrong.
 from triplehead.jobs import declared
 
 try:
-    paths.check_places(
-        declared(workflow.rules, {"run": list(PLAN.all_runs)}),
-        (paths.SCRATCH, paths.LOCKS),
-    )
+    made = declared(workflow.rules, {"run": list(PLAN.all_runs)})
+    paths.check_places(made, (paths.SCRATCH, paths.LOCKS))
+    code = Path(paths.__file__).parent.rglob("*.py")
+    if count := bring_back([*made, *code, *Path("reports").iterdir(), *AUDIT]):
+        print(
+            f"the clock was set back: files of the future, dated now: {count}",
+            file=sys.stderr,
+        )
 except InputError as error:
     stop(error)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from triplehead.errors import InputError
 
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")  # not all that Pillow knows: for EPS it runs Ghostscript
 LARGEST_SIDE = 65_535  # pixels; JPEG knows no longer one
 LARGEST = 100_000_000  # pixels of an image; the largest of VisDrone has 3 million
 _BROKEN = (
@@ -58,7 +59,7 @@ def _opened(path: Path) -> Image.Image:
     """The header, read; nothing is decoded yet. Raises InputError for one that promises too many pixels."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        image = Image.open(path)
+        image = Image.open(path, formats=FORMATS)
     if image.width * image.height > LARGEST or max(image.size) > LARGEST_SIDE:
         image.close()
         raise InputError(path, f"says to have {image.width} x {image.height} pixels, more than {LARGEST:,} or a longer "

@@ -1,5 +1,6 @@
 """Archives from strangers: every member is judged before the first is written; all of it appears, or nothing."""
 
+import gzip
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ from triplehead.errors import InputError
 
 RATIO = 20  # most bytes that one byte of an archive may become; COCO's annotations are at 3
 FLOOR = 1 << 20  # bytes that any archive may become
+AT_ONCE = 1 << 20  # bytes that are read at once: of a file what is copied at once, of a header far more than any has
+OVERHEAD = 16 << 20  # bytes of a tar beside what its files may become, for their headers
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError,
     RuntimeError,  # zipfile's word for an encrypted member, and for a compression that it does not know
@@ -72,6 +75,28 @@ def _staging(archive: Path, folder: Path) -> Path:
     return folder / f".{archive.name}.unpacking"
 
 
+class _Bounded:
+    """A tar's bytes: tarfile would read a header of any length into memory, and past any number of packed zeros."""
+
+    def __init__(self, archive: Path, stream: IO[bytes] | gzip.GzipFile):
+        self.archive, self.stream, self.most = archive, stream, _most(archive) + OVERHEAD
+        self.tell = stream.tell
+
+    def read(self, size: int) -> bytes:
+        if size > AT_ONCE:
+            raise InputError(self.archive, f"has a header of {size:,} bytes: a decompression bomb?")
+        return self.stream.read(size)
+
+    def seek(self, position: int) -> int:
+        if position > self.most:
+            raise InputError(self.archive, f"would become more than {self.most:,} bytes: a decompression bomb?")
+        return self.stream.seek(position)
+
+
+def _most(archive: Path) -> int:
+    return max(RATIO * archive.stat().st_size, FLOOR)
+
+
 @contextmanager
 def _opened(archive: Path) -> Iterator[list[Member]]:
     try:
@@ -79,7 +104,11 @@ def _opened(archive: Path) -> Iterator[list[Member]]:
             with zipfile.ZipFile(archive) as file:
                 yield [_zip_member(file, info) for info in file.infolist()]
         else:
-            with tarfile.open(archive, "r:gz" if archive.suffix in (".gz", ".tgz") else "r:") as file:
+            is_packed = archive.suffix in (".gz", ".tgz")
+            with (
+                gzip.open(archive) if is_packed else open(archive, "rb") as stream,
+                tarfile.open(fileobj=cast(IO[bytes], _Bounded(archive, stream)), mode="r:") as file,
+            ):
                 yield [_tar_member(file, info) for info in file.getmembers()]
     except _BROKEN as error:
         raise InputError(archive, f"is broken, or no archive that can be read here ({error})") from error
@@ -117,7 +146,7 @@ def _judge(archive: Path, members: list[Member]) -> dict[PurePosixPath, Member]:
     for place, member in places.items():
         if outer := next((each for each in place.parents if each in places and places[each].kind != "folder"), None):
             raise InputError(archive, f"member {member.name!r} lies inside {str(outer)!r}, which is a file")
-    size, most = sum(member.size for member in members), max(RATIO * archive.stat().st_size, FLOOR)
+    size, most = sum(member.size for member in members), _most(archive)
     if size > most:
         largest = max(members, key=lambda member: member.size)
         found = f"member {largest.name!r} of {largest.size:,} bytes and others would become {size:,}"

@@ -7,6 +7,7 @@ and the one before stands in.
 import errno
 import hashlib
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,17 @@ import torch
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 
+FULL, FULL_SAID = 1 << 20, os.strerror(errno.ENOSPC)  # bytes that a full disk may still have
+
 
 def save(path: Path, spec_id: str, **state: Any) -> None:
     """Write `state` and whose it is. Raises InputError where the disk will not take it."""
     with atomic(path) as temporary:
         try:
             torch.save({"spec": spec_id} | state, temporary)
-        except RuntimeError as error:  # what torch makes of a full or read-only disk
-            raise InputError(path, f"cannot be written ({_line(error, 0)})") from None
+        except RuntimeError as error:  # what torch makes of a full or read-only disk; it does not say which
+            is_full = shutil.disk_usage(path.parent).free < FULL
+            raise InputError(path, f"cannot be written ({FULL_SAID if is_full else _line(error, 0)})") from None
 
 
 def save_state(path: Path, spec_id: str, **state: Any) -> None:

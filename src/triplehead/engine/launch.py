@@ -15,6 +15,7 @@ from typing import IO
 
 from triplehead.errors import InputError
 
+LOOPBACK = "127.0.0.1"
 GRACE = 10.0  # seconds that a process has to end by itself once another is gone
 
 
@@ -34,7 +35,9 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
     if count == 1 or "LOCAL_RANK" in os.environ:
         yield
         return
-    settings = {"LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    settings = {"LOCAL_RANK": "0", "MASTER_ADDR": LOOPBACK, "MASTER_PORT": str(_free_port())}
+    if sys.platform == "linux":
+        settings |= {name: os.environ.get(name, "lo") for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")}
     others = [_Other(command, number, settings) for number in range(1, count)]
     ended = threading.Event()
     watch = threading.Thread(target=_watch, args=(others, ended), daemon=True)
@@ -58,6 +61,19 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
             other.end()
         for name in settings:
             os.environ.pop(name, None)
+
+
+def meet(backend: str, count: int) -> None:
+    """Connect the processes that `launched` started. torch's own rendezvous would listen on every interface."""
+    import torch.distributed as distributed
+
+    port, listener = int(os.environ["MASTER_PORT"]), None
+    if rank() == 0:
+        listener = socket.create_server((LOOPBACK, port), backlog=count).detach()
+    store = distributed.TCPStore(
+        LOOPBACK, port, count, is_master=rank() == 0, wait_for_workers=False, master_listen_fd=listener
+    )
+    distributed.init_process_group(backend, store=store, rank=rank(), world_size=count)
 
 
 class _Other:
@@ -128,5 +144,5 @@ def _die_with_parent() -> None:
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((LOOPBACK, 0))
         return probe.getsockname()[1]

@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from triplehead.data.dataset import DetectionDataset
 from triplehead.data.prepare import open_split
 from triplehead.data.render import Split
+from triplehead.engine.launch import LOOPBACK, meet, rank
 from triplehead.errors import InputError
 from triplehead.needs import check_devices
 from triplehead.plan.options import Precision
@@ -72,6 +74,10 @@ def start(spec: RunSpec, accelerator: str, precision: Precision = "32-true", dev
         precision="32-true" if precision == "32-true" else None,
         plugins=plugins,
     )
+    if devices > 1 and os.environ.get("MASTER_ADDR") == LOOPBACK and "TORCHELASTIC_RUN_ID" not in os.environ:
+        if use_gpu:
+            torch.cuda.set_device(rank())
+        meet("nccl" if use_gpu else "gloo", devices)
     fabric.launch()
     return fabric
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
 Model = TypeVar("Model")
+LARGEST = 1_000_000  # values of a document
 
 
 class _Loader(SafeLoader):
@@ -63,12 +64,25 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except ValueError as error:  # a number of thousands of digits
         raise InputError(path, f"not valid YAML ({error})") from None
     try:
+        if _size(document) > LARGEST:
+            raise InputError(path, f"holds more than {LARGEST:,} values, once its aliases are written out")
         json.dumps(document, default=str)
     except (ValueError, TypeError, RecursionError):
         raise InputError(path, "refers to itself, or has a key that is no word") from None
     if not isinstance(document, dict):
         raise InputError(path, f"expected a mapping at the top, found {type(document).__name__}")
     return document
+
+
+def _size(value: Any, known: dict[int, int] | None = None) -> int:
+    """Values in a document, those below an alias again each time; nine lines can hold more than any memory."""
+    known = {} if known is None else known
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(value)]
 
 
 @dataclass(frozen=True)

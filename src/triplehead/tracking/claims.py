@@ -25,7 +25,7 @@ def log_claims(uri: str, plan: Plan, frame: "pandas.DataFrame", file: Path) -> N
 def write_claims(store: Store, plan: Plan, frame: "pandas.DataFrame", file: Path) -> None:
     """`log_claims` that raises what MLflow raises."""
     experiment = store.experiment(claims_experiment(plan.config.scale))
-    known = {run.data.tags[CLAIM_ID]: run for run in store.runs(f"tags.`{KIND}` = '{CLAIM}'", experiment)}
+    known = {run.data.tags[CLAIM_ID]: run for run in store.own(f"tags.`{KIND}` = '{CLAIM}'", experiment)}
     # The UI lists the latest start first, so that the first claim must have it.
     first = max((run.info.start_time for run in known.values()), default=now() + len(frame))
     for index, entry in enumerate(frame.to_dict("records")):
@@ -40,6 +40,7 @@ def write_claims(store: Store, plan: Plan, frame: "pandas.DataFrame", file: Path
             "mlflow.source.name": "triplehead",
             "mlflow.note.content": f"{entry['quote']} ({entry['section']})\n\n{entry['says']}",
         } | {name: "" if _empty(entry[name]) else str(entry[name]) for name in TAGS}
+        tags |= store.tags
         if run is None:
             run = store.client.create_run(experiment, first - index, tags, entry["title"])
         put(store, run, metrics, {}, tags)

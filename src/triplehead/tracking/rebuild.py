@@ -34,14 +34,14 @@ def rebuild(uri: str, plan: Plan, results: Path, tables: "dict[str, pandas.DataF
     """Make the store from results/runs/*/, the tables that there are and claims.csv, when nothing else is logging.
 
     Only times are lost: the files hold none. A SQLite store is built beside and moved into place; on a server
-    our runs, known by their tag, are deleted first. Raises InputError if the store or a file is unusable.
+    our runs, known by their tags, are deleted first. Raises InputError if the store or a file is unusable.
     """
     file = stores.sqlite_file(uri)
     try:
         if file is None:
             store = stores.open_store(uri)
             for kind in KINDS:
-                for run in list(store.runs(f"tags.`{KIND}` = '{kind}'")):
+                for run in store.own(f"tags.`{KIND}` = '{kind}'"):
                     store.client.delete_run(run.info.run_id)
             _fill(store, plan, results, tables)
         else:

@@ -23,7 +23,7 @@ def write_report(store: Store, plan: Plan, results: Path) -> None:
     Metrics: how many claims have which verdict. Raises InputError for a ledger that cannot be read.
     """
     experiment = store.experiment(report_experiment(plan.config.scale))
-    known = list(store.runs(f"tags.`{KIND}` = '{REPORT}'", experiment))
+    known = store.own(f"tags.`{KIND}` = '{REPORT}'", experiment)
     pages = [file for file in _below(results.parent / "reports", ("report.html", "report.pdf")) if file.exists()]
     counts = _verdicts(results / "claims.csv") if (results / "claims.csv").exists() else {}
     for run in known:
@@ -31,7 +31,7 @@ def write_report(store: Store, plan: Plan, results: Path) -> None:
             store.client.delete_run(run.info.run_id)
     if not pages:
         return
-    tags = {
+    tags = store.tags | {
         KIND: REPORT,
         "scale": plan.config.scale,
         "mlflow.source.name": "triplehead",

@@ -60,10 +60,10 @@ class RunLog:
         self.store, self.spec, self.users = store, spec, users
         self.experiment = store.experiment(training_experiment(spec.scale))
         query = f"tags.`{RUN_ID}` = '{spec.id}'"
-        self._attach(next(store.runs(query, self.experiment), None) or self._make(start))
+        self._attach(next(iter(store.own(query, self.experiment)), None) or self._make(start))
 
     def _make(self, start: int | None = None) -> "Run":
-        tags = run_tags(self.spec, self.users)
+        tags = run_tags(self.spec, self.users) | self.store.tags
         return self.store.client.create_run(self.experiment, start, tags, run_name(self.spec, self.users))
 
     def _attach(self, run: "Run") -> None:

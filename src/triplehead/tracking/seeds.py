@@ -61,6 +61,7 @@ def _write(
         "mlflow.source.name": "triplehead",
         "mlflow.note.content": f"Trained once, as `{spec.id}`." + (f" Also in: {shared}." if shared else ""),
     }
+    tags |= store.tags
     if diverged is not None:
         tags[DIVERGED] = json.dumps(diverged)
     if run is None:

@@ -14,6 +14,7 @@ from triplehead.plan.hints import command
 from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Config
 from triplehead.tracking.names import Experiment, planned_experiments
+from triplehead.tracking.study import STUDY, study_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,7 +39,10 @@ DEFAULTS = {
 def uri(config: Config) -> str:
     """The store that the configuration names; without one SQLite below results/ of the current folder."""
     if config.tracking_uri is None:
-        return sqlite_uri(paths.RESULTS / "mlflow.db")
+        file = (paths.RESULTS / "mlflow.db").absolute()
+        if "?" in str(file):  # the rest would be taken for options
+            raise InputError(file, "no SQLite store can lie below a folder with ? in its name; rename it")
+        return sqlite_uri(file)
     scheme = config.tracking_uri.partition("://")[0].partition("+")[0]
     if "://" not in config.tracking_uri or scheme not in SCHEMES:
         allowed = ", ".join(f"{name}://..." for name in SCHEMES)
@@ -75,10 +79,17 @@ def configure() -> None:
 
 @dataclass(frozen=True)
 class Store:
-    """A client, and where the artifacts of new experiments go (none: the server decides)."""
+    """A client, where the artifacts of new experiments go (none: the server decides), and on a server whose runs are
+    ours (nothing: all)."""
 
     client: "MlflowClient"
     artifacts: Path | None
+    study: str = ""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """For every run that we make."""
+        return {STUDY: self.study} if self.study else {}
 
     def experiment(self, experiment: Experiment) -> str:
         """Its id; made if need be, also when another job makes it at the same moment."""
@@ -96,6 +107,11 @@ class Store:
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
         return found.experiment_id
+
+    def own(self, query: str, experiment: str | None = None) -> list["Run"]:
+        """`runs`, without those of another study; one that says no study may be ours."""
+        found = self.runs(query, experiment)
+        return [run for run in found if not self.study or run.data.tags.get(STUDY, self.study) == self.study]
 
     def runs(self, query: str, experiment: str | None = None) -> Iterator["Run"]:
         """Active runs that match, oldest first, of one experiment or of all."""
@@ -132,7 +148,9 @@ class Store:
 
 def open_store(uri: str) -> Store:
     file = sqlite_file(uri)
-    return Store(client(uri), None if file is None else file.parent / "mlartifacts")
+    if file is None:
+        return Store(client(uri), None, study_id(paths.RESULTS))
+    return Store(client(uri), file.parent / "mlartifacts")
 
 
 def initialise(file: Path) -> None:
@@ -215,7 +233,8 @@ def attempt(uri: str, action: Callable[[], None], rebuild: str = command(REBUILD
 def reason(error: Exception) -> str:
     """The first line of what went wrong, short and without a password."""
     text = mask(str(error).strip()) or type(error).__name__
-    line = text.splitlines()[0]
+    lines = text.splitlines()
+    line = lines[len(lines) > 1 and lines[0].startswith("(raised as a result of")]  # SQLAlchemy's aside
     return line if len(line) <= 200 else line[:197] + "..."
 
 

@@ -43,7 +43,7 @@ def write_exhibit(
     scale = str(scales[0]) if scales else exhibit_scale(plan, exhibit)
     experiment = store.experiment(exhibit_experiment(exhibit, declared, scale))
     query = f"tags.`{KIND}` = '{ROW}' and tags.`{EXHIBIT}` = '{exhibit}'"
-    known = {int(run.data.tags[INDEX]): run for run in store.runs(query, experiment)}
+    known = {int(run.data.tags[INDEX]): run for run in store.own(query, experiment)}
     # The UI lists the latest start first, so that row 0 must have it.
     first = max((run.info.start_time + index for index, run in known.items()), default=now())
     width = len(str(len(declared.rows)))
@@ -56,7 +56,7 @@ def write_exhibit(
             _delete(store, run)
             run = None
         name = f"{int(index) + 1:0{width}} {label}"
-        tags = row_tags(exhibit, int(index), scale, cells, row) | _shared(plan, exhibit, label)
+        tags = row_tags(exhibit, int(index), scale, cells, row) | _shared(plan, exhibit, label) | store.tags
         if run is None:
             run = store.client.create_run(experiment, first - int(index), tags, name)
         elif run.info.run_name != name:

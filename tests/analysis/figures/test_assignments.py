@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from triplehead.analysis.figures import assignments, inputs
+from triplehead.analysis.figures.style import save
 from triplehead.errors import InputError
 
 
@@ -98,6 +99,26 @@ def test_an_image_without_positives_is_drawn(own):
     plan, results = own
     changed(path_of(plan, results, "Ours"), lambda taken: taken[0]["images"][0].update(positives=[]))
     assert "0 positives" in texts(assignments.draw(plan, "fig4", results))
+
+
+def diverge(plan, results, label, iteration):
+    """As a training leaves it that stopped there; no snapshot was due before."""
+    changed(path_of(plan, results, label), list.clear)
+    folder = path_of(plan, results, label).parent
+    (folder / "scores.json").write_text(json.dumps({"AP": None, "diverged": {"iteration": iteration}}))
+    lines = (folder / "history.csv").read_text().splitlines()
+    (folder / "history.csv").write_text("\n".join(lines[: 1 + iteration]) + "\n")
+
+
+def test_a_run_that_diverged_before_its_first_snapshot_is_drawn_as_such(own, tmp_path):
+    plan, results = own
+    diverge(plan, results, "Ours", 1)
+    shown = texts(assignments.draw(plan, "fig4", results))
+    assert shown.count("diverged") == 4 and sum(text.startswith("after") for text in shown) == 4
+    diverge(plan, results, "Baseline", 1)
+    figure = assignments.draw(plan, "fig4", results)
+    assert texts(figure).count("diverged") == 2 and {"Baseline", "Ours"} <= set(texts(figure))
+    save(figure, tmp_path / "figure.pdf")
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,14 @@ from torchvision.ops import box_iou
 from triplehead.analysis.figures.read import read_assignments, read_history
 from triplehead.analysis.figures.style import WIDTH, band_phrase, over_seeds, rectangle, series, show, smooth
 from triplehead.analysis.statistics.samples import divergence
+from triplehead.data.examples import example_images
 from triplehead.data.prepare import open_split
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
 
 POSITIVE, NEGATIVE = "#8e2fc0", "#00a651"  # purple and green as in the paper
 IMAGE = 0  # of the images that training looks at
+MOST = 3.0  # inches: a panel's side where there are few
 PALE = 0.5  # share of white over the image: so that lines stand out
 
 
@@ -37,39 +39,41 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     """A row of images for each row of the exhibit, a column for each snapshot; below them the curves.
 
     Reads of the first seed assignments.json.gz, of all history.csv, and the validation image. A run that diverged has
-    panels up to there. Raises InputError for a file that is missing or broken, and for snapshots of other images or
-    iterations than the other rows'.
+    panels up to there, and the word in the others. Raises InputError for a file that is missing or broken, and for
+    snapshots of other images or iterations than the other rows'.
     """
     rows = {row.label: plan.specs[exhibit, row.label] for row in plan.exhibits[exhibit].rows if row.spec}
     paths = {label: results / "runs" / specs[0].id / "assignments.json.gz" for label, specs in rows.items()}
-    snapshots = {label: read_assignments(path) for label, path in paths.items()}
-    longest = max(snapshots.values(), key=len)  # a run that diverged has the first ones alone
+    diverged = {label for label, specs in rows.items() if divergence(results / "runs", specs[:1])}
+    snapshots = {label: read_assignments(path, label in diverged) for label, path in paths.items()}
+    longest = max(snapshots.values(), key=len)  # a run that diverged has the first ones alone, or none
+    dataset = open_split(results / "data" / next(iter(rows.values()))[0].data_id, "val")
     moments = [snapshot["iteration"] for snapshot in longest]
-    image_id = longest[0]["images"][IMAGE]["image_id"]
+    shown = longest[0]["images"][IMAGE]["image_id"] if longest else dataset.image_ids[example_images(dataset)[IMAGE]]
     for label, taken in snapshots.items():
         found = [(snapshot["iteration"], snapshot["images"][IMAGE]["image_id"]) for snapshot in taken]
-        expected = [(moment, image_id) for moment in moments]
-        if divergence(results / "runs", rows[label][:1]):
+        expected = [(moment, shown) for moment in moments]
+        if label in diverged:
             expected = expected[: len(taken)]
         if found != expected:
             raise InputError(paths[label], "holds other images or iterations than the first row's run")
-    dataset = open_split(results / "data" / next(iter(rows.values()))[0].data_id, "val")
-    image = dataset.image(dataset.image_ids.index(image_id)).permute(1, 2, 0).numpy()
+    image = dataset.image(dataset.image_ids.index(shown)).permute(1, 2, 0).numpy()
 
     width = 0.92 * WIDTH  # with Figure 5 on one page
-    side = (width - 0.25) / len(moments)
+    columns = len(moments) or 1
+    side = min((width - 0.25) / columns, MOST)
     height = side * image.shape[0] / image.shape[1] + 0.17
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     figure = Figure(figsize=(width, len(rows) * height + 1.85), layout=layout)
     (top,), (bottom,) = figure.subfigures(2, 1, squeeze=False, height_ratios=(len(rows) * height + 0.2, 1.65))
-    grid = top.subplots(len(rows), len(moments), squeeze=False)
+    grid = top.subplots(len(rows), columns, squeeze=False)
     for axes, (label, taken) in zip(grid, snapshots.items(), strict=True):
         axes[0].set_ylabel(label, fontsize=9)
         for axis, snapshot in zip(axes, taken, strict=False):
             _image(axis, image, snapshot["images"][IMAGE])
         for axis in axes[len(taken) :]:
             axis.set(xticks=[], yticks=[], xlabel="diverged")
-    for axis, moment in zip(grid[0], moments, strict=True):
+    for axis, moment in zip(grid[0], moments, strict=False):
         axis.set_title(f"after {moment:,} iteration{'s' if moment > 1 else ''}")
 
     axis = bottom.subplots()

@@ -25,14 +25,15 @@ def read_history(path: Path) -> pd.DataFrame:
     return history
 
 
-def read_assignments(path: Path) -> list[dict[str, Any]]:
-    """The snapshots that engine.snapshots wrote, at least one. Raises InputError naming the file."""
+def read_assignments(path: Path, may_be_empty: bool = False) -> list[dict[str, Any]]:
+    """The snapshots that engine.snapshots wrote, at least one unless `may_be_empty`. Raises InputError naming the
+    file."""
     snapshots = _json(path, "trained", "snapshots")
     if not isinstance(snapshots, list) or not all(
         isinstance(snapshot, dict) and {"iteration", "images"} <= snapshot.keys() for snapshot in snapshots
     ):
         raise InputError(path, "expected a list of snapshots with iteration and images")
-    if not snapshots:
+    if not snapshots and not may_be_empty:
         raise InputError(path, "holds no snapshots: only a dense detector assigns points")
     return snapshots
 

@@ -1,0 +1,120 @@
+"""Disks that are full or turn read-only, for real: small file systems of their own, which root alone may mount."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from tests.torture.checks import lost
+from tests.torture.kills import Study
+from tests.torture.outcome import Outcome, outcome
+from tests.torture.project import PATIENCE, Project, tree_killed
+
+from triplehead.engine import checkpoint
+from triplehead.errors import InputError
+
+NOT_ROOT = "needs root and mount"
+LEFT = 256 << 10  # bytes that a filled disk has left: room for lines in a log, for no training state
+
+
+def full_disk(name: str, folder: Path) -> Outcome:
+    """A state that does not fit: one line, no half-written file, and the state before is still there."""
+    with Tmpfs(folder, "size=1m") as mounted:
+        if not mounted:
+            return Outcome(name, skipped=NOT_ROOT)
+        state = folder / "state.pt"
+        checkpoint.save_state(state, "run", data="d", step=1)
+        problems = _refused(lambda: checkpoint.save_state(state, "run", data="d", step=2, much=bytes(4 << 20)))
+        if checkpoint.load_state(state, "run", "d")["step"] != 1:
+            problems.append("the state before is gone")
+        problems += [f"{path.name} is left over" for path in folder.iterdir() if path.name.endswith(".tmp")]
+        return outcome(name, problems)
+
+
+def read_only(name: str, folder: Path) -> Outcome:
+    """A folder that turned read-only while a study ran: one line, and what lies there stays."""
+    with Tmpfs(folder, "size=4m") as mounted:
+        if not mounted:
+            return Outcome(name, skipped=NOT_ROOT)
+        checkpoint.save_state(folder / "state.pt", "run", data="d", step=1)
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        problems = _refused(lambda: checkpoint.save_state(folder / "state.pt", "run", data="d", step=2))
+        if checkpoint.load_state(folder / "state.pt", "run", "d")["step"] != 1:
+            problems.append("the state before is gone")
+        return outcome(name, problems)
+
+
+def full_disk_in_the_middle(name: str, study: Study) -> Outcome:
+    """Another folder with the same study, on a disk that fills while it trains: it ends, each failed job says why in
+    one line; with room, the same command ends as the undisturbed study."""
+    folder = study.project.folder.with_name(f"{study.project.folder.name}, small disk")
+    folder.mkdir()
+    with Tmpfs(folder, "size=128m") as mounted:
+        if not mounted:
+            return Outcome(name, skipped=NOT_ROOT)
+        project = Project(folder)
+        process = project.start()
+        problems, deadline = [], time.monotonic() + PATIENCE
+        while not any(folder.glob("results/scratch/*/*.pt")) and process.poll() is None:
+            if time.monotonic() > deadline:
+                tree_killed(process)
+                return outcome(name, ["no training began"])
+            time.sleep(0.05)
+        if _filled(folder / "filler", process) == 0:
+            problems.append("it ended as if nothing had been")
+        said = {file: file.read_text(errors="replace") for file in folder.glob("logs/**/*.log")}
+        said = {file: text for file, text in said.items() if "error: " in text or "Traceback" in text}
+        problems += [] if said else ["no log says why"]
+        for file, text in said.items():
+            lines = [line for line in text.splitlines() if line.startswith("error: ")]
+            if len(lines) != 1 or not lines[0].endswith("(No space left on device)") or "Traceback" in text:
+                problems.append(f"{file.relative_to(folder)} does not say it in one line: {text.strip()[-300:]}")
+        (folder / "filler").unlink()
+        done = project.call()
+        if done.returncode:
+            problems.append(f"with room again Snakemake ended with {done.returncode}: {done.stderr[-300:]}")
+        return outcome(name, problems or lost(project, study.state))
+
+
+def _filled(file: Path, process: subprocess.Popen) -> int | None:
+    """Keep the disk of `file` full, but for LEFT, until the process ends; its status."""
+    deadline = time.monotonic() + PATIENCE
+    with open(file, "wb") as filler:
+        while process.poll() is None and time.monotonic() < deadline:
+            with suppress(OSError):  # others were faster
+                if (room := shutil.disk_usage(file.parent).free - LEFT) > 0:
+                    os.posix_fallocate(filler.fileno(), os.fstat(filler.fileno()).st_size, room)
+            time.sleep(0.01)
+    if process.poll() is None:
+        tree_killed(process)
+    return process.returncode
+
+
+def _refused(action: Callable[[], None]) -> list[str]:
+    try:
+        action()
+    except InputError as error:
+        return [] if "cannot be written" in str(error) and "\n" not in str(error) else [f"said: {error}"]
+    return ["nothing was said"]
+
+
+class Tmpfs:
+    """A small file system at `folder`; False where this user may not mount one."""
+
+    def __init__(self, folder: Path, options: str):
+        self.folder, self.options = folder, options
+
+    def __enter__(self) -> bool:
+        command = ["mount", "-t", "tmpfs", "-o", self.options, "tmpfs", str(self.folder)]
+        try:
+            self.mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
+        except OSError:
+            self.mounted = False
+        return self.mounted
+
+    def __exit__(self, *_) -> None:
+        if self.mounted:
+            subprocess.run(["umount", "--lazy", str(self.folder)], check=True)

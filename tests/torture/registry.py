@@ -1,0 +1,95 @@
+"""All faults by name: what to do, how often in the long form, and whether the short form has it."""
+
+import random
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+from tests.torture import clock, clones, disks, faults, kills
+from tests.torture.kills import INT, JOB, TERM, TREE, Study
+from tests.torture.outcome import Outcome
+from tests.torture.project import Project, SmokeProject
+
+SMOKE = "SIGKILL to the whole process tree of the smoke DAG"
+SHORT = [TREE, JOB, TREE]  # of one study
+CASES = "2500"  # random cases a kind of file in the long form
+HOSTILE = ("tests/data/test_unpack.py", "tests/data/test_voc.py", "tests/data/test_hostile_images.py")
+NAME = "a study of $(touch owned) & `touch owned`; 100% 'mine'"  # of its folder: nothing of it is run
+
+
+class Bench:
+    """Folders to break things in, and the undisturbed studies, made when first asked for."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def fresh(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+    @cached_property
+    def study(self) -> Study:
+        return Study(Project(self.folder / NAME))
+
+    @cached_property
+    def smoke(self) -> Study:
+        return Study(SmokeProject(self.folder / "smoke"))
+
+
+Run = Callable[[str, Bench, int, random.Random], Iterator[Outcome]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """times: of the long form; of those done once an attempt more counts instead of the one before."""
+
+    name: str
+    run: Run
+    times: int = 1
+    short: bool = False
+    long: bool = True
+
+
+def _apart(action: Callable[[str, Path], Outcome]) -> Run:
+    return lambda name, bench, times, rng: iter([action(name, bench.fresh())])
+
+
+def _on_study(action: Callable[[str, Study], Outcome]) -> Run:
+    return lambda name, bench, times, rng: iter([action(name, bench.study)])
+
+
+def _killed(strike: str, name: str, bench: Bench, times: int, rng: random.Random) -> Iterator[Outcome]:
+    return kills.killed(bench.study, name, strike, times, rng)
+
+
+def _smoke(name: str, bench: Bench, times: int, rng: random.Random) -> Iterator[Outcome]:
+    return kills.killed(bench.smoke, name, TREE, times, rng)
+
+
+def _tests(*places: str, **environment: str) -> Run:
+    return _apart(faults.tests(*places, **environment))
+
+
+FAULTS = (
+    Fault("full disk", _apart(disks.full_disk), short=True),
+    Fault("folder turned read-only", _apart(disks.read_only), short=True),
+    Fault("checkpoint truncated, flipped or gone", _tests("tests/engine/test_checkpoint.py"), short=True),
+    Fault("8 processes on one SQLite store", _apart(faults.many_writers), short=True),
+    Fault("two clones at once on one MLflow server", _apart(clones.at_once)),
+    Fault("a clone after another on one MLflow server", _tests("tests/tracking/test_tracking_server.py")),
+    Fault("hostile archives, XML and images", _tests(*HOSTILE)),
+    Fault("hostile names and paths, servers, telemetry", _tests("tests/test_security.py")),
+    Fault("downloads cut, swapped or damaged", _tests("tests/data/test_download.py", "tests/data/test_archives.py")),
+    Fault("a loss that diverges", _tests("tests/workflow/test_diverged.py")),
+    Fault(f"files at random, {CASES} cases each", _tests("tests/fuzz/test_fuzz_readers.py", TRIPLEHEAD_FUZZ=CASES)),
+    Fault("boxes at random, 500 cases each", _tests("tests/fuzz/test_fuzz_assigners.py", TRIPLEHEAD_FUZZ="500")),
+    Fault("connections beyond this machine", _on_study(faults.watched), short=True),
+    Fault("two Snakemakes in one folder", _on_study(faults.second_snakemake)),
+    Fault("results edited by hand", _on_study(faults.edited)),
+    Fault("results deleted", _on_study(faults.deleted)),
+    Fault("full disk in the middle of the DAG", _on_study(disks.full_disk_in_the_middle)),
+    Fault("clock set back by a day", _on_study(clock.set_back)),
+    *(Fault(name, partial(_killed, name), times=60 if name == TREE else 15) for name in (TREE, TERM, INT, JOB)),
+    Fault(SMOKE, _smoke, times=12, long=False),
+)

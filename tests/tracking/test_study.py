@@ -1,0 +1,67 @@
+"""Clones that share a server: each sees to its own runs."""
+
+import json
+
+import pytest
+from tests.tracking.helpers import make_records, make_table
+
+from triplehead.tracking import rebuild, store, study
+from triplehead.tracking.names import RUN_ID
+from triplehead.tracking.run import Tracker
+from triplehead.tracking.tables import write_exhibit
+
+
+@pytest.fixture
+def clone(uri, monkeypatch):
+    """Lets the next calls be those of the clone with that study; the store behaves as a server's."""
+
+    def become(name: str) -> None:
+        opened = store.Store(store.client(uri), None, name)
+        monkeypatch.setattr("triplehead.tracking.run.open_store", lambda _: opened)
+        monkeypatch.setattr(store, "open_store", lambda _: opened)
+
+    return become
+
+
+def found(uri, query=""):
+    return list(store.Store(store.client(uri), None).runs(query))
+
+
+def test_an_id_is_made_once_and_only_below_a_results_folder(tmp_path):
+    assert study.study_id(tmp_path / "results") == "" and not (tmp_path / "results").exists()
+    (tmp_path / "results").mkdir()
+    first = study.study_id(tmp_path / "results")
+    assert len(first) == 32 and study.study_id(tmp_path / "results") == first
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["mlflow.id"]
+
+
+def test_two_clones_train_the_same_spec(uri, spec, users, tmp_path, clone):
+    for name in ("one", "two", "one"):
+        clone(name)
+        with Tracker(uri, spec, users, tmp_path) as tracker:
+            tracker.log_history(make_records(30))
+    runs = found(uri, f"tags.`{RUN_ID}` = '{spec.id}'")
+    assert sorted(run.data.tags[study.STUDY] for run in runs) == ["one", "two"]
+    for run in runs:
+        assert len(store.client(uri).get_metric_history(run.info.run_id, "loss")) == 30
+
+
+def test_rows_and_a_rebuild_leave_the_other_clone_alone(uri, plan, tmp_path, clone):
+    rows = len(plan.exhibits["table5"].rows)
+    table = make_table(plan, tmp_path / "results")
+    for name in ("one", "two", "two"):
+        write_exhibit(store.Store(store.client(uri), None, name), plan, "table5", table, [])
+    assert len(found(uri)) == 2 * rows
+    before = {run.info.run_id for run in found(uri) if run.data.tags[study.STUDY] == "one"}
+    clone("two")
+    rebuild.rebuild("http://server", plan, tmp_path / "results", {})
+    assert {run.info.run_id for run in found(uri)} == before
+
+
+def test_runs_that_name_no_study_are_gone_on_with(uri, spec, users, tmp_path, clone):
+    for name in ("", "one"):
+        clone(name)
+        with Tracker(uri, spec, users, tmp_path) as tracker:
+            tracker.log_history(make_records(10))
+    (run,) = found(uri)
+    assert json.loads(run.data.tags["seed"]) == spec.seed
