@@ -1,16 +1,14 @@
 """Commands of the bridge to detectron2; docs/detectron2.md."""
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
 from triplehead import paths
-from triplehead.cli.app import MORE, ConfigOption, app, configuration, plan_from
+from triplehead.cli.app import MORE, ConfigOption, app, plan_from
 from triplehead.cli.work import ExhibitId, RunId
 from triplehead.errors import InputError
-from triplehead.plan.engines import Engine
-from triplehead.plan.plan import Plan, load_plan
 
 bridge = typer.Typer(
     help="The bridge to detectron2, where that can be imported.",
@@ -50,9 +48,7 @@ def compare(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Write results/<table>_engines.csv: its rows as either engine measured them, from runs that are done."""
     from triplehead.analysis.engines import write_comparison
 
-    given = configuration(config)
-    plans: dict[Engine, Plan] = {engine: load_plan(given | {"engine": engine}) for engine in get_args(Engine)}
-    table = write_comparison(plans, exhibit, paths.RESULTS)
+    table = write_comparison(plan_from(config), exhibit, paths.RESULTS)
     print(table[["triplehead_mean", "detectron2_mean", "difference", "triplehead_loss", "detectron2_loss"]].to_string())
 
 
