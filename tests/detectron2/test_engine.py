@@ -18,6 +18,7 @@ from triplehead.engine import schedule as own_schedule
 from triplehead.engine.coco_scores import coco_scores
 from triplehead.engine.resample import resample
 from triplehead.engine.runtime import open_data
+from triplehead.engine.train import Diverged
 from triplehead.errors import InputError
 from triplehead.plan.options import Schedule
 from triplehead.plan.plan import load_plan
@@ -83,6 +84,19 @@ def test_resume_is_exact(spec, data, done, tmp_path):
         assert (tmp_path / name).read_bytes() == (done / name).read_bytes()
     before, after = (checkpoint.load(folder / "model.pt", spec.id)["model"] for folder in (done, tmp_path))
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_run_that_diverges_leaves_what_there_was(spec, data, tmp_path):
+    wild = changed(spec, schedule={"lr": 1e12, "clip_norm": None, "warmup_iterations": 0})
+    with pytest.raises(Diverged, match="diverged at iteration") as raised:
+        run(wild, data, tmp_path)
+    facts, history = raised.value.facts, (tmp_path / "history.csv").read_text().splitlines()
+    assert 1 < facts["iteration"] <= ITERATIONS and len(facts["before"]) == facts["iteration"] - 1
+    assert np.isfinite(facts["before"]).all()
+    assert facts["rate"] == pytest.approx(own_schedule.learning_rate(wild.schedule, facts["iteration"] - 1))
+    assert len(history) == facts["iteration"] + 1
+    assert dict(zip(history[0].split(","), history[-1].split(","), strict=True))["loss"] == "nan"
+    assert checkpoint.load(tmp_path / "model.pt", wild.id)["model"] and (tmp_path / "assignments.json.gz").is_file()
 
 
 def test_state_of_another_run_is_refused(spec, data, tmp_path):

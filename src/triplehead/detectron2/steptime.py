@@ -48,7 +48,8 @@ def step_times(kind: Kind, batch: list[dict], repeats: int) -> dict[str, StepTim
     They take turns, so that a machine's drift meets all, and CPU time leaves out what else runs there. One step each
     comes before.
     """
-    models, seconds = _models(kind), {name: [] for name in NAMES}
+    models = _models(kind)
+    seconds: dict[str, list[float]] = {name: [] for name in NAMES}
     for _ in range(repeats + 1):
         for name, model in zip(NAMES, models, strict=True):
             seconds[name].append(_step(model, batch))
