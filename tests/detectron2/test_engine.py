@@ -109,7 +109,7 @@ def test_state_of_another_run_is_refused(spec, data, tmp_path):
         run(spec, data, tmp_path)
 
 
-def test_scores_are_its_evaluators(spec, data, done, monkeypatch):
+def test_scores_are_its_evaluators(spec, data, done, monkeypatch, capsys):
     """And ours from the same detections, bit by bit; intervals can be made from the matches."""
     from triplehead.detectron2 import evaluate as module
 
@@ -117,6 +117,7 @@ def test_scores_are_its_evaluators(spec, data, done, monkeypatch):
     original = module._Evaluator.evaluate
     monkeypatch.setattr(module._Evaluator, "evaluate", lambda self: seen.setdefault("found", original(self)))
     scores = evaluate(spec, data, done)
+    assert not capsys.readouterr().out
     dataset = open_data(spec, data, "val")
     results = json.loads(gzip.decompress((done / "detections.json.gz").read_bytes()))
     assert len(results) > 20 and set(json.loads((done / "scores.json").read_text())) >= {"AP", "AP50", "AP75", "APS"}

@@ -27,5 +27,10 @@ def test_stands_where_both_engines_have_runs_and_nowhere_else(smoke, tmp_path):
         assert ("Either engine, side by side" in pdf, 'id="engines"' in html) == (there, there)
     numbers = [f"{scores['AP']:.1f}", f"{scores['AP'] + 1.5:.1f}", "+1.5"]
     assert "T5: All" in pdf and " ".join(numbers) in pdf
+    assert "F4: Ours" not in pdf.partition("Either engine, side by side")[2].partition("Environment and")[0]
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", html.partition('id="engines"')[2].partition("<h2")[0])
-    assert "T5: All" in cells[0] and cells[1:] == [*numbers, "", "1"]
+    assert (
+        re.fullmatch(r"T\d: [^;]+(; T\d: [^;]+)*", cells[0])
+        and "T5: All" in cells[0]
+        and cells[1:] == [*numbers, "", "1"]
+    )

@@ -77,7 +77,7 @@ def write_comparison(plan: Plan, exhibit: str, results: Path) -> pd.DataFrame:
     for name, attribute in (("difference", "value"), ("difference_low", "low"), ("difference_high", "high")):
         found[name] = [getattr(each, attribute) for each in differences]
     with atomic(results / f"{exhibit}_engines.csv") as file:
-        file.write_text(found.to_csv(float_format="%.4f", lineterminator="\n"), encoding="utf-8")
+        file.write_text(found.to_csv(float_format="{:z.4f}".format, lineterminator="\n"), encoding="utf-8")
     return found
 
 

@@ -1,6 +1,8 @@
 """A run scored by detectron2: its test loader, inference loop and COCOEvaluator."""
 
 import math
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from detectron2.evaluation import COCOEvaluator, inference_on_dataset
@@ -38,7 +40,8 @@ def evaluate(
     dataset = runtime.open_data(spec, data, split)
     model = Contract(trained_model(spec, run, fabric), spec.schedule.iterations, FORMAT).eval()
     evaluator = _Evaluator(register(dataset), tasks=("bbox",), distributed=False, use_fast_impl=False)
-    found = inference_on_dataset(model, test_loader(spec, dataset, num_workers), evaluator) or {}
+    with redirect_stdout(sys.stderr):  # a job's log takes pycocotools' tables, not the user's progress
+        found = inference_on_dataset(model, test_loader(spec, dataset, num_workers), evaluator) or {}
     results = evaluator.results()
     scores, matches = protocol_scores(spec, dataset, results)
     default = Evaluation()
