@@ -18,6 +18,7 @@ from triplehead.engine import schedule as own_schedule
 from triplehead.engine.coco_scores import coco_scores
 from triplehead.engine.resample import resample
 from triplehead.engine.runtime import open_data
+from triplehead.engine.train import Diverged
 from triplehead.errors import InputError
 from triplehead.plan.options import Schedule
 from triplehead.plan.plan import load_plan
@@ -85,6 +86,19 @@ def test_resume_is_exact(spec, data, done, tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_a_run_that_diverges_leaves_what_there_was(spec, data, tmp_path):
+    wild = changed(spec, schedule={"lr": 1e12, "clip_norm": None, "warmup_iterations": 0})
+    with pytest.raises(Diverged, match="diverged at iteration") as raised:
+        run(wild, data, tmp_path)
+    facts, history = raised.value.facts, (tmp_path / "history.csv").read_text().splitlines()
+    assert 1 < facts["iteration"] <= ITERATIONS and len(facts["before"]) == facts["iteration"] - 1
+    assert np.isfinite(facts["before"]).all()
+    assert facts["rate"] == pytest.approx(own_schedule.learning_rate(wild.schedule, facts["iteration"] - 1))
+    assert len(history) == facts["iteration"] + 1
+    assert dict(zip(history[0].split(","), history[-1].split(","), strict=True))["loss"] == "nan"
+    assert checkpoint.load(tmp_path / "model.pt", wild.id)["model"] and (tmp_path / "assignments.json.gz").is_file()
+
+
 def test_state_of_another_run_is_refused(spec, data, tmp_path):
     run(spec, data, tmp_path, stop_at=2)
     with pytest.raises(InputError, match="belongs to"):
@@ -95,7 +109,7 @@ def test_state_of_another_run_is_refused(spec, data, tmp_path):
         run(spec, data, tmp_path)
 
 
-def test_scores_are_its_evaluators(spec, data, done, monkeypatch):
+def test_scores_are_its_evaluators(spec, data, done, monkeypatch, capsys):
     """And ours from the same detections, bit by bit; intervals can be made from the matches."""
     from triplehead.detectron2 import evaluate as module
 
@@ -103,6 +117,7 @@ def test_scores_are_its_evaluators(spec, data, done, monkeypatch):
     original = module._Evaluator.evaluate
     monkeypatch.setattr(module._Evaluator, "evaluate", lambda self: seen.setdefault("found", original(self)))
     scores = evaluate(spec, data, done)
+    assert not capsys.readouterr().out
     dataset = open_data(spec, data, "val")
     results = json.loads(gzip.decompress((done / "detections.json.gz").read_bytes()))
     assert len(results) > 20 and set(json.loads((done / "scores.json").read_text())) >= {"AP", "AP50", "AP75", "APS"}

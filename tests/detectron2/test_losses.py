@@ -10,6 +10,7 @@ from triplehead.detectors.boxes import make_points
 from triplehead.detectors.build import build
 from triplehead.detectors.losses import dense_losses
 from triplehead.detectron2.contract import Contract
+from triplehead.detectron2.steptime import fcos
 from triplehead.detectron2.weights import detector_options, to_ours
 
 SIZE = (128, 192)
@@ -47,7 +48,7 @@ def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
 @pytest.mark.slow
 def test_fcos(image):
     """Focal and centerness losses are the same sums. The box loss is, where ours is not weighted by centerness."""
-    model = theirs.lively(theirs.fcos())
+    model = theirs.lively(fcos())
     ours, batch = ours_like(model, "fcos"), given(image)
     expected = sums(model, batch)
     with torch.no_grad():
@@ -68,7 +69,7 @@ def test_fcos(image):
 @pytest.mark.slow
 def test_fcos_divides_otherwise(image):
     """detectron2 divides by a running mean that starts at 300, ours by this batch's positives."""
-    model = theirs.lively(theirs.fcos())
+    model = theirs.lively(fcos())
     ours, batch = ours_like(model, "fcos"), given(image)
     sums(model, batch)
     ours([image.flip(0).float() / 255], [{"boxes": BOXES, "labels": LABELS}])
@@ -79,7 +80,7 @@ def test_fcos_ranges_end_otherwise():
     """An object whose farthest side is exactly 64 pixels away belongs to two levels in FCOS, to none in detectron2."""
     from detectron2.modeling.anchor_generator import DefaultAnchorGenerator
 
-    model = theirs.fcos()
+    model = fcos()
     ours = ours_like(model, "fcos")
     sizes = [(16, 24), (8, 12), (4, 6), (2, 3), (1, 2)]
     anchors = DefaultAnchorGenerator(

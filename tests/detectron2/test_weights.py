@@ -8,11 +8,12 @@ from tests.detectron2 import theirs
 
 from triplehead.detectors.build import count_parameters
 from triplehead.detectron2.contract import Contract
+from triplehead.detectron2.steptime import fcos
 from triplehead.detectron2.weights import load_detectron2, read, to_theirs, write
 from triplehead.errors import InputError
 
 BUILD = {
-    "fcos": theirs.fcos,
+    "fcos": fcos,
     "retinanet": lambda: theirs.from_yaml("RetinaNet"),
     "faster_rcnn": lambda: theirs.from_yaml("GeneralizedRCNN"),
 }

@@ -2,35 +2,10 @@
 
 import torch
 from detectron2.config import get_cfg
-from detectron2.layers import ShapeSpec
-from detectron2.modeling import FPN, ResNet, build_model
-from detectron2.modeling.backbone import BasicStem
-from detectron2.modeling.backbone.fpn import LastLevelP6P7
-from detectron2.modeling.meta_arch.fcos import FCOS, FCOSHead
+from detectron2.modeling import build_model
 from torch import nn
 
 MEAN, STD = [103.53, 116.28, 123.675], [1.0, 1.0, 1.0]
-
-
-def fcos(num_classes: int = 80) -> FCOS:
-    backbone = FPN(
-        bottom_up=ResNet(
-            BasicStem(3, 64, norm="FrozenBN"),
-            ResNet.make_default_stages(50, stride_in_1x1=True, norm="FrozenBN"),
-            out_features=["res3", "res4", "res5"],
-        ),
-        in_features=["res3", "res4", "res5"],
-        out_channels=256,
-        top_block=LastLevelP6P7(256, 256, in_feature="p5"),
-    )
-    head = FCOSHead(
-        input_shape=[ShapeSpec(channels=256)] * 5,
-        num_classes=num_classes,
-        conv_dims=[256] * 4,
-        prior_prob=0.01,
-        norm="GN",
-    )
-    return FCOS(backbone=backbone, head=head, num_classes=num_classes, pixel_mean=MEAN, pixel_std=STD)
 
 
 def from_yaml(architecture: str) -> nn.Module:

@@ -205,6 +205,15 @@ def silence_of():
     return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
 
 
+def engines_of():
+    """The same runs by the other engine, where it made them: the report sets them side by side, but never asks for it."""
+    files = [
+        paths.RUNS / spec.id / "scores.json"
+        for spec in PLAN.scored_by_other(paths.RUNS).values()
+    ]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+
+
 def silence_scores():
     specs = [
         spec

@@ -25,6 +25,7 @@ rule report:
         **asked("other"),
     params:
         silence=silence_of(),
+        engines=engines_of(),
     shell:
         "triplehead report 2> {log:q}"
 

@@ -1,37 +1,84 @@
-"""A table as either engine measured it, side by side: what the choice of engine changes and what it does not."""
+"""Rows as either engine measured them, side by side: what the choice of engine changes and what it does not."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
+from triplehead.analysis.statistics import Estimate, cell, difference
 from triplehead.analysis.tables import table_frame
 from triplehead.errors import InputError
 from triplehead.paths import atomic
-from triplehead.plan.engines import Engine
+from triplehead.plan.engines import DATASETS, ENGINES, Engine
 from triplehead.plan.plan import Plan
+from triplehead.plan.runs import RunSpec
+from triplehead.plan.schema import Exhibit, Row
+
+CELL = ("mean", "std", "n", "low", "high", "loss", "run_ids")
+COLUMNS = (
+    "row", "label", "metric",
+    *(f"{engine}_{name}" for engine in ENGINES for name in CELL),
+    "difference", "difference_low", "difference_high",
+)  # fmt: skip
 
 
-def write_comparison(plans: Mapping[Engine, Plan], exhibit: str, results: Path) -> pd.DataFrame:
-    """`results`/<exhibit>_engines.csv from finished runs: row, label, metric, then of each engine mean, standard
-    deviation, seeds, 95% interval, the last training loss (mean over seeds) and run ids. `difference`: the second's
-    mean less the first's. Raises InputError for a table that the engines do not share and for runs not done.
+@dataclass(frozen=True)
+class SideBySide:
+    """A set-up's score by either engine and by how much the second's lies above the first's, paired by seed and image;
+    used: its rows, as (exhibit, label)."""
+
+    used: tuple[tuple[str, str], ...]
+    scores: Mapping[Engine, Estimate]
+    difference: Estimate
+
+
+def side_by_side(plan: Plan, results: Path, metric: str) -> list[SideBySide]:
+    """The plan's set-ups of which both engines have scored a common seed, in the plan's order."""
+    setups: dict[str, dict[int, RunSpec]] = {}
+    used: dict[str, list[tuple[str, str]]] = {}
+    for run_id in plan.scored_by_other(results / "runs"):
+        spec = plan.runs[run_id].spec.with_engine(ENGINES[0])
+        setups.setdefault(spec.group, {})[spec.seed] = spec
+        used.setdefault(spec.group, []).extend(plan.runs[run_id].users)
+    if not setups:
+        return []
+    both = _by_engine(plan, {name: tuple(specs.values()) for name, specs in setups.items()}, (metric,))
+    found = [
+        SideBySide(
+            tuple(dict.fromkeys(used[name])),
+            {engine: cell(both, results, engine, name, metric) for engine in ENGINES},
+            _difference(both, results, name, metric),
+        )
+        for name in setups
+    ]
+    return [each for each in found if each.difference.n]
+
+
+def write_comparison(plan: Plan, exhibit: str, results: Path) -> pd.DataFrame:
+    """`results`/<exhibit>_engines.csv from finished runs: COLUMNS, as docs/columns.md has them.
+
+    Raises InputError for a table that the engines do not share and for runs not done.
     """
-    parts = []
-    for engine, plan in plans.items():
-        if exhibit in plan.exhibits and plan.exhibits[exhibit].kind != "scores":
-            raise InputError(exhibit, "is no table of scores, which alone depend on the engine")
-        frame = table_frame(plan, exhibit, results / "runs").set_index(["row", "label", "metric"])
-        frame["loss"] = [last_loss(ids, results / "runs") for ids in frame["run_ids"]]
-        parts.append(frame[["mean", "std", "n", "low", "high", "loss", "run_ids"]].add_prefix(f"{engine}_"))
-        if any(spec.engine != engine for (name, _), specs in plan.specs.items() if name == exhibit for spec in specs):
+    table = plan.exhibits.get(exhibit)
+    if table is None or table.kind != "scores":
+        raise InputError(exhibit, "is no table of scores, which alone depend on the engine")
+    rows = {row.label: plan.specs[exhibit, row.label] for row in table.rows if (exhibit, row.label) in plan.specs}
+    for engine in ENGINES:
+        if any(spec.dataset not in DATASETS[engine] for specs in rows.values() for spec in specs):
             raise InputError(exhibit, f"has rows that {engine} does not train, so there is nothing to compare")
-    first, second = plans
-    table = parts[0].join(parts[1])
-    table["difference"] = table[f"{second}_mean"] - table[f"{first}_mean"]
+    both, parts = _by_engine(plan, rows, table.metrics), []
+    for engine in ENGINES:
+        frame = table_frame(both, engine, results / "runs").set_index(["row", "label", "metric"])
+        frame["loss"] = [last_loss(ids, results / "runs") for ids in frame["run_ids"]]
+        parts.append(frame[list(CELL)].add_prefix(f"{engine}_"))
+    found = parts[0].join(parts[1])
+    differences = [_difference(both, results, label, metric) for _, label, metric in found.index]
+    for name, attribute in (("difference", "value"), ("difference_low", "low"), ("difference_high", "high")):
+        found[name] = [getattr(each, attribute) for each in differences]
     with atomic(results / f"{exhibit}_engines.csv") as file:
-        file.write_text(table.to_csv(float_format="%.4f", lineterminator="\n"), encoding="utf-8")
-    return table
+        file.write_text(found.to_csv(float_format="{:z.4f}".format, lineterminator="\n"), encoding="utf-8")
+    return found
 
 
 def last_loss(run_ids: str, runs: Path) -> float:
@@ -39,3 +86,19 @@ def last_loss(run_ids: str, runs: Path) -> float:
     files = [runs / run_id / "history.csv" for run_id in filter(None, run_ids.split(";"))]
     losses = [float(pd.read_csv(file)["loss"].iloc[-1]) for file in files]
     return sum(losses) / len(losses) if losses else float("nan")
+
+
+def _by_engine(plan: Plan, rows: Mapping[str, tuple[RunSpec, ...]], metrics: tuple[str, ...]) -> Plan:
+    """A plan with two tables more, named after the engines: `rows`, label -> specs, as each trains them."""
+    table = Exhibit(kind="scores", title="", metrics=metrics, rows=tuple(Row(label=label) for label in rows))
+    specs = {
+        (engine, label): tuple(spec.with_engine(engine) for spec in each)
+        for engine in ENGINES
+        for label, each in rows.items()
+    }
+    return replace(plan, exhibits=plan.exhibits | dict.fromkeys(ENGINES, table), specs=plan.specs | specs)
+
+
+def _difference(both: Plan, results: Path, label: str, metric: str) -> Estimate:
+    first, second = ENGINES
+    return difference(both, results, (second, label), (first, label), metric)

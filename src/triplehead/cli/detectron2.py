@@ -1,16 +1,14 @@
 """Commands of the bridge to detectron2; docs/detectron2.md."""
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
 from triplehead import paths
-from triplehead.cli.app import MORE, ConfigOption, app, configuration, plan_from
+from triplehead.cli.app import MORE, ConfigOption, app, plan_from
 from triplehead.cli.work import ExhibitId, RunId
 from triplehead.errors import InputError
-from triplehead.plan.engines import Engine
-from triplehead.plan.plan import Plan, load_plan
 
 bridge = typer.Typer(
     help="The bridge to detectron2, where that can be imported.",
@@ -50,9 +48,7 @@ def compare(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Write results/<table>_engines.csv: its rows as either engine measured them, from runs that are done."""
     from triplehead.analysis.engines import write_comparison
 
-    given = configuration(config)
-    plans: dict[Engine, Plan] = {engine: load_plan(given | {"engine": engine}) for engine in get_args(Engine)}
-    table = write_comparison(plans, exhibit, paths.RESULTS)
+    table = write_comparison(plan_from(config), exhibit, paths.RESULTS)
     print(table[["triplehead_mean", "detectron2_mean", "difference", "triplehead_loss", "detectron2_loss"]].to_string())
 
 
@@ -61,21 +57,28 @@ def steptime(
     folder: Annotated[Path, typer.Argument(help="Of photographs, *.jpg.")],
     images: Annotated[int, typer.Option(min=1, help="In a step.")] = 2,
     repeats: Annotated[int, typer.Option(min=1, help="Steps that are timed.")] = 5,
-    short: Annotated[int, typer.Option(min=1, help="Short side, to which photographs are resized.")] = 192,
+    short: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Short side, to which photographs are resized; may be repeated. None: 192."),
+    ] = None,
 ) -> None:
-    """Time a training step of detectron2's FCOS and RetinaNet beside ours, on photographs in a folder, one thread."""
+    """Time a training step of detectron2's FCOS and RetinaNet beside ours, on photographs: CPU time, one thread.
+
+    Ours twice: in detectron2's layout of memory, and in channels_last, as our own engine trains it."""
     import torch
 
     from triplehead.data.images import decode
     from triplehead.data.transforms import resize
-    from triplehead.detectron2.steptime import step_times
+    from triplehead.detectron2.steptime import BUILD, batch_of, step_times
 
     torch.set_num_threads(1)
     files = sorted(folder.glob("*.jpg"))[:images]
     if len(files) < images:
         raise InputError(folder, f"holds {len(files)} photographs (*.jpg), expected {images}")
-    box = torch.tensor([[20.0, 20.0, 120.0, 150.0], [60.0, 10.0, 100.0, 60.0]])
-    pictures = [resize(decode(file), torch.zeros(0, 4), short, 2 * short)[0].flip(0) for file in files]
-    for name, found in step_times(pictures, [box] * images, repeats).items():
-        seconds = ", ".join(f"{key} {value:.3f} s" for key, value in found.items() if key != "ratio")
-        print(f"{name}: {seconds}; ours / detectron2 = {found['ratio']:.2f}")
+    boxes = torch.tensor([[20.0, 20.0, 120.0, 150.0], [60.0, 10.0, 100.0, 60.0]])
+    for side in short or [192]:
+        pictures = [resize(decode(file), torch.zeros(0, 4), side, 2 * side)[0].flip(0) for file in files]
+        for kind in BUILD:
+            for name, found in step_times(kind, batch_of(pictures, boxes * side / 192), repeats).items():
+                low, middle, high = found.ratio
+                print(f"{kind} at {side}, {name}: {found.seconds:.3f} s, {middle:.2f} ({low:.2f} to {high:.2f})")

@@ -1,8 +1,8 @@
 """A run scored by detectron2: its test loader, inference loop and COCOEvaluator."""
 
-import gzip
-import json
 import math
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from detectron2.evaluation import COCOEvaluator, inference_on_dataset
@@ -12,11 +12,7 @@ from triplehead.data.render import Split
 from triplehead.detectron2.contract import FORMAT, Contract
 from triplehead.detectron2.data import register, test_loader
 from triplehead.engine import runtime
-from triplehead.engine.coco_scores import coco_evaluation, coco_matches, coco_numbers
-from triplehead.engine.evaluate import trained_model
-from triplehead.engine.matches import write_matches
-from triplehead.engine.resample import resample
-from triplehead.paths import MATCHES, atomic
+from triplehead.engine.evaluate import protocol_scores, trained_model, write_evaluation
 from triplehead.plan.options import Evaluation
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Resampling
@@ -44,25 +40,17 @@ def evaluate(
     dataset = runtime.open_data(spec, data, split)
     model = Contract(trained_model(spec, run, fabric), spec.schedule.iterations, FORMAT).eval()
     evaluator = _Evaluator(register(dataset), tasks=("bbox",), distributed=False, use_fast_impl=False)
-    found = inference_on_dataset(model, test_loader(spec, dataset, num_workers), evaluator) or {}
+    with redirect_stdout(sys.stderr):  # a job's log takes pycocotools' tables, not the user's progress
+        found = inference_on_dataset(model, test_loader(spec, dataset, num_workers), evaluator) or {}
     results = evaluator.results()
-    own = coco_evaluation(dataset.annotations, results, spec.evaluation)
-    matches = coco_matches(own)
-    scores = coco_numbers(own, matches)
+    scores, matches = protocol_scores(spec, dataset, results)
     default = Evaluation()
     for name, theirs in NAMES.items() if results else ():
         sizes = (spec.evaluation.area_small, spec.evaluation.area_large)
         if name not in BY_SIZE or sizes == (default.area_small, default.area_large):
             value = float(found["bbox"][theirs])
             scores[name] = None if math.isnan(value) else value
-    with atomic(run / "detections.json.gz") as file:
-        text = json.dumps(results, separators=(",", ":"))
-        file.write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
-    write_matches(run / MATCHES, matches)
-    if resampling is not None:
-        resample(spec, run, resampling)
-    with atomic(run / "scores.json") as file:
-        file.write_text(json.dumps(scores | {"images": len(dataset), "detections": len(results)}, indent=1) + "\n")
+    write_evaluation(spec, run, len(dataset), results, scores, matches, resampling)
     return scores
 
 

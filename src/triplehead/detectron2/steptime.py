@@ -1,8 +1,10 @@
-"""Seconds of a training step, detectron2's FCOS and RetinaNet beside ours with the same weights and images."""
+"""CPU seconds of a training step, detectron2's FCOS and RetinaNet beside ours with the same weights and images."""
 
 import time
 from collections.abc import Callable
-from statistics import median
+from copy import deepcopy
+from dataclasses import dataclass
+from statistics import median, quantiles
 
 import torch
 from detectron2.config import instantiate
@@ -18,44 +20,66 @@ from triplehead.detectron2.contract import FORMAT, Contract
 from triplehead.detectron2.weights import PIXEL_MEAN, PIXEL_STD, Kind, detector_options, to_ours
 
 CLASSES = 80
+THEIRS = "detectron2"
+NAMES = (THEIRS, "ours", "channels_last")
 
 
-def step_times(images: list[torch.Tensor], boxes: list[torch.Tensor], repeats: int) -> dict[str, dict[str, float]]:
-    """Detector -> median seconds of forward and backward over all images, `detectron2` and `ours`, and their `ratio`
-    (ours / detectron2). The two take turns, so that a machine's drift meets both; one step each comes before.
+@dataclass(frozen=True)
+class StepTime:
+    """`seconds`: median of forward and backward over all images; `ratio`: of that to detectron2's, turn by turn, lower
+    quartile, median and upper quartile."""
 
-    images: uint8 [3, H, W] BGR. boxes: of each [M, 4]; all of class 0.
+    seconds: float
+    ratio: tuple[float, float, float]
+
+
+def batch_of(images: list[torch.Tensor], boxes: torch.Tensor) -> list[dict]:
+    """What detectron2's models take. images: uint8 [3, H, W] BGR. boxes: [M, 4], of class 0, the same in each."""
+    labels = torch.zeros(len(boxes), dtype=torch.long)
+    return [
+        {"image": image, "instances": Instances(image.shape[1:], gt_boxes=Boxes(boxes), gt_classes=labels)}
+        for image in images
+    ]
+
+
+def step_times(kind: Kind, batch: list[dict], repeats: int) -> dict[str, StepTime]:
+    """`detectron2`; `ours` in its layout of memory; and ours in `channels_last`, as our engine trains it.
+
+    They take turns, so that a machine's drift meets all, and CPU time leaves out what else runs there. One step each
+    comes before.
     """
-    batch = []
-    for image, each in zip(images, boxes, strict=True):
-        truth = Instances(image.shape[1:], gt_boxes=Boxes(each), gt_classes=torch.zeros(len(each), dtype=torch.long))
-        batch.append({"image": image, "instances": truth})
-    found: dict[str, dict[str, float]] = {}
-    models_of: dict[Kind, Callable[[], nn.Module]] = {"fcos": _fcos, "retinanet": _retinanet}
-    for kind, build_theirs in models_of.items():
-        theirs = build_theirs()
-        mean, std = (tuple(value / 255 for value in reversed(each)) for each in (PIXEL_MEAN, PIXEL_STD))
-        ours = build(detector_options(kind), CLASSES, mean, std)
-        ours.load_state_dict(to_ours(theirs.state_dict(), ours))
-        models = {"detectron2": theirs.train(), "ours": Contract(ours, 1, FORMAT).train()}
-        seconds: dict[str, list[float]] = {name: [] for name in models}
-        for _ in range(repeats + 1):
-            for name, model in models.items():
-                seconds[name].append(_step(model, batch))
-        medians = {name: median(values[1:]) for name, values in seconds.items()}
-        found[kind] = medians | {"ratio": medians["ours"] / medians["detectron2"]}
+    models = _models(kind)
+    seconds: dict[str, list[float]] = {name: [] for name in NAMES}
+    for _ in range(repeats + 1):
+        for name, model in zip(NAMES, models, strict=True):
+            seconds[name].append(_step(model, batch))
+    found = {}
+    for name in NAMES:
+        ratios = [own / theirs for own, theirs in zip(seconds[name][1:], seconds[THEIRS][1:], strict=True)]
+        low, middle, high = quantiles(ratios, n=4, method="inclusive") if repeats > 1 else ratios * 3
+        found[name] = StepTime(median(seconds[name][1:]), (low, middle, high))
     return found
+
+
+def _models(kind: Kind) -> tuple[nn.Module, nn.Module, nn.Module]:
+    theirs = BUILD[kind]()
+    mean, std = (tuple(value / 255 for value in reversed(each)) for each in (PIXEL_MEAN, PIXEL_STD))
+    ours = build(detector_options(kind), CLASSES, mean, std)
+    ours.load_state_dict(to_ours(theirs.state_dict(), ours))
+    last = deepcopy(ours).to(memory_format=torch.channels_last)
+    return theirs.train(), Contract(ours, 1, FORMAT).train(), Contract(last, 1, FORMAT).train()
 
 
 def _step(model: nn.Module, batch: list[dict]) -> float:
     model.zero_grad(set_to_none=True)
-    begun = time.perf_counter()
+    begun = time.process_time()
     with EventStorage():
         sum(model(batch).values()).backward()
-    return time.perf_counter() - begun
+    return time.process_time() - begun
 
 
-def _fcos() -> FCOS:
+def fcos() -> FCOS:
+    """detectron2's own; it has no configuration of it but a Python file in its checkout."""
     return FCOS(
         backbone=instantiate(lazy.backbone(50, True, 2, "P6 from P5")),
         head=FCOSHead(
@@ -74,3 +98,6 @@ def _fcos() -> FCOS:
 def _retinanet() -> nn.Module:
     backbone = lazy.backbone(50, True, 2, "P6 from C5")
     return instantiate(lazy.retinanet(backbone, CLASSES, list(PIXEL_MEAN), list(PIXEL_STD), 0.05, 0.5, 100, 1000))
+
+
+BUILD: dict[Kind, Callable[[], nn.Module]] = {"fcos": fcos, "retinanet": _retinanet}

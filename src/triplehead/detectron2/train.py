@@ -10,7 +10,6 @@ from detectron2.engine import AMPTrainer, HookBase, SimpleTrainer, hooks
 from detectron2.solver import LRMultiplier
 from lightning_fabric import Fabric
 
-from triplehead.detectors.backbone import ResNetFPN, TinyFPN
 from triplehead.detectors.build import build_detector
 from triplehead.detectron2.contract import FORMAT, Contract
 from triplehead.detectron2.data import train_loader
@@ -19,7 +18,7 @@ from triplehead.engine import checkpoint, runtime
 from triplehead.engine.history import History
 from triplehead.engine.progress import TrainingProgress
 from triplehead.engine.snapshots import Snapshots
-from triplehead.engine.train import LAST, Diverged, write_run
+from triplehead.engine.train import LAST, Diverged, load_pretrained, write_run
 from triplehead.errors import InputError
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.run import Tracker
@@ -47,13 +46,9 @@ def train(
     schedule = spec.schedule
     fabric = runtime.start(spec, accelerator)
     dataset = runtime.open_data(spec, data, "train")
-    provenance = {"data": dataset.digest(), "detectron2": detectron2_version()}
+    provenance = {"data": dataset.digest(), "detectron2": detectron2_version()} | runtime.gpu(fabric)
     detector = build_detector(spec)
-    if pretrained is not None:
-        assert spec.pretrained_id is not None and isinstance(detector.backbone, ResNetFPN | TinyFPN)
-        found = checkpoint.load(pretrained, spec.pretrained_id)
-        checkpoint.load_weights(detector.backbone.body, found["body"], pretrained)
-        provenance |= {"weights": found["file"]} if "file" in found else {}
+    provenance |= load_pretrained(detector, spec, pretrained)
     model = Contract(detector, schedule.iterations, FORMAT).to(fabric.device).train()
     optimizer = build_optimizer(model, schedule)
     multiplier = Rate(schedule)
@@ -88,13 +83,11 @@ def train(
             facts = {"iteration": trainer.iter + 1, "rate": kept.rate(share), "losses": losses, "before": before}
             tracker.log_history(kept.history.records)
             kept.history.add(trainer.iter + 1, facts["rate"], kept.latest | losses, last=True)
-            kept.snapshots.write(out / "assignments.json.gz")
-            write_run(spec, out, detector, kept.history, provenance)
+            write_run(spec, out, detector, kept.history, snapshots, provenance)
             raise Diverged(spec.id, facts) from None
     tracker.log_history(kept.history.records)
     if stop == schedule.iterations:
-        kept.snapshots.write(out / "assignments.json.gz")
-        write_run(spec, out, detector, kept.history, provenance)
+        write_run(spec, out, detector, kept.history, snapshots, provenance)
 
 
 def detectron2_version() -> str:

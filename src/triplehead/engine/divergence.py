@@ -1,16 +1,12 @@
 """A run whose loss stopped being a number: a result of its own kind, which no mean takes in."""
 
-import gzip
-import json
 from pathlib import Path
 
 from triplehead.data.render import Split
 from triplehead.engine import runtime
-from triplehead.engine.evaluate import protocol_scores
-from triplehead.engine.matches import write_matches
-from triplehead.engine.resample import resample
+from triplehead.engine.evaluate import protocol_scores, write_evaluation
 from triplehead.engine.train import Diverged
-from triplehead.paths import DIVERGED, MATCHES, atomic
+from triplehead.paths import DIVERGED
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Resampling
 
@@ -23,10 +19,4 @@ def write_diverged(
     dataset = runtime.open_data(spec, data, split)
     scores, matches = protocol_scores(spec, dataset, [])
     facts = error.facts | {"losses": {name: str(value) for name, value in error.facts["losses"].items()}}
-    with atomic(run / "detections.json.gz") as file:
-        file.write_bytes(gzip.compress(b"[]", compresslevel=6, mtime=0))
-    write_matches(run / MATCHES, matches)
-    resample(spec, run, resampling)
-    with atomic(run / "scores.json") as file:
-        content = dict.fromkeys(scores) | {"images": len(dataset), "detections": 0, DIVERGED: facts}
-        file.write_text(json.dumps(content, indent=1) + "\n")
+    write_evaluation(spec, run, len(dataset), [], dict.fromkeys(scores) | {DIVERGED: facts}, matches, resampling)

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -40,6 +42,20 @@ def evaluate(
     dataset = runtime.open_data(spec, data, split)
     results = predict(trained_model(spec, run, fabric), dataset, spec, fabric, num_workers)
     scores, matches = protocol_scores(spec, dataset, results)
+    write_evaluation(spec, run, len(dataset), results, scores, matches, resampling)
+    return scores
+
+
+def write_evaluation(
+    spec: RunSpec,
+    run: Path,
+    images: int,
+    results: list[dict],
+    scores: Mapping[str, Any],
+    matches: Matches,
+    resampling: Resampling | None,
+) -> None:
+    """The files that `evaluate` names; scores.json comes last, and says that the others are there."""
     with atomic(run / "detections.json.gz") as file:
         text = json.dumps(results, separators=(",", ":"))
         file.write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
@@ -47,8 +63,7 @@ def evaluate(
     if resampling is not None:
         resample(spec, run, resampling)
     with atomic(run / "scores.json") as file:
-        file.write_text(json.dumps(scores | {"images": len(dataset), "detections": len(results)}, indent=1) + "\n")
-    return scores
+        file.write_text(json.dumps({**scores, "images": images, "detections": len(results)}, indent=1) + "\n")
 
 
 def protocol_scores(

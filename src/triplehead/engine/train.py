@@ -10,7 +10,7 @@ import torch
 from triplehead.data.loader import train_loader
 from triplehead.data.transforms import TrainTransform
 from triplehead.detectors.backbone import ResNetFPN, TinyFPN
-from triplehead.detectors.build import build_detector
+from triplehead.detectors.build import AnyDetector, build_detector
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.batch import BatchGradients
 from triplehead.engine.history import History
@@ -66,14 +66,9 @@ def train(
     fabric = runtime.start(spec, accelerator, schedule.precision, devices)
     dataset = runtime.open_data(spec, data, "train", cache=spec.data.source == "scenes")
     data_digest = dataset.digest()
-    provenance = {"data": data_digest} | runtime.gpu(fabric)
 
     detector = build_detector(spec)
-    if pretrained is not None:
-        assert spec.pretrained_id is not None and isinstance(detector.backbone, ResNetFPN | TinyFPN)
-        found = checkpoint.load(pretrained, spec.pretrained_id)
-        checkpoint.load_weights(detector.backbone.body, found["body"], pretrained)
-        provenance |= {"weights": found["file"]} if "file" in found else {}
+    provenance = {"data": data_digest} | runtime.gpu(fabric) | load_pretrained(detector, spec, pretrained)
     detector = detector.to(memory_format=torch.channels_last).train()
     optimizer = build_optimizer(detector, schedule)
 
@@ -114,8 +109,7 @@ def train(
                 if fabric.is_global_zero:
                     tracker.log_history(history.records)
                     history.add(step + 1, rate, values, last=True)
-                    snapshots.write(out / "assignments.json.gz")
-                    write_run(spec, out, detector, history, provenance)
+                    write_run(spec, out, detector, history, snapshots, provenance)
                 raise Diverged(spec.id, facts)
             if schedule.clip_norm is not None:
                 fabric.clip_gradients(model, optimizer, max_norm=schedule.clip_norm, error_if_nonfinite=False)
@@ -145,12 +139,29 @@ def train(
         return
     tracker.log_history(history.records)  # again: a kill may have come between the last state and its logging
     if stop == schedule.iterations:
-        snapshots.write(out / "assignments.json.gz")
-        write_run(spec, out, detector, history, provenance)
+        write_run(spec, out, detector, history, snapshots, provenance)
 
 
-def write_run(spec: RunSpec, out: Path, model: torch.nn.Module, history: History, provenance: dict[str, str]) -> None:
-    """spec.json, environment.json, history.csv and model.pt."""
+def load_pretrained(detector: AnyDetector, spec: RunSpec, pretrained: Path | None) -> dict[str, str]:
+    """Give the backbone the weights that it starts from, if any -> what is known of their origin."""
+    if pretrained is None:
+        return {}
+    assert spec.pretrained_id is not None and isinstance(detector.backbone, ResNetFPN | TinyFPN)
+    found = checkpoint.load(pretrained, spec.pretrained_id)
+    checkpoint.load_weights(detector.backbone.body, found["body"], pretrained)
+    return {"weights": found["file"]} if "file" in found else {}
+
+
+def write_run(
+    spec: RunSpec,
+    out: Path,
+    model: torch.nn.Module,
+    history: History,
+    snapshots: Snapshots,
+    provenance: dict[str, str],
+) -> None:
+    """assignments.json.gz, spec.json, environment.json, history.csv and model.pt."""
+    snapshots.write(out / "assignments.json.gz")
     with atomic(out / "spec.json") as file:
         file.write_text(spec.model_dump_json(indent=1) + "\n")
     with atomic(out / "environment.json") as file:

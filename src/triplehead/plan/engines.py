@@ -2,11 +2,12 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from triplehead.errors import InputError
 
 Engine = Literal["triplehead", "detectron2"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
 # What an engine can score: detectron2's evaluators of the other two protocols are not their authors'.
 DATASETS = {"triplehead": ("coco", "voc", "visdrone"), "detectron2": ("coco",)}
 

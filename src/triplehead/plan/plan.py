@@ -9,6 +9,7 @@ from triplehead.errors import InputError
 from triplehead.paths import EXPERIMENTS
 from triplehead.plan.claims import Claims
 from triplehead.plan.documents import read_yaml
+from triplehead.plan.engines import ENGINES
 from triplehead.plan.experiments import Experiments
 from triplehead.plan.hints import command, departures
 from triplehead.plan.overrides import check_batches, overridden
@@ -73,6 +74,16 @@ class Plan:
         if run_id not in self.all_runs:
             raise InputError(run_id, f"no such run at scale {self.config.scale}; see {self.command('triplehead plan')}")
         return self.all_runs[run_id].spec
+
+    def scored_by_other(self, runs: Path) -> dict[str, RunSpec]:
+        """id -> its spec by the other engine, of the runs that this one has scored, too; `runs`: their folder."""
+        if not any(runs.glob(f"*-{ENGINES[1]}-*")):  # the ids say so, and most studies have none
+            return {}
+        others = {}
+        for run_id, run in self.runs.items():
+            first, second = ENGINES
+            others[run_id] = run.spec.with_engine(second if run.spec.engine == first else first)
+        return {run_id: spec for run_id, spec in others.items() if (runs / spec.id / "scores.json").is_file()}
 
     def command(self, words: str) -> str:
         """A command for people to run, such as "triplehead plan", told what makes it one about this study."""

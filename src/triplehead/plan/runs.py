@@ -48,10 +48,17 @@ class RunSpec(Options):
 
     def with_seed(self, seed: int) -> "RunSpec":
         """The same run from another seed; what is valid is not validated again, nor what was digested copied."""
-        values = {name: getattr(self, name) for name in type(self).model_fields}
-        other = type(self).model_construct(**values | {"seed": seed})
+        other = self._with(seed=seed)
         other.__dict__["_written"] = self._written | {"seed": seed}
         return other
+
+    def with_engine(self, engine: Engine) -> "RunSpec":
+        """The same run by another engine, whether that is there or not; itself where it is this one's."""
+        return self if engine == self.engine else self._with(engine=engine)
+
+    def _with(self, **changes: Any) -> "RunSpec":
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self).model_construct(**values | changes)
 
     @property
     def short_name(self) -> str:

@@ -22,6 +22,7 @@ from triplehead.paths import atomic
 from triplehead.plan.plan import Plan
 from triplehead.report.claims import audit_content, claims_content
 from triplehead.report.content import figure_numbers, report_content
+from triplehead.report.engines import engines_content
 from triplehead.report.own import own_content
 from triplehead.report.page import PAGE, page
 
@@ -32,7 +33,8 @@ def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE
     """Write the report as PDF and, beside it, as one HTML page: the same results give the same bytes.
 
     Reads `results`/table*.csv, the figures' PDFs and PNGs, claims.csv, the data's manifest, and of the runs scores.json
-    and environment.json; silence.csv, .pdf and .png where they are there and of this plan. The page's template lies
+    and environment.json; silence.csv, .pdf and .png where they are there and of this plan; the scores of
+    the same runs by the other engine, where that made them. The page's template lies
     beside `template`. Raises InputError naming what is missing, or why a template does not compile.
     """
     names = [name for name, exhibit in plan.exhibits.items() if exhibit.kind in TABLES]
@@ -42,6 +44,7 @@ def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE
         content["claims"] = claims_content(plan, results)
     content["audit"] = audit_content()
     content["own"] = own_content(plan, results, frames)
+    content["engines"] = engines_content(plan, results)
     if not template.is_file():
         raise InputError(template, "no such file; run from the project's root")
     with tempfile.TemporaryDirectory(prefix="triplehead-report-") as name:

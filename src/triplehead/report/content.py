@@ -152,7 +152,7 @@ def trained_specs(plan: Plan) -> list[dict[str, Any]]:
         line = lines.setdefault(
             spec.group,
             {
-                "used": [f"{_short(plan, exhibit)}: {label}" for exhibit, label in dict.fromkeys(run.users)],
+                "used": [f"{short(plan, exhibit)}: {label}" for exhibit, label in dict.fromkeys(run.users)],
                 "name": spec.short_name,
                 "iterations": f"{spec.schedule.iterations:,}",
                 "batch": str(spec.schedule.batch_size),
@@ -194,7 +194,7 @@ def provenance(plan: Plan, runs: Path) -> list[dict[str, str]]:
         lines.append(
             {
                 "id": run_id,
-                "used": ", ".join(dict.fromkeys(_short(plan, exhibit) for exhibit, _ in run.users)),
+                "used": ", ".join(dict.fromkeys(short(plan, exhibit) for exhibit, _ in run.users)),
                 "AP": number(scores.get("AP")),
                 "scores": hashlib.sha256(path.read_bytes()).hexdigest()[:10],
                 "data": str(_read(runs / run_id / "environment.json").get("data", ""))[:10],
@@ -215,7 +215,7 @@ def figure_numbers(plan: Plan) -> dict[str, str]:
     }
 
 
-def _short(plan: Plan, exhibit: str) -> str:
+def short(plan: Plan, exhibit: str) -> str:
     """table5 -> T5, fig4 -> F4, fig_ap_by_size -> FB."""
     if exhibit in plan.own:
         return exhibit
