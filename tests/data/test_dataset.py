@@ -87,7 +87,7 @@ def test_boxes_are_clipped_to_the_image(tiny):
 @pytest.mark.parametrize("mode", ["L", "1", "LA", "RGBA", "P", "CMYK", "YCbCr"])
 def test_every_colour_mode_becomes_rgb(tiny, mode):
     red = Image.new("RGB", (40, 30), (250, 10, 10))
-    file = tiny.images / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png")
+    file = tiny.images / ("a.jpg" if mode in ("CMYK", "YCbCr") else "a.png")
     red.convert(mode).save(file)
     tiny.content["images"][0]["file_name"] = file.name
     image = tiny.open()[0][0]

@@ -89,7 +89,8 @@ with launched(2, [sys.executable, *sys.orig_argv[1:]]):
     fabric = runtime.start(next(iter(load_plan({"scale": "smoke"}).runs.values())).spec, "cpu", devices=2)
     assert fabric.all_reduce(1.0 + fabric.global_rank, reduce_op="sum") == 3
     found = [each.laddr.ip for each in psutil.Process().net_connections() if each.status == psutil.CONN_LISTEN]
-    print(*found, flush=True)
+    sys.stdout.write("".join(f"{each}\\n" for each in found))  # at once: two processes write
+    sys.stdout.flush()
     fabric.barrier()
 """
 
