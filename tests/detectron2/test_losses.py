@@ -90,9 +90,7 @@ def test_fcos_head_is_otherwise(image, options, apart):
     else:
         other.head.options = other.head.options.model_copy(update=options)
     with torch.no_grad():
-        both = [
-            each([image.flip(0).float() / 255], [{"boxes": BOXES, "labels": LABELS}]) for each in (like, other)
-        ]
+        both = [each([image.flip(0).float() / 255], [{"boxes": BOXES, "labels": LABELS}]) for each in (like, other)]
     assert {name for name in both[0] if not close(both[0][name], both[1][name])} == apart
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,11 @@ def register_datasets() -> None:
     for split, name in VISDRONE.items():
         folder = root / getattr(layout, split)
         facts = {"thing_classes": list(visdrone.CLASSES), "dirname": str(folder), "evaluator_type": VISDRONE_EVALUATOR}
-        _register(name, lambda folder=folder: load_visdrone(folder), facts)
+        _register(name, partial(load_visdrone, folder), facts)
     for theirs in VOC_TRAIN:
         facts = MetadataCatalog.get(theirs).as_dict()
         del facts["name"]
-        _register(OURS + theirs, lambda facts=facts: load_voc(Path(facts["dirname"]), facts["split"]), facts)
+        _register(OURS + theirs, partial(load_voc, Path(facts["dirname"]), facts["split"]), facts)
 
 
 def load_visdrone(folder: Path) -> list[dict[str, Any]]:
