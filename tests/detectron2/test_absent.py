@@ -67,6 +67,7 @@ def test_importing_the_bridge_without_it_is_one_line():
     assert done.returncode and "detectron2: cannot be imported here" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_other_tests_skip_without_it():
     """Also where a file is named alone; one line says why for all."""
     files = [str(file) for file in sorted(HERE.glob("test_*.py")) if file.name != ABSENT]
