@@ -1,23 +1,15 @@
 """The suite where detectron2 is not: it says so in one line, and runs keep their ids."""
 
-import importlib.util
 import subprocess
 import sys
 
 import pytest
-from tests.detectron2.conftest import PRESENT, REASON
+from tests.detectron2.conftest import ABSENT, HERE, REASON
 from tests.helpers import changed
 
 from triplehead.errors import InputError
 from triplehead.plan import engines
 from triplehead.plan.plan import load_plan
-
-
-@pytest.mark.detectron2
-@pytest.mark.skipif(not PRESENT, reason=REASON)
-def test_is_there():
-    """Where it is skipped, the other tests of the bridge were not collected."""
-    assert importlib.util.find_spec("detectron2")
 
 
 def test_a_spec_that_wants_it_is_one_line(monkeypatch):
@@ -64,11 +56,24 @@ def test_the_plan_does_not_import_it():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_importing_the_bridge_without_it_is_one_line(tmp_path):
-    code = (
-        "import importlib.util as u; f = u.find_spec\n"
-        "u.find_spec = lambda n, *a: None if n == 'detectron2' else f(n, *a)\n"
-        "import triplehead.detectron2"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+HIDE = (
+    "import importlib.util as u, sys; f = u.find_spec\n"
+    "u.find_spec = lambda n, *a: None if n == 'detectron2' else f(n, *a)\n"
+)
+
+
+def test_importing_the_bridge_without_it_is_one_line():
+    done = subprocess.run([sys.executable, "-c", HIDE + "import triplehead.detectron2"], capture_output=True, text=True)
     assert done.returncode and "detectron2: cannot be imported here" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_other_tests_skip_without_it():
+    """Also where a file is named alone; one line says why for all."""
+    files = [str(file) for file in sorted(HERE.glob("test_*.py")) if file.name != ABSENT]
+    code = HIDE + "import pytest; sys.exit(pytest.main([*sys.argv[1:], '-q', '-p', 'no:cacheprovider']))"
+    for named in (files, [f"{HERE / 'test_losses.py'}::test_retinanet", "-m", "detectron2"]):
+        done = subprocess.run([sys.executable, "-c", code, *named], capture_output=True, text=True)
+        skips = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]
+        assert done.returncode == 0 and len(skips) == 1 and skips[0].endswith(REASON), done.stdout[-2000:]
+        assert (int(skips[0].split("[")[1].split("]")[0]) > 1) == (named[0] in files)

@@ -12,6 +12,7 @@ from triplehead.detectors.losses import dense_losses
 from triplehead.detectron2.contract import Contract
 from triplehead.detectron2.steptime import fcos
 from triplehead.detectron2.weights import detector_options, to_ours
+from triplehead.plan.plan import paper_specs
 
 SIZE = (128, 192)
 BOXES = torch.tensor([[10.3, 12.1, 60.7, 90.2], [80.2, 20.4, 180.9, 110.6], [3.0, 4.0, 30.5, 28.5]])
@@ -64,6 +65,33 @@ def test_fcos(image):
     assert close(losses["quality"] * positives, expected["loss_fcos_ctr"])
     assert close(unweighted["box"] * positives, expected["loss_fcos_loc"])
     assert not close(losses["box"], unweighted["box"])  # the disagreement: FCOS weights by centerness
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "apart"),
+    [
+        ({}, set()),
+        ({"centerness_on": "classification"}, {"quality"}),
+        ({"box_activation": "exp"}, {"box"}),
+        ({"box_unit": "pixel"}, {"box"}),
+        ("scale", {"box"}),
+    ],
+)
+def test_fcos_head_is_otherwise(image, options, apart):
+    """What detectron2's head has otherwise than the original FCOS, which is the tables', changes which losses."""
+    table = paper_specs("table5")[0].detector.head
+    assert (table.centerness_on, table.box_activation, table.box_unit) == ("classification", "exp", "pixel")
+    model = theirs.lively(fcos())
+    like, other = ours_like(model, "fcos"), ours_like(model, "fcos")
+    if options == "scale":
+        for factor in other.head.scale.factors:
+            factor.data.fill_(1.5)
+    else:
+        other.head.options = other.head.options.model_copy(update=options)
+    with torch.no_grad():
+        both = [each([image.flip(0).float() / 255], [{"boxes": BOXES, "labels": LABELS}]) for each in (like, other)]
+    assert {name for name in both[0] if not close(both[0][name], both[1][name])} == apart
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Our detectors as detectron2's: registered, configured by yacs and by LazyConfig, trained by its own tool."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import torch
 from detectron2.config import LazyConfig, get_cfg, instantiate
 from detectron2.modeling import META_ARCH_REGISTRY, build_model
 from detectron2.structures import Boxes, Instances
+from tests.detectron2 import tiny
 
 import detectron2
 from triplehead.detectors.build import build_detector
@@ -118,38 +120,50 @@ def test_models_of_configs(configs, row, parameters):
     assert {group["weight_decay"] for group in groups} == {0.0001, 0.0}
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not TOOL.is_file(), reason="detectron2 is installed without its tools")
-def test_ten_iterations_by_its_own_tool(configs, real_data, tmp_path):
-    path = next(path for path in configs if "table5/row1_fcos" in path.as_posix())
-    size = ["[64,64]", "96"]
+def by_its_own_tool(configs, row, datasets, out, iterations, **more) -> list[dict]:
+    """What a training of small images on the CPU leaves in metrics.json."""
     options = {
-        "train.max_iter": 10,
+        "train.max_iter": iterations,
         "train.device": "cpu",
         "train.init_checkpoint": "",
-        "train.output_dir": tmp_path,
+        "train.output_dir": out,
         "train.log_period": 1,
         "train.eval_period": 0,
         "dataloader.train.total_batch_size": 1,
         "dataloader.train.num_workers": 0,
         "dataloader.test.num_workers": 0,
-        "dataloader.train.mapper.augmentations.0.short_edge_length": size[0],
-        "dataloader.train.mapper.augmentations.0.max_size": size[1],
+        "dataloader.train.mapper.augmentations.0.short_edge_length": "[64,64]",
+        "dataloader.train.mapper.augmentations.0.max_size": 96,
         "dataloader.test.mapper.augmentations.0.short_edge_length": 32,
         "dataloader.test.mapper.augmentations.0.max_size": 48,
-    }
-    command = [
-        sys.executable,
-        str(TOOL),
-        "--config-file",
-        str(path),
-        *(f"{name}={value}" for name, value in options.items()),
-    ]
-    done = subprocess.run(
-        command, env=os.environ | {"DETECTRON2_DATASETS": str(real_data)}, capture_output=True, text=True
-    )
+    } | more
+    path = next(path for path in configs if row in path.as_posix())
+    command = [sys.executable, str(TOOL), "--config-file", str(path)]
+    command += [f"{name}={value}" for name, value in options.items()]
+    environment = os.environ | {"DETECTRON2_DATASETS": str(datasets)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    lines = [json.loads(line) for line in (tmp_path / "metrics.json").read_text().splitlines()]
+    assert (out / "model_final.pth").is_file()
+    return [json.loads(line) for line in (out / "metrics.json").read_text().splitlines()]
+
+
+has_tool = pytest.mark.skipif(not TOOL.is_file(), reason="detectron2 is installed without its tools")
+
+
+@has_tool
+@pytest.mark.slow
+def test_ten_iterations_by_its_own_tool(configs, real_data, tmp_path):
+    lines = by_its_own_tool(configs, "table5/row1_fcos", real_data, tmp_path, 10)
     losses = [line for line in lines if "total_loss" in line]
     assert losses[-1]["iteration"] == 9 and {"loss_classification", "loss_box", "loss_quality"} <= losses[-1].keys()
-    assert (tmp_path / "model_final.pth").is_file()
+
+
+@has_tool
+@pytest.mark.slow
+def test_table7_by_its_own_tool(configs, tmp_path):
+    """Trained and scored on VisDrone's layout."""
+    options = {"train.eval_period": 2, "model.postprocess.score_threshold": 0.0}
+    lines = by_its_own_tool(configs, "table7/row3_ours", tiny.write(tmp_path / "data"), tmp_path / "out", 2, **options)
+    losses, scores = [line for line in lines if "total_loss" in line], lines[-1]
+    assert len(losses) == 2 and all(math.isfinite(line["total_loss"]) for line in losses)
+    assert 0 <= scores["bbox/AP"] <= scores["bbox/AR500"] <= 100 and "bbox/AP50-car" in scores

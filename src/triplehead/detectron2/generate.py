@@ -3,16 +3,17 @@
 import re
 from pathlib import Path
 
+from triplehead.detectron2.catalog import OURS, VISDRONE, VOC_TRAIN
 from triplehead.paths import atomic
 from triplehead.plan.experiments import Experiments
-from triplehead.plan.options import Dense, FasterRCNN, ResNet
+from triplehead.plan.options import Dense, FasterRCNN, ResNet, VocFolder
 from triplehead.plan.runs import RunSpec
 
 EXHIBITS = ("table1", "table2", "table5", "table6", "table7", "table8")
 DATASETS = {  # in detectron2's catalog
     "coco": ("coco_2017_train", "coco_2017_val"),
-    "voc": (["voc_2007_trainval", "voc_2012_trainval"], "voc_2007_test"),
-    "visdrone": ("triplehead_visdrone_train", "triplehead_visdrone_val"),
+    "voc": ([OURS + name for name in VOC_TRAIN], "voc_2007_test"),
+    "visdrone": (VISDRONE["train"], VISDRONE["val"]),
 }
 RATE = {"iterations", "lr", "warmup", "warmup_iterations", "warmup_factor", "decay", "steps", "gamma"}
 WEIGHTS = "detectron2://ImageNetPretrained/MSRA/R-{}.pkl"
@@ -57,6 +58,8 @@ def config_text(spec: RunSpec, title: str) -> str:
     parts |= {"postprocess": post} if kind == "dense" else post
     mean, std = ([round(255 * value, 4) for value in reversed(each)] for each in (size.mean, size.std))
     train, test = DATASETS[spec.dataset]
+    if isinstance(spec.data, VocFolder) and spec.data.difficult == "keep":
+        train = list(VOC_TRAIN)
     loader = {
         "train": train,
         "test": test,

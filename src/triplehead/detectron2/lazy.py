@@ -11,6 +11,7 @@ import torch
 from detectron2.config import LazyCall as L
 from detectron2.data import (
     DatasetMapper,
+    MetadataCatalog,
     build_detection_test_loader,
     build_detection_train_loader,
     get_detection_dataset_dicts,
@@ -30,9 +31,11 @@ from detectron2.modeling.roi_heads import FastRCNNConvFCHead, FastRCNNOutputLaye
 from detectron2.solver import get_default_optimizer_params
 from omegaconf import DictConfig, OmegaConf
 
+from triplehead.detectron2.catalog import VISDRONE_EVALUATOR
 from triplehead.detectron2.contract import FORMAT
 from triplehead.detectron2.meta_arch import TripleHead
 from triplehead.detectron2.solver import Rate
+from triplehead.detectron2.visdrone import VisDroneEvaluator
 from triplehead.plan.options import Schedule
 
 
@@ -188,10 +191,14 @@ def dataloader(
     num_workers: int = 4,
     max_detections: int = 100,
 ) -> DictConfig:
-    """Loaders and evaluator; data sets by their names in detectron2's catalog. VOC's is scored by its own evaluator."""
+    """Loaders and evaluator; data sets by their names in detectron2's catalog. VOC is scored by detectron2's evaluator,
+    VisDrone by ours, all else by COCO's."""
     sides = tuple(short_range or (short, short))
-    if test.startswith("voc_"):
+    scored_by = MetadataCatalog.get(test).get("evaluator_type")
+    if scored_by == "pascal_voc":
         evaluator = L(PascalVOCDetectionEvaluator)(dataset_name=test)
+    elif scored_by == VISDRONE_EVALUATOR:
+        evaluator = L(VisDroneEvaluator)(dataset_name=test)
     else:
         most = None if max_detections == 100 else max_detections
         evaluator = L(COCOEvaluator)(dataset_name=test, max_dets_per_image=most, output_dir="${train.output_dir}")
