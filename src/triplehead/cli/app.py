@@ -128,11 +128,10 @@ def commands() -> typer.Typer:
 
 
 def misused(error: typer.BadParameter) -> str:
-    """What is wrong with a command line, in one line; where a command group is called without a command, its help."""
-    said = error.format_message()
-    if type(error).__name__ == "NoArgsIsHelpError":
-        return said
-    said = " ".join(said.replace("Value error, ", "").split()).removesuffix(".")
+    """What is wrong with a command line, in one line; nothing where a group without a command has printed its help."""
+    said = " ".join(error.format_message().replace("Value error, ", "").split()).removesuffix(".")
+    if not said:
+        return ""
     return f"error: {error.ctx.command_path if error.ctx else 'triplehead'}: {said[:1].lower()}{said[1:]}"
 
 
@@ -153,6 +152,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except UsageError as error:
-        print(misused(error), file=sys.stderr)
+        if said := misused(error):
+            print(said, file=sys.stderr)
         sys.exit(2)
     sys.exit(status)
