@@ -84,11 +84,11 @@ def test_params_are_table_4():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("plan", "-c", "scale=huge"), "config.yaml: scale: no scale 'huge'"),
-        (("plan", "--scale", "huge"), "config.yaml: scale: no scale 'huge'"),
+        (("plan", "-c", "scale=huge"), "error: --config: scale: no scale 'huge'"),
+        (("plan", "--scale", "huge"), "error: --config: scale: no scale 'huge'"),
         (("plan", "--scale", "smoke", "-c", "scale=proxy"), "--scale: smoke, but --config says scale=proxy"),
         (("plan", "--batch-size", "2"), "--batch-size: is for --calibrate alone"),
-        (("bench", "--scale", "huge"), "config.yaml: scale: no scale 'huge'"),
+        (("bench", "--scale", "huge"), "error: --config: scale: no scale 'huge'"),
         (("plan", "-c", "scale"), "--config: expected KEY=VALUE, found 'scale'"),
         (("train", "nothing"), "nothing: no such run at scale proxy"),
         (("resample", "nothing"), "nothing: no such run at scale proxy"),
@@ -99,7 +99,15 @@ def test_params_are_table_4():
         (("testdev", "scores", "nothing", "stdout.txt"), "nothing: no such run at scale proxy"),
         (("figure", "fig99"), "fig99: no such figure; allowed: overview, fig4"),
         (("data", "prepare", "nothing"), "nothing: no such data at scale proxy"),
-        (("plan", "-c", "tracking_uri=5"), "tracking_uri: input should be a valid string, found 5"),
+        (("plan", "-c", "tracking_uri=5"), "--config: tracking_uri: input should be a valid string, found 5"),
+        (("plan", "-c", "tracking_uri=foo"), "--config: tracking_uri: expected one of http://..., https://..., sqlite"),
+        (("plan", "--gpus", "0"), "error: triplehead plan: invalid value for '--gpus': Input should be greater"),
+        (("new", "foo", "mine"), "error: triplehead new: invalid value for 'part': 'foo' is not one of 'assigner',"),
+        (("foo",), "error: triplehead: no such command 'foo'"),
+        (("data", "foo"), "error: triplehead data: no such command 'foo'"),
+        (("plan", "--gups", "2"), "error: triplehead plan: no such option: --gups"),
+        (("train",), "error: triplehead train: missing argument 'run_id'"),
+        (("status", "now"), "error: triplehead status: got unexpected extra argument(s) (now)"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(arguments, message):
@@ -108,6 +116,22 @@ def test_a_mistake_is_one_line_and_status_2(arguments, message):
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     assert message in result.stderr
     assert result.stdout == ""
+
+
+def test_the_file_is_named_where_the_file_says_it(experiments):
+    file = experiments / "config.yaml"
+    for key, wrong in (("scale", "huge"), ("tracking_uri", "foo")):
+        text = file.read_text()
+        file.write_text(re.sub(rf"^{key}: \w+", f"{key}: {wrong}", text, flags=re.MULTILINE))
+        said = triplehead("plan", cwd=experiments.parent)
+        file.write_text(text)
+        assert said.returncode == 2 and said.stderr.startswith(f"error: experiments/config.yaml: {key}: ")
+
+
+def test_a_command_without_its_subcommand_is_told_them():
+    result = triplehead("data")
+    assert result.returncode == 2 and "Usage: triplehead data" in result.stdout and result.stderr == ""
+    assert triplehead("data", "--help").returncode == 0
 
 
 def test_status_and_plan_know_the_tables_of_ones_own_folder(tmp_path):

@@ -29,7 +29,7 @@ def first_line(*arguments: str) -> str:
 @pytest.mark.parametrize("command", LOOKING, ids=" ".join)
 def test_the_scale_of_results_holds_and_is_the_first_thing_said(command, folder):
     assert first_line(*command) == "Scale smoke"
-    other = "Scale mini; results/ holds the tables of scale smoke"
+    other = "Scale mini; results/ is for scale smoke"
     assert first_line("data", "check") == "Scale smoke"
     assert first_line(*command, "--scale", "mini") == first_line(*command, "-c", "scale=mini") == other
 
@@ -61,7 +61,7 @@ def test_a_job_has_the_scale_of_its_snakemake(folder, monkeypatch):
     ids=" ".join,
 )
 def test_no_command_writes_tables_of_another_scale(command, folder):
-    with pytest.raises(InputError, match="found mini, but results/ holds the tables of smoke"):
+    with pytest.raises(InputError, match="found mini, but results/ is for scale smoke"):
         CliRunner().invoke(commands(), [*command, "-c", "scale=mini"], catch_exceptions=False)
     assert [file.name for file in RESULTS.iterdir()] == ["scale.json"]
 

@@ -1,7 +1,10 @@
+import os
+import warnings
+
 import pytest
 import torch
 
-from triplehead.data.loader import _TrainBatches, eval_loader, order, sample_index, train_loader
+from triplehead.data.loader import _TrainBatches, eval_loader, order, sample_index, train_loader, workers
 from triplehead.data.transforms import EvalTransform, TrainTransform
 from triplehead.errors import InputError
 from triplehead.plan.options import Input
@@ -33,6 +36,14 @@ def test_a_batch_is_the_same_whatever_the_start(train_scenes):
 
 def test_a_batch_is_the_same_whatever_the_number_of_workers(train_scenes):
     assert_equal(batches(train_scenes, 2, 6), batches(train_scenes, 2, 6, num_workers=2))
+
+
+def test_no_more_workers_than_cores(train_scenes, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    assert workers(4) == 1 and workers(0) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch's, of more workers than cores
+        assert_equal(batches(train_scenes, 0, 2), batches(train_scenes, 0, 2, num_workers=2))
 
 
 def test_another_seed_gives_other_batches(train_scenes):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from triplehead.errors import InputError
+from triplehead.plan.plan import load_plan
 from triplehead.plan.schema import Config
 from triplehead.tracking import names, store
 
@@ -21,8 +22,8 @@ def test_a_store_that_mlflow_can_open_is_taken_as_it_is(text):
 
 @pytest.mark.parametrize("text", ["mlruns", "file:///tmp/mlruns", "tracker:5000", ""])
 def test_anything_else_is_refused_by_name(text):
-    with pytest.raises(InputError, match=r"config\.yaml: tracking_uri: expected one of http://.*, found "):
-        store.uri(Config(tracking_uri=text))
+    with pytest.raises(InputError, match=r"^--config: tracking_uri: expected one of http://.*, found "):
+        load_plan({"tracking_uri": text})
 
 
 def test_create_lists_experiments_like_the_papers_contents(uri, plan, tmp_path):

@@ -1,6 +1,6 @@
 """The second walk: the real Table 5 on eight GPUs, with COCO's layout, two processes on a CPU, and two iterations.
 
-The commands are those of README.md and docs/training.md; what trains for days there only plans, and trains at the mini
+The commands are those of README.md, docs/data.md and docs/training.md; what trains for days there only plans, and trains at the mini
 scale on images that the walk writes.
 """
 
@@ -21,6 +21,7 @@ from triplehead.plan.plan import load_plan
 TINY = "iterations=2 batch_size=2 short_side=64 accelerator=cpu"
 CHECK = "triplehead data check -c scale=paper -c data_root=DIR"
 EIGHT = "snakemake --cores 16 results/table5.csv --config scale=paper data_root=DIR devices=8"
+NINE = "snakemake results/table9.csv --config scale=paper data_root=DATA"
 MINI = "snakemake --cores 2 results/table5.csv --config scale=mini data_root=DIR"
 
 
@@ -47,6 +48,7 @@ def root(tmp_path_factory) -> Path:
 
 def test_the_commands_are_the_readmes():
     assert {CHECK, EIGHT, MINI} <= set(commands(ROOT / "README.md"))
+    assert NINE in commands(ROOT / "docs" / "data.md")
     assert "triplehead plan --scale paper --gpus 8" in commands(ROOT / "docs" / "cluster.md")
 
 
@@ -58,6 +60,8 @@ def test_from_the_data_to_table_5(clone, shell, root):
     assert f"{len(load_plan({'scale': 'paper'}).runs)} runs of" in said and "8 at once" in said
     planned = jobs(shell(f"{EIGHT.replace('DIR', str(root))} -n"))
     assert (planned["train"], planned["pretrain"], planned["data"], planned["table"]) == (7, 1, 1, 1)
+    planned = jobs(shell(f"{NINE.replace('DATA', str(root))} -n"))
+    assert (planned["train"], planned["pretrain"], planned["data"], planned["table"]) == (2, 2, 1, 1)
 
     mini = f"{MINI.replace('DIR', str(root))} {TINY}"
     plan = load_plan({"scale": "mini", "iterations": 2, "batch_size": 2, "short_side": 64})

@@ -73,6 +73,13 @@ def test_a_wrong_claim_ends_before_anything_runs(clone):
     assert not (clone / "results").exists()
 
 
+@pytest.mark.parametrize("target", ["results/table99.csv", "results/runs/proxy-coco-fcos-s0-0000000000/scores.json"])
+def test_what_nothing_makes_is_named_before_anything_runs(clone, target):
+    result = snakemake(clone, "--cores", "1", target)
+    assert result.returncode == 1 and f"No rule to produce {target}" in result.stderr
+    assert "Traceback" not in result.stderr and not (clone / "results").exists()
+
+
 def test_one_table_without_cores_plans_only_its_runs(clone):
     result = snakemake(clone, "-n", "results/table5.csv")
     assert result.returncode == 0, result.stderr
@@ -266,7 +273,7 @@ def test_tables_of_another_scale_are_not_replaced_unasked(clone):
     before = (clone / "results/table4.csv").read_bytes()
     refused = snakemake(clone, *target, "scale=mini")
     assert refused.returncode != 0
-    assert "error: scale: found mini, but results/ holds the tables of smoke, which it would replace" in refused.stderr
+    assert "error: scale: found mini, but results/ is for scale smoke, whose tables it would replace" in refused.stderr
     assert (clone / "results/table4.csv").read_bytes() == before
     assert snakemake(clone, *target, "scale=smoke").returncode == 0
     assert snakemake(clone, *target, "scale=mini", "other_scale=replace").returncode == 0

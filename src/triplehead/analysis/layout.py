@@ -45,6 +45,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
+    """A row of a table as it is printed; group: the heading that it stands below."""
+
     label: str
     group: str | None
     left: tuple[Left, ...]
@@ -53,6 +55,7 @@ class Line:
 
     @property
     def has_below(self) -> bool:
+        """Whether anything stands below its measured numbers, so that it takes two lines."""
         return any(cell.below for cell in self.cells)
 
     @property
@@ -63,6 +66,8 @@ class Line:
 
 @dataclass(frozen=True)
 class TableLayout:
+    """A table before it is LaTeX, Typst or HTML."""
+
     name: str  # table5
     title: str
     kind: str

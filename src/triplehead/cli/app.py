@@ -24,6 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+# Click's, which Typer keeps in another place from version to version.
+UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
+
 # The panels of --help, in its order.
 LOOK, JOBS, MORE = PANELS = "To look at a study", "What Snakemake calls", "Beside it"
 
@@ -84,7 +87,7 @@ def plan_from(items: list[str] | None) -> Plan:
 def scale_line(plan: Plan) -> str:
     """The first line of what a command says: which scale it is about, and where results/ is of another, that."""
     found = remembered()
-    other = "" if found in (None, plan.config.scale) else f"; {RESULTS}/ holds the tables of scale {found}"
+    other = "" if found in (None, plan.config.scale) else f"; {RESULTS}/ is for scale {found}"
     return f"Scale {plan.config.scale}{other}"
 
 
@@ -124,6 +127,14 @@ def commands() -> typer.Typer:
     return app
 
 
+def misused(error: typer.BadParameter) -> str:
+    """What is wrong with a command line, in one line; nothing where a group without a command has printed its help."""
+    said = " ".join(error.format_message().replace("Value error, ", "").split()).removesuffix(".")
+    if not said:
+        return ""
+    return f"error: {error.ctx.command_path if error.ctx else 'triplehead'}: {said[:1].lower()}{said[1:]}"
+
+
 def main() -> None:
     """Run a command; InputError exits with 2, as do mistakes in the command line."""
     # As an exception, so that what is half done is put away and MLflow learns of it.
@@ -133,9 +144,15 @@ def main() -> None:
     sys.stdout = cast(TextIO, Pipe(sys.stdout))
     try:
         try:
-            commands()()
+            # Not standalone: Typer would draw a box around what is wrong with the command line.
+            status = commands()(prog_name="triplehead", standalone_mode=False)
         finally:
             sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except UsageError as error:
+        if said := misused(error):
+            print(said, file=sys.stderr)
+        sys.exit(2)
+    sys.exit(status)

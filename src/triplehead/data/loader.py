@@ -4,6 +4,7 @@ So a run resumed at iteration i sees what the uninterrupted one would have seen,
 devices that share a batch.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -168,6 +169,11 @@ class _Guarded(Dataset):
             return str(error)
 
 
+def workers(asked: int) -> int:
+    """Worker processes of a loader: those that are asked for, as far as this process has cores for them."""
+    return min(asked, len(os.sched_getaffinity(0)))
+
+
 def _in_order(batches: Dataset, numbers: range, num_workers: int) -> Iterator[Batch]:
     if not num_workers:
         yield from (batches[number] for number in numbers)
@@ -176,7 +182,7 @@ def _in_order(batches: Dataset, numbers: range, num_workers: int) -> Iterator[Ba
         _Guarded(batches),
         batch_size=None,
         sampler=numbers,
-        num_workers=num_workers,
+        num_workers=workers(num_workers),
         collate_fn=_as_is,
         generator=torch.Generator(),  # else it takes a number from the global one
     )

@@ -16,7 +16,7 @@ from detectron2.data.datasets import load_coco_json
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from triplehead.data.dataset import DetectionDataset
-from triplehead.data.loader import batch_samples, stream
+from triplehead.data.loader import batch_samples, stream, workers
 from triplehead.detectron2.contract import FORMAT
 from triplehead.plan.runs import RunSpec
 
@@ -60,7 +60,7 @@ def train_loader(spec: RunSpec, dataset: DetectionDataset, start: int, stop: int
         sampler=_Range(first, last),
         total_batch_size=schedule.batch_size,
         aspect_ratio_grouping=False,  # done by the order of the batches, where the schedule asks for it
-        num_workers=num_workers,
+        num_workers=workers(num_workers),
     )
 
 
@@ -71,7 +71,7 @@ def test_loader(spec: RunSpec, dataset: DetectionDataset, num_workers: int = 0) 
         augmentations=[T.ResizeShortestEdge(spec.input.short, spec.input.long)],
         image_format=FORMAT,
     )
-    return build_detection_test_loader(_records(dataset), mapper=mapper, num_workers=num_workers)
+    return build_detection_test_loader(_records(dataset), mapper=mapper, num_workers=workers(num_workers))
 
 
 def _records(dataset: DetectionDataset) -> list[dict[str, Any]]:

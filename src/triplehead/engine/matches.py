@@ -32,6 +32,7 @@ class Matches:
 
     @property
     def num_images(self) -> int:
+        """Of the whole validation split, images without detections included."""
         return self.positives.shape[1]
 
 

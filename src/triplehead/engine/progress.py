@@ -10,6 +10,8 @@ LINES = 10
 
 
 class TrainingProgress:
+    """On stderr: a bar on a terminal, else `LINES` lines of a whole training. A context; silent: says nothing."""
+
     def __init__(self, start: int, iterations: int, silent: bool = False):
         self.start, self.iterations, self.began = start, iterations, time.monotonic()
         console = Console(file=sys.stderr)
@@ -33,6 +35,7 @@ class TrainingProgress:
         self.bar.stop()
 
     def update(self, done: int, losses: dict[str, float]) -> None:
+        """After `done` iterations of the whole training; the seconds left are by those since `start`."""
         text = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
         self.bar.update(self.task, completed=done, text=text)
         if not self.on_terminal and done % max(1, self.iterations // LINES) == 0:

@@ -46,6 +46,7 @@ def hardware(fabric: Fabric) -> str:
 
 
 def environment(fabric: Fabric) -> dict[str, str]:
+    """What ran (`runtime.environment`), and the GPU and CUDA's version where `fabric` computes on one."""
     return runtime.environment() | runtime.gpu(fabric)
 
 

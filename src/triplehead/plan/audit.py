@@ -14,12 +14,16 @@ Place = tuple[str, str]  # exhibit, row's label
 
 
 class Gain(Options):
+    """A difference of two printed numbers, and what the paper says that it is."""
+
     of: Cell
     minus: Cell
     stated: float | None = None  # none: the paper states no number; the difference is what is told
 
 
 class Quoted(Options):
+    """A number of a table, as the text quotes it."""
+
     cell: Cell
     stated: float
 

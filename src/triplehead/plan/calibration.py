@@ -23,6 +23,8 @@ class Step(Options):
 
 
 class Calibration(Options):
+    """results/calibration.json: what steps take on one machine; `kinds`: by the kind of run (`kind_of`)."""
+
     device: Literal["cpu", "gpu"]
     hardware: str  # name of the processor or GPU
     threads: PositiveInt

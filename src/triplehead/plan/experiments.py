@@ -123,14 +123,14 @@ class Experiments:
         layers = [self._layer(file)]
         if overrides:
             layers.append(Layer(Path("--config"), "", overrides))
-        return validate(Config, layers)
+        config = validate(Config, layers)
+        if config.scale not in (known := self._scales()):  # a word, not a path
+            where = next((layer.file for layer in reversed(layers) if "scale" in layer.values), file)
+            raise InputError(where, f"scale: no scale {config.scale!r}; allowed: {', '.join(known)}")
+        return config
 
     def scale(self, name: str) -> Scale:
         """experiments/scales/<name>.yaml, every block of it checked. Raises InputError for a mistake in it."""
-        known = self._scales()
-        if name not in known:  # a word, not a path
-            problem = f"scale: no scale {name!r}; allowed: {', '.join(known)}"
-            raise InputError(self.folder / "config.yaml", problem)
         path = self.folder / "scales" / f"{name}.yaml"
         scale = validate(Scale, self._layer(path))
         for part, options in (("heads", HEADS), ("assigners", ASSIGNERS)):

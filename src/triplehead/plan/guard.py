@@ -1,4 +1,4 @@
-"""One folder of results holds the tables of one scale."""
+"""One folder of results is for one scale."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def check_scale(config: Config, results: Path = RESULTS) -> None:
     if found not in (None, config.scale) and config.other_scale == "refuse":
         raise InputError(
             "scale",
-            f"found {config.scale}, but {results}/ holds the tables of {found}, which it would replace; use another "
+            f"found {config.scale}, but {results}/ is for scale {found}, whose tables it would replace; use another "
             "clone, move it away, or add other_scale=replace (runs are kept)",
         )
 
@@ -39,5 +39,6 @@ def remembered(results: Path = RESULTS) -> str | None:
 
 
 def remember_scale(config: Config, results: Path = RESULTS) -> None:
+    """Note that `results` is for the configured scale, before anything of it is made."""
     with atomic(results / REMEMBERED) as file:
         file.write_text(json.dumps({"scale": config.scale}) + "\n", encoding="utf-8")

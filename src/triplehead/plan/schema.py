@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from triplehead.plan.datasets import Url
 from triplehead.plan.engines import Engine
@@ -38,6 +38,14 @@ def _word(value: Any) -> Any:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
+def _store(uri: str) -> str:
+    scheme = uri.partition("://")[0].partition("+")[0]
+    if "://" not in uri or scheme not in STORES:
+        raise ValueError(f"expected one of {', '.join(f'{name}://...' for name in STORES)}")
+    return uri
+
+
+STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")  # that MLflow can open
 Switch = Annotated[bool, BeforeValidator(_word)]
 
 
@@ -51,7 +59,7 @@ class Config(Options):
     data_complete: Switch | None = None  # whether data sets must hold what is official; none: as the scale says
     download: Switch = False  # whether a data set that is not below data_root is fetched
     data_mirror: Url | None = None  # archives are fetched from here, by their file names; none: official addresses
-    tracking_uri: str | None = None  # none: SQLite below results/
+    tracking_uri: Annotated[str, AfterValidator(_store)] | None = None  # none: SQLite below results/
     weights_root: str | None = None  # none: weights/ below data_root
     download_weights: Switch = False  # those that are not there, from their publishers
     extra: str | None = None  # a folder of the user's own experiments, run beside the paper's

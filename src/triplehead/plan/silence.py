@@ -34,6 +34,7 @@ class Silence(Options):
     switches: tuple[Switch, ...] = ()
 
     def row_of(self, switch: Switch) -> Place:
+        """Whose detector the switch changes."""
         return switch.row or self.row
 
 
@@ -48,6 +49,7 @@ class Variant:
 
     @property
     def label(self) -> str:
+        """For example "fallback = background": what names the variant in plans and figures."""
         return f"{self.switch} = {self.value}"
 
 
@@ -58,6 +60,7 @@ def varied(switch: Switch, value: bool | int | float | str, spec: Spec) -> Spec:
 
 
 def text(value: bool | int | float | str) -> str:
+    """As a reader would have it: True -> "yes", 0.5 -> "0.5"."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else f"{value:g}"

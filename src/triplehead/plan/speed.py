@@ -39,6 +39,8 @@ class SpeedRow(Options):
 
 
 class SpeedRecord(Options):
+    """results/speed/*.json: what one measurement found, row by row, and under what conditions."""
+
     scale: str
     device: str  # name of the processor or GPU
     environment: dict[str, str]

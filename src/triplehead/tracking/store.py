@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 SQLITE = "sqlite:///"
 REBUILD = "triplehead track rebuild"
 NOTE = "mlflow.note.content"
@@ -43,11 +42,6 @@ def uri(config: Config) -> str:
         if "?" in str(file):  # the rest would be taken for options
             raise InputError(file, "no SQLite store can lie below a folder with ? in its name; rename it")
         return sqlite_uri(file)
-    scheme = config.tracking_uri.partition("://")[0].partition("+")[0]
-    if "://" not in config.tracking_uri or scheme not in SCHEMES:
-        allowed = ", ".join(f"{name}://..." for name in SCHEMES)
-        problem = f"tracking_uri: expected one of {allowed}, found {config.tracking_uri!r}"
-        raise InputError(paths.EXPERIMENTS / "config.yaml", problem)
     return config.tracking_uri
 
 

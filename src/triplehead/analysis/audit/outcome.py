@@ -23,8 +23,10 @@ def printed(cell: Cell, exhibits: dict[str, Exhibit]) -> float | int:
 
 
 def number(value: float | int) -> str:
+    """Counts with thousands separated, others with the one decimal that the paper prints."""
     return f"{value:,}" if isinstance(value, int) else f"{value:.1f}".replace("-", "−")
 
 
 def table(exhibit: str) -> str:
+    """ "table5" -> "Table 5"."""
     return exhibit.replace("table", "Table ")

@@ -24,6 +24,7 @@ def differences(check: Differences, exhibits: Exhibits) -> Outcome:
 
 
 def values(check: Values, exhibits: Exhibits) -> Outcome:
+    """Holds if each quoted number is its cell's, to half of the last printed digit."""
     lines, holds = [], True
     for quoted in check.quoted:
         value = printed(quoted.cell, exhibits)
@@ -55,6 +56,7 @@ def own_numbers(check: OwnNumbers, exhibits: Exhibits) -> Outcome:
 
 
 def stands_in(check: StandsIn, exhibits: Exhibits) -> Outcome:
+    """Holds if a row of the other table prints the same numbers; else the nearest row is told."""
     exhibit, label = check.row
     own = next(row.published for row in exhibits[exhibit].rows if row.label == label)
     other = exhibits[check.exhibit].rows

@@ -19,6 +19,8 @@ OVERVIEW, OVERVIEW_OF = "overview", "table5"  # the figure that stands for the w
 
 @dataclass(frozen=True)
 class Source:
+    """A figure's module beside this file, and what it reads."""
+
     module: str
     reads: tuple[str, ...]  # files of each of its runs
     data: bool = False  # and of their data
