@@ -63,10 +63,19 @@ def test_a_plan_says_what_the_open_choices_would_add():
 
 
 def test_a_plan_that_nobody_measured_says_so():
-    result = triplehead("plan", "--scale", "paper", "--gpus", "8")
+    other = ("plan", "--scale", "paper", "-c", "short_side=500")
+    result = triplehead(*other, "--gpus", "8")
     assert "GPU-hours: not measured" in result.stdout and "8 at once" in result.stdout
-    cost = json.loads(triplehead("plan", "--scale", "paper", "--json").stdout)["cost"]
+    cost = json.loads(triplehead(*other, "--json").stdout)["cost"]
     assert cost["seconds"] is None and cost["wall_seconds"] is None and cost["disk_bytes"] > 5e9
+
+
+def test_the_paper_scales_plan_has_gpu_hours_by_a_named_gpu_and_says_what_is_not_in_them():
+    said = triplehead("plan", "--scale", "paper", "--gpus", "8").stdout
+    assert re.search(r"[\d.]+ GPU-hours, [\d.]+ hours on 8 GPUs", said)
+    assert "NVIDIA H200, 2026-11-26, noise with 7 boxes an image; start, reading and scoring not counted" in said
+    unknown = json.loads(triplehead("plan", "--scale", "paper", "--json").stdout)["cost"]["unknown_runs"]
+    assert f"without {len(unknown)} runs that were not measured" in said and unknown
 
 
 def test_params_are_table_4():

@@ -19,6 +19,11 @@ from triplehead.plan.cost import estimate
 from triplehead.plan.plan import load_plan
 from triplehead.plan.schema import Resampling
 
+FULL = (
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory"),
+)
+
 
 @pytest.fixture(autouse=True)
 def _threads():
@@ -85,12 +90,13 @@ def test_a_calibration_of_other_hardware_is_dropped(few, tmp_path):
     assert list(calibrate(first, file, batch_size=1, repeats=1, warmup=1).kinds) == list(other.kinds)
 
 
-def test_a_batch_that_does_not_fit_is_named(few, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", FULL, ids=("gpu", "cpu"))
+def test_a_batch_that_does_not_fit_is_named(error, few, tmp_path, monkeypatch):
     def full(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
     monkeypatch.setattr("triplehead.engine.calibrate._measure", full)
-    with pytest.raises(InputError, match=r"4 images of .* do not fit in its memory; give a smaller --batch-size"):
+    with pytest.raises(InputError, match=r"^--batch-size: 4 images at once do not fit .*; --batch-size=2 is the next"):
         calibrate(few, tmp_path / "calibration.json")
     assert not list(tmp_path.iterdir())
 
@@ -125,18 +131,20 @@ def test_bench_measures_each_detector_in_each_precision(tmp_path):
     assert path.name.startswith(record["hardware"].lower().split()[0])
 
 
-def test_what_does_not_fit_is_recorded_and_the_rest_goes_on(monkeypatch):
+@pytest.mark.parametrize("error", FULL, ids=("gpu", "cpu"))
+def test_what_does_not_fit_is_recorded_and_the_rest_goes_on(error, monkeypatch, capsys):
     spec = load_plan({"scale": "smoke"}).specs["table5", "FCOS"][0]
     real = Probe.step
 
     def step(self, _=None):
         if self.fabric._precision.precision == "32-true":
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         real(self)
 
     monkeypatch.setattr(Probe, "step", step)
-    full, half = bench({"FCOS": spec}, "cpu", batch_size=1, repeats=1, warmup=1)["rows"]
-    assert full == {"label": "FCOS", "precision": "32-true", "batch_size": 1, "out_of_memory": True}
+    full, half = bench({"FCOS": spec}, "cpu", batch_size=2, repeats=1, warmup=1)["rows"]
+    said = {"label": "FCOS", "precision": "32-true", "batch_size": 2, "out_of_memory": True, "next_batch_size": 1}
+    assert full == said and "--batch-size=1 is the next to fit" in capsys.readouterr().err
     assert half["FPS"] > 0
 
 

@@ -74,6 +74,32 @@ def test_scores_do_not_depend_on_the_batch_size(small_spec, small_data, trained,
         assert one["score"] == pytest.approx(other["score"], abs=2e-6)
 
 
+def test_images_that_do_not_fit_at_once_are_taken_in_parts(small_spec, small_data, trained, monkeypatch, capsys):
+    """Lowering the setting instead would be another run: days of training for a number that does not change."""
+    fabric = runtime.start(small_spec, "cpu")
+    dataset = runtime.open_data(small_spec, small_data, "val")
+    model, room = trained_model(small_spec, trained, fabric), 12
+
+    def limited(images: list) -> list:
+        if len(images) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return model(images)
+
+    spec = changed(small_spec, evaluation={"batch_size": 12})
+    whole = predict(limited, dataset, spec, fabric)
+    assert capsys.readouterr().err == ""
+    room = 3
+    parts = predict(limited, dataset, spec, fabric)
+    said = capsys.readouterr().err.splitlines()
+    assert "12 images at once do not fit into the memory of cpu; takes them 6 at a time" in said[0] and len(said) == 3
+    assert len(whole) > 50
+    for one, other in zip(whole, parts, strict=True):
+        assert one["image_id"] == other["image_id"] and one["score"] == pytest.approx(other["score"], abs=2e-6)
+    room = 0
+    with pytest.raises(InputError, match=r"^evaluation: one image does not fit into the memory of cpu; .*short_side"):
+        predict(limited, dataset, spec, fabric)
+
+
 def test_scores_do_not_depend_on_the_number_of_workers(small_spec, small_data, trained, tmp_path):
     """To the byte: workers read the images, one process predicts."""
     spec, written = changed(small_spec, evaluation={"batch_size": 5}), {}  # 12 images: the last batch is a smaller one

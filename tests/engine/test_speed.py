@@ -96,6 +96,15 @@ def test_a_real_measurement_is_recorded_whole(specs, runs, small_data, tmp_path)
     assert record.scale == "smoke" and record.precision == "float32" and record.environment["torch"]
 
 
+def test_too_little_memory_is_one_line(specs, runs, small_data, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("triplehead.engine.speed.timed", full)
+    with pytest.raises(InputError, match=r"^speed: one image does not fit into the memory of cpu; .*short_side"):
+        measure_speed({"FCOS": specs["FCOS"]}, Speed(images=1, repeats=5, warmup=1), small_data, runs, cores=1)
+
+
 def test_weights_that_are_missing_or_of_another_run_are_named(specs, runs, small_data, tmp_path):
     options = Speed(images=1, repeats=5, warmup=1)
     with pytest.raises(InputError, match=r"model\.pt: cannot be read"):

@@ -1,8 +1,10 @@
 """What a plan costs: by whose measurement, and when the last run ends."""
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
 from triplehead.errors import InputError
 from triplehead.plan.calibration import Calibration, Step, kind_of, read_calibration
@@ -67,8 +69,44 @@ def test_a_calibration_of_another_scale_gives_way_to_the_scales_own():
     assert estimate(load_plan({"scale": "smoke"}), measured(paper, "FCOS")).device == "cpu"
 
 
+def test_the_paper_scale_costs_what_an_h200_took_and_nothing_else_is_known():
+    plan = load_plan({"scale": "paper"})
+    cost, found = plan.scale.cost, estimate(plan)
+    record = json.loads(Path("benchmarks/nvidia-h200-2026-11-26.json").read_text())
+    rows = {row["label"]: row for row in record["rows"] if row["precision"] == "32-true"}
+    for head, label in (("fcos", "FCOS"), ("faster_rcnn", "Faster R-CNN"), ("triple", "Ours")):
+        row = rows.pop(label)
+        assert cost.image[head] * row["batch_size"] == pytest.approx(row["step_seconds"]["median"], rel=1e-3)
+        spec = plan.specs["table3", label][0]
+        assert f"{spec.short_name} {cost.setting}" == kind_of(spec)
+        assert found.runs[spec.id] == 90_000 * 16 * cost.image[head] + cost.run
+    assert not rows and record["hardware"] in cost.machine and found.device == "gpu"
+    known = {plan.runs[run].spec.short_name.split("-")[0] for run in plan.runs if run not in found.unknown}
+    assert known == {"fcos", "faster_rcnn", "triple"}
+    for exhibit, label in (("table9", "Ours, ResNet101"), ("table5", "All")):
+        spec = plan.specs[exhibit, label][0]
+        assert (spec.id in found.unknown) == (spec.detector.backbone.depth == 101)
+    assert all(plan.runs[run].spec.dataset == "coco" for run in found.runs.keys() - found.unknown)
+    on_a_cpu = estimate(load_plan({"scale": "paper", "accelerator": "cpu"}))
+    assert on_a_cpu.device == "cpu" and on_a_cpu.source == "not measured"
+
+
+def test_the_devices_of_a_gpus_cost_shorten_the_wall():
+    one, eight = (estimate(load_plan({"scale": "paper", "devices": devices})) for devices in (1, 8))
+    assert one.total == eight.total and eight.wall(1) == pytest.approx(one.total / 8)
+
+
+def test_slurms_attempts_outlast_the_longest_run():
+    """By an H200's steps; whoever has a slower GPU, or needs more for ResNet101, has a tenfold reserve."""
+    scale = load_plan({"scale": "paper"}).scale
+    attempts = 1 + yaml.safe_load(Path("profiles/slurm/config.yaml").read_text())["retries"]
+    images = max(schedule.iterations * schedule.batch_size for schedule in scale.schedules.values())
+    longest = images * max(scale.cost.image.values())
+    assert attempts * scale.resources.train.runtime * 60 > 10 * longest
+
+
 def test_nothing_measured_is_nothing_said():
-    found = estimate(load_plan({"scale": "paper"}))
+    found = estimate(load_plan({"scale": "paper", "short_side": 500}))
     assert found.source == "not measured" and set(found.runs.values()) == {None} and found.device == "gpu"
     assert summary(found, 8, "8 GPUs", "`x`")[0].startswith("GPU-hours: not measured")
 

@@ -1,5 +1,6 @@
-"""What the walks share: a clone without results, and a shell in it as a user has one."""
+"""What the walks share: a clone without results, a shell in it as a user has one, and a small data_root."""
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,10 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT
+from tests.helpers import write_msra
+
+from triplehead.data.prepare import prepare
+from triplehead.plan.options import Scenes
 
 Shell = Callable[..., subprocess.CompletedProcess]
 
@@ -39,6 +44,27 @@ def shell(clone) -> Shell:
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory) -> Path:
+    """Digit scenes in COCO's layout, categories and all, and weights as MSRA's file has them."""
+    root, made = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("scenes") / "scenes"
+    prepare(Scenes(train=8, val=4, image_size=64), None, made)
+    for split in ("train", "val"):
+        annotations = next(made.rglob(f"*{split}*.json"))
+        document = json.loads(annotations.read_text())
+        (root / "coco" / f"{split}2017").mkdir(parents=True)
+        for image in document["images"]:
+            shutil.copy(next(made.rglob(f"*{split}*/{image['file_name']}")), root / "coco" / f"{split}2017")
+        first = 1 + max(category["id"] for category in document["categories"])
+        missing = 80 - len(document["categories"])
+        document["categories"] += [{"id": first + n, "name": f"no digit {n}"} for n in range(missing)]
+        place = root / "coco" / "annotations" / f"instances_{split}2017.json"
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(json.dumps(document))
+    write_msra(root / "weights")
+    return root
 
 
 def jobs(done: subprocess.CompletedProcess) -> dict[str, int]:

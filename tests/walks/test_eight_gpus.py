@@ -5,17 +5,11 @@ scale on images that the walk writes.
 """
 
 import csv
-import json
-import shutil
-from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT
-from tests.helpers import write_msra
 from tests.walks.conftest import commands, jobs
 
-from triplehead.data.prepare import prepare
-from triplehead.plan.options import Scenes
 from triplehead.plan.plan import load_plan
 
 TINY = "iterations=2 batch_size=2 short_side=64 accelerator=cpu"
@@ -23,27 +17,6 @@ CHECK = "triplehead data check -c scale=paper -c data_root=DIR"
 EIGHT = "snakemake --cores 16 results/table5.csv --config scale=paper data_root=DIR devices=8"
 NINE = "snakemake results/table9.csv --config scale=paper data_root=DATA"
 MINI = "snakemake --cores 2 results/table5.csv --config scale=mini data_root=DIR"
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
-    """Digit scenes in COCO's layout, categories and all, and weights as MSRA's file has them."""
-    root, made = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("scenes") / "scenes"
-    prepare(Scenes(train=8, val=4, image_size=64), None, made)
-    for split in ("train", "val"):
-        annotations = next(made.rglob(f"*{split}*.json"))
-        document = json.loads(annotations.read_text())
-        (root / "coco" / f"{split}2017").mkdir(parents=True)
-        for image in document["images"]:
-            shutil.copy(next(made.rglob(f"*{split}*/{image['file_name']}")), root / "coco" / f"{split}2017")
-        first = 1 + max(category["id"] for category in document["categories"])
-        missing = 80 - len(document["categories"])
-        document["categories"] += [{"id": first + n, "name": f"no digit {n}"} for n in range(missing)]
-        place = root / "coco" / "annotations" / f"instances_{split}2017.json"
-        place.parent.mkdir(exist_ok=True)
-        place.write_text(json.dumps(document))
-    write_msra(root / "weights")
-    return root
 
 
 def test_the_commands_are_the_readmes():

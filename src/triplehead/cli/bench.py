@@ -10,11 +10,11 @@ from triplehead.devices import own_gpus
 EXHIBIT = "table3"  # FCOS, Faster R-CNN and Ours
 
 
-@app.command(epilog="Example: triplehead bench --accelerator cpu --repeats 2", rich_help_panel=MORE)
+@app.command(epilog="Example: triplehead bench --scale smoke --accelerator cpu --repeats 2", rich_help_panel=MORE)
 def bench(
     scale: Annotated[str, typer.Option(help="Whose detectors and image size.")] = "paper",
     accelerator: Annotated[
-        Literal["gpu", "cpu"], typer.Option(metavar="gpu|cpu", help="cpu: to try the command out.")
+        Literal["gpu", "cpu"], typer.Option(metavar="gpu|cpu", help="cpu: to try the command out, at --scale smoke.")
     ] = "gpu",
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images of a step; the schedule's if not given.")

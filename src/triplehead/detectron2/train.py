@@ -45,6 +45,7 @@ def train(
     """
     schedule = spec.schedule
     fabric = runtime.start(spec, accelerator)
+    runtime.announce(spec, accelerator, fabric)
     dataset = runtime.open_data(spec, data, "train")
     provenance = {"data": dataset.digest(), "detectron2": detectron2_version()} | runtime.gpu(fabric)
     detector = build_detector(spec)

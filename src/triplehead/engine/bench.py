@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 from lightning_fabric.accelerators import CUDAAccelerator
 
@@ -39,11 +38,12 @@ def bench(
 ) -> dict[str, Any]:
     """Measure the detectors of `specs` (label -> run) in each precision, one after the other.
 
-    `batch_size`: images of a training step; none: the schedule's. What does not fit in memory is recorded as such.
+    `batch_size`: images of a training step; none: the schedule's. What does not fit in memory is recorded as such,
+    with the batch to try next.
     Raises InputError where `accelerator` is "auto" and no GPU can be seen.
     """
     if accelerator != "cpu" and not CUDAAccelerator.is_available():
-        raise InputError("bench", "no GPU can be seen by torch; run it on a machine with one")
+        raise InputError("bench", "no GPU can be seen by torch; --scale smoke --accelerator cpu tries the command out")
     rows = []
     for label, spec in specs.items():
         for precision in precisions:
@@ -75,19 +75,21 @@ def _row(spec: RunSpec, fabric: Fabric, batch_size: int | None, repeats: int, wa
         return {"median": statistics.median(measured), "mean": statistics.fmean(measured)}
 
     try:
-        probe = Probe(spec, fabric, images)
-        step_memory = peak_memory(fabric, [probe.step])
-        step = seconds(probe.step)
-        row: dict[str, Any] = {"batch_size": images, "step_seconds": step, "step_memory": step_memory}
-        if isinstance(spec.detector, Dense):
-            assign = {name: seconds(probe.assignment(at)) for name, at in (("early", EARLY), ("late", LATE))}
-            share = {name: each["median"] / step["median"] for name, each in assign.items()}
-            row |= {"assigner": spec.detector.assigner.name, "assign_seconds": assign, "assign_share": share}
-        probe.optimizer.zero_grad(set_to_none=True)
-        row["detect_memory"] = peak_memory(fabric, [probe.detect])
-        full, model = seconds(probe.detect), seconds(probe.predict)
-    except torch.OutOfMemoryError:
-        return {"batch_size": images, "out_of_memory": True}
+        with runtime.enough_memory(fabric.device, "--batch-size", images):
+            probe = Probe(spec, fabric, images)
+            step_memory = peak_memory(fabric, [probe.step])
+            step = seconds(probe.step)
+            row: dict[str, Any] = {"batch_size": images, "step_seconds": step, "step_memory": step_memory}
+            if isinstance(spec.detector, Dense):
+                assign = {name: seconds(probe.assignment(at)) for name, at in (("early", EARLY), ("late", LATE))}
+                share = {name: each["median"] / step["median"] for name, each in assign.items()}
+                row |= {"assigner": spec.detector.assigner.name, "assign_seconds": assign, "assign_share": share}
+            probe.optimizer.zero_grad(set_to_none=True)
+            row["detect_memory"] = peak_memory(fabric, [probe.detect])
+            full, model = seconds(probe.detect), seconds(probe.predict)
+    except runtime.OutOfMemory as error:
+        print(f"warning: {error}", file=sys.stderr, flush=True)
+        return {"batch_size": images, "out_of_memory": True, "next_batch_size": error.smaller}
     return row | {"FPS": 1 / full["median"], "FPS_model": 1 / model["median"], "detect_seconds": full}
 
 

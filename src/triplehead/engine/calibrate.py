@@ -36,11 +36,8 @@ def calibrate(
     for number, (kind, spec) in enumerate(reversed(specs.items()), 1):
         images = batch_size or spec.schedule.batch_size
         fabric = runtime.start(spec, plan.scale.accelerator, spec.schedule.precision)
-        try:
+        with runtime.enough_memory(fabric.device, "--batch-size", images):
             step = _measure(Probe(spec, fabric, images), repeats, warmup)
-        except torch.OutOfMemoryError:
-            problem = f"{images} images of {kind} do not fit in its memory; give a smaller --batch-size"
-            raise InputError(hardware(fabric), problem) from None
         here = Calibration(
             device="gpu" if fabric.device.type == "cuda" else "cpu", hardware=hardware(fabric),
             threads=torch.get_num_threads(), repeats=repeats,

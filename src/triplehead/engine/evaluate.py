@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,13 +106,27 @@ def predict(
             found: list[dict] = [{}] * len(images)
             for shape in dict.fromkeys(image.shape for image in images):
                 same = [index for index, image in enumerate(images) if image.shape == shape]
-                with runtime.enough_memory(fabric.device, "evaluation.batch_size", len(same)):
-                    detections = model([images[index] for index in same])
+                detections = _detect(model, [images[index] for index in same], fabric.device)
                 for index, each in zip(same, detections, strict=True):
                     found[index] = each
             for each, target, image in zip(found, targets, images, strict=True):
                 results += coco_results(each, target, size_of(image), dataset.label_to_category)
     return results
+
+
+def _detect(model: nn.Module, images: list[Tensor], device: torch.device) -> list[dict[str, Tensor]]:
+    """Detections in images of one size, fewer at a time where memory is too small for all. OutOfMemory: for one."""
+    try:
+        with runtime.enough_memory(device, "evaluation", len(images)):
+            return model(images)
+    except runtime.OutOfMemory as error:
+        if error.smaller is None:
+            raise
+        size = error.smaller
+        said = f"{len(images)} images at once do not fit into the memory of {device}"
+        print(f"warning: evaluation: {said}; takes them {size} at a time", file=sys.stderr, flush=True)
+    parts = [images[first : first + size] for first in range(0, len(images), size)]
+    return [found for part in parts for found in _detect(model, part, device)]
 
 
 def coco_results(

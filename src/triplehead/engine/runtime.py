@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -26,6 +27,7 @@ from triplehead.plan.options import Precision
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.process import code_tags
 
+LONG = 10_000  # iterations; the embedded scales take hundreds, the published schedules 45,000 and more
 REPORTED = (
     "torch",
     "torchvision",
@@ -106,19 +108,29 @@ def open_data(spec: RunSpec, folder: Path, split: Split, cache: bool = False) ->
     return dataset
 
 
+class OutOfMemory(InputError):
+    """More images at once than a device has memory for. `smaller`: how many to try next; none: it was one."""
+
+    def __init__(self, setting: str, images: int, device: torch.device):
+        self.smaller = next((n for n in range(images - 1, 0, -1) if images % n == 0), None)
+        if self.smaller:
+            advice = f"{setting}={self.smaller} is the next to fit"
+        else:
+            advice = "no smaller number is left: lower short_side"
+        found = f"{images} images at once do" if images > 1 else "one image does"
+        super().__init__(setting, f"{found} not fit into the memory of {device}; {advice}")
+
+
 @contextmanager
 def enough_memory(device: torch.device, setting: str, images: int) -> Iterator[None]:
-    """Say which number of images to try next where that many are too many for a device."""
+    """Say which number of images to try next where that many are too many for a device: raise OutOfMemory."""
     try:
         yield
     except RuntimeError as error:
         on_cpu = "DefaultCPUAllocator" in str(error)  # torch has no class for it
         if not isinstance(error, torch.OutOfMemoryError) and not on_cpu:
             raise
-        smaller = next((n for n in range(images - 1, 0, -1) if images % n == 0), None)
-        advice = f"{setting}={smaller} is the next to fit" if smaller else "no smaller number is left: lower short_side"
-        found = f"{images} images at once do" if images > 1 else "one image does"
-        raise InputError(setting, f"{found} not fit into the memory of {device}; {advice}") from None
+        raise OutOfMemory(setting, images, device) from None
 
 
 def seed_step(seed: int, step: int, part: int = 0) -> None:
@@ -145,6 +157,18 @@ def gpu(fabric: Fabric) -> dict[str, str]:
         return {}
     several = f"{fabric.world_size} x " if fabric.world_size > 1 else ""
     return {"gpu": several + torch.cuda.get_device_name(fabric.device), "cuda": str(torch.version.cuda)}
+
+
+def announce(spec: RunSpec, accelerator: str, fabric: Fabric) -> None:
+    """Name the device in the log, and warn where `auto` leaves a long training to a CPU."""
+    if not fabric.is_global_zero:
+        return
+    on_cpu = f"{_processor()}, {spec.threads} threads" + f", {fabric.world_size} processes" * (fabric.world_size > 1)
+    print(f"trains on {gpu(fabric).get('gpu', on_cpu)}", file=sys.stderr, flush=True)
+    if accelerator == "auto" and fabric.device.type == "cpu" and spec.schedule.iterations >= LONG:
+        found = f"torch sees no GPU: {spec.schedule.iterations:,} iterations on the CPU"
+        said = f"warning: accelerator auto: {found}; accelerator=cpu says that this is meant"
+        print(said, file=sys.stderr, flush=True)
 
 
 def _processor() -> str:

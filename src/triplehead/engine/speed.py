@@ -38,7 +38,7 @@ def measure_speed(
     image: `predict`, from the image to raw predictions (for Faster R-CNN to those of its second stage, the proposals'
     NMS included), and the whole detector with decoding and NMS. Weights, float32 and channels_last as in evaluation;
     algorithms are not held to be deterministic. `cores`: how many this process may use; none: all that it sees.
-    Raises InputError for missing or other weights and for a split without images.
+    Raises InputError for missing or other weights, for a split without images and where memory is too small.
     """
     first = next(iter(specs.values()))
     fabric = runtime.start(first, accelerator)
@@ -55,13 +55,15 @@ def measure_speed(
     options = options.model_copy(update={"images": count, "threads": threads})
 
     calls: dict[tuple[str, str], Callable[[Tensor], object]] = {}
-    for label, spec in specs.items():
-        model, file = build_detector(spec), runs / spec.id / "model.pt"
-        checkpoint.load_weights(model, checkpoint.load(file, spec.id)["model"], file)
-        model = model.to(fabric.device).to(memory_format=torch.channels_last).eval()
-        calls |= {(label, "model"): partial(_call, model.predict), (label, "full"): partial(_call, model)}
-    with torch.inference_mode():
-        seconds = interleaved(calls, images, options.repeats, options.warmup, time.perf_counter, synchronize_of(fabric))
+    with runtime.enough_memory(fabric.device, "speed", 1):
+        for label, spec in specs.items():
+            model, file = build_detector(spec), runs / spec.id / "model.pt"
+            checkpoint.load_weights(model, checkpoint.load(file, spec.id)["model"], file)
+            model = model.to(fabric.device).to(memory_format=torch.channels_last).eval()
+            calls |= {(label, "model"): partial(_call, model.predict), (label, "full"): partial(_call, model)}
+        with torch.inference_mode():
+            wait = synchronize_of(fabric)
+            seconds = interleaved(calls, images, options.repeats, options.warmup, time.perf_counter, wait)
 
     summaries = {name: tuple(map(_summary, repeats)) for name, repeats in seconds.items()}
     return SpeedRecord(

@@ -64,6 +64,7 @@ def train(
     """
     schedule = spec.schedule
     fabric = runtime.start(spec, accelerator, schedule.precision, devices)
+    runtime.announce(spec, accelerator, fabric)
     dataset = runtime.open_data(spec, data, "train", cache=spec.data.source == "scenes")
     data_digest = dataset.digest()
 

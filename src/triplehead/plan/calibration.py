@@ -40,10 +40,15 @@ class Calibration(Options):
 
 def kind_of(spec: RunSpec) -> str:
     """What decides the time of an image: "triple-jla resnet50 800x1333 80 classes 32-true"."""
+    return f"{spec.short_name} {setting_of(spec)}"
+
+
+def setting_of(spec: RunSpec) -> str:
+    """A kind without head and assigner: "resnet50 800x1333 80 classes 32-true"."""
     backbone = spec.detector.backbone
     name = f"{backbone.name}{getattr(backbone, 'depth', '')}"
     size = f"{spec.input.short}x{spec.input.long}"
-    return f"{spec.short_name} {name} {size} {spec.num_classes} classes {spec.schedule.precision}"
+    return f"{name} {size} {spec.num_classes} classes {spec.schedule.precision}"
 
 
 def read_calibration(path: Path = CALIBRATION) -> Calibration | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from triplehead.plan.calibration import Calibration, kind_of
+from triplehead.plan.calibration import Calibration, kind_of, setting_of
 from triplehead.plan.options import AnyScenes
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
@@ -86,20 +86,19 @@ def list_schedule(seconds: Iterable[float], workers: int) -> float:
 def estimate(plan: Plan, calibration: Calibration | None = None) -> Estimate:
     """By `calibration` if it knows any kind of the plan's runs, else by the scale's own cost; else nothing is known."""
     specs = {run_id: run.spec for run_id, run in plan.runs.items()}
+    cost = plan.scale.cost
     if calibration and any(kind_of(spec) in calibration.kinds for spec in specs.values()):
-        around = plan.scale.cost.run if plan.scale.cost else None
+        around = cost.run if cost and cost.setting is None else None
         source = f"{calibration.repeats} steps of each kind, timed on {calibration.machine}"
         source += f", and {around:g} s around each run" if around else "; start, reading and scoring not counted"
         seconds = {run_id: calibrated_seconds(spec, calibration, around) for run_id, spec in specs.items()}
         rest = {run_id: _around(specs[run_id], calibration, around) for run_id, known in seconds.items() if known}
         return Estimate(calibration.device, source, seconds, plan.scale.devices, rest)
-    if cost := plan.scale.cost:
-        return Estimate(
-            "cpu",
-            f"whole studies timed on {cost.machine}",
-            {run_id: run_seconds(spec, cost) for run_id, spec in specs.items()},
-            around=dict.fromkeys(specs, cost.run),
-        )
+    if cost and (cost.device == "cpu" or plan.scale.accelerator != "cpu"):
+        times = {run_id: run_seconds(spec, cost) for run_id, spec in specs.items()}
+        if any(times.values()):
+            rest = {run_id: cost.run for run_id, known in times.items() if known}
+            return Estimate(cost.device, _source(cost), times, plan.scale.devices if cost.device == "gpu" else 1, rest)
     return Estimate("gpu" if plan.scale.gpus_of("train") else "cpu", "not measured", dict.fromkeys(specs))
 
 
@@ -109,9 +108,20 @@ def disk_bytes(footprints: list[Footprint], workers: int) -> int:
     return sum(footprint.run for footprint in footprints) + sum(states[:workers])
 
 
-def run_seconds(spec: RunSpec, cost: Cost) -> float:
-    """CPU seconds of one run by the scale's measured cost of a training image and of everything around it."""
+def _source(cost: Cost) -> str:
+    """By whose measurement, and of which runs."""
+    if cost.setting is None:
+        return f"whole studies timed on {cost.machine}"
+    steps = f"steps of {', '.join(cost.image)} at {cost.setting}, whatever the assigner"
+    return f"{steps}, timed on {cost.machine}; start, reading and scoring not counted"
+
+
+def run_seconds(spec: RunSpec, cost: Cost) -> float | None:
+    """Seconds of one run by the scale's measured cost of a training image and of everything around it. None: unlike
+    what was measured."""
     head = spec.detector.head.name if spec.detector.architecture == "dense" else spec.detector.architecture
+    if cost.setting is not None and (head not in cost.image or setting_of(spec) != cost.setting):
+        return None
     images = spec.schedule.iterations * spec.schedule.batch_size
     return images * cost.image.get(head, max(cost.image.values())) + cost.run
 

@@ -88,11 +88,17 @@ class DetectorFile(Options):
 
 
 class Cost(Options):
-    """CPU seconds on the machine named, fitted to whole studies: to estimate with before anything ran."""
+    """Seconds on the machine named: to estimate with before anything ran.
+
+    Fitted to whole studies, where a head that is not listed costs as much as the dearest; or, where steps of one
+    `setting` were timed, of runs of that setting with a head that is listed.
+    """
 
     machine: str
+    device: Literal["cpu", "gpu"] = "cpu"
+    setting: str | None = None  # "resnet50 800x1333 80 classes 32-true", as triplehead.plan.calibration has it
     image: Annotated[dict[str, PositiveFloat], Field(min_length=1)]  # per training image, by head
-    run: PositiveFloat  # start, evaluation and book-keeping of a run
+    run: PositiveFloat  # what a run takes around its steps, as far as it was measured
 
 
 class Resampling(Options):
