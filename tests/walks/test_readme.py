@@ -48,6 +48,10 @@ CI, OWN, EIGHT = ".ci/run", "tests/walks/test_your_own.py", "tests/walks/test_ei
 SERVER = "tests/engine/test_server_scores.py"
 ELSEWHERE = {  # command -> (a file that CI runs and that has its words, why not here, words that are others there)
     "make reproduce": (CI, "the default takes an hour", {"reproduce": "smoke"}),
+    "make reproduce CONFIG=other_scale=replace": (
+        "tests/workflow/test_workflow.py", "takes an hour: one table there",
+        {"make": "snakemake", "reproduce": "results/table4.csv", "CONFIG=other_scale=replace": "other_scale=replace"},
+    ),
     "make smoke": (CI, "takes minutes", {}),
     "make test": (CI, "these tests themselves", {}),
     "TRIPLEHEAD_REAL_DATA=DIR make test": (CI, "these tests themselves", {}),
