@@ -1,24 +1,22 @@
 """What a claim's quantity is in the results: comparisons with intervals."""
 
 from collections.abc import Callable
-from functools import cache
 from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 
+from triplehead.analysis.claims.shares import share_sample
 from triplehead.analysis.claims.verdict import Claimed, Comparison
 from triplehead.analysis.figures.read import read_assignments, read_history
-from triplehead.analysis.statistics import Estimate, difference, estimate, ratio
+from triplehead.analysis.statistics import Estimate, difference, estimate, excess, ratio
 from triplehead.data.examples import EXAMPLES
 from triplehead.data.overlaps import overlaps
 from triplehead.errors import InputError
 from triplehead.plan.claims import Claim, Place
 from triplehead.plan.plan import Plan
-from triplehead.plan.runs import RunSpec
 
 TENTH = 10
-Value = Callable[[RunSpec], float]
 
 
 def comparisons(plan: Plan, results: Path, claim: Claim) -> list[Comparison]:
@@ -50,7 +48,7 @@ def comparisons(plan: Plan, results: Path, claim: Claim) -> list[Comparison]:
         case "share_above":
             a, b = quantity.of, quantity.minus
             name = f"share of predictions at IoU ≥ {quantity.iou:.2f}, {a[1]} over {b[1]}"
-            found = _relative(plan, a, b, lambda spec: _share(results, spec, quantity.iou))
+            found = excess(*(share_sample(plan, results, place, quantity.iou) for place in (a, b)))
             return [Comparison(name, found, quantity.claim, region)]
         case "trend":
             value, name = {
@@ -73,21 +71,6 @@ def rests_on(claim: Claim) -> list[str]:
     return []
 
 
-def _relative(plan: Plan, a: Place, b: Place, value: Value) -> Estimate:
-    """How far row a's mean lies above row b's, in percent of the latter, paired over the seeds that both have.
-
-    By the delta method, as `statistics.ratio`: each seed stands for r + (a - r b) / mean b, with r the ratio of means.
-    """
-    ours, theirs = ({spec.seed: spec for spec in plan.specs.get(place, ())} for place in (a, b))
-    pairs = [(value(ours[seed]), value(theirs[seed])) for seed in ours if seed in theirs]
-    pairs = [pair for pair in pairs if np.isfinite(pair).all()]
-    top, bottom = np.mean(pairs, axis=0) if pairs else (0.0, 0.0)
-    if not bottom:
-        return Estimate(None)
-    r = top / bottom
-    return estimate([100 * (r - 1 + (x - r * y) / bottom) for x, y in pairs])
-
-
 def _by_seed(plan: Plan, results: Path, place: Place, value: Callable[[Path], float]) -> dict[int, float]:
     """Of a row's runs that have been trained, seed -> value; those with a number."""
     runs = {spec.seed: results / "runs" / spec.id for spec in plan.specs.get(place, ())}
@@ -97,21 +80,6 @@ def _by_seed(plan: Plan, results: Path, place: Place, value: Callable[[Path], fl
 
 def _less(of: float, minus: float = 0.0) -> float:
     return of - minus
-
-
-def _share(results: Path, spec: RunSpec, iou: float) -> float:
-    """Figure 5's share in percent; NaN where the run is missing or has no predictions."""
-    if not (results / "runs" / spec.id / "detections.json.gz").exists():
-        return float("nan")
-    by_threshold = _shares(results.absolute(), spec)
-    return next(share for threshold, share in by_threshold.items() if abs(threshold - iou) < 1e-9)
-
-
-@cache
-def _shares(results: Path, spec: RunSpec) -> dict[float, float]:
-    from triplehead.analysis.figures.iou_shares import run_shares
-
-    return run_shares(results, spec).to_dict()
 
 
 def _positives(run: Path) -> float:
