@@ -1,6 +1,7 @@
 """What the open choices cost: variants, effects, figure."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +11,8 @@ from triplehead.analysis.silence_figure import caption, write_figure
 from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan
 from triplehead.report.choices import CHOICES
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +59,28 @@ def test_a_variant_differs_from_its_default_in_one_setting_and_has_its_seeds(sca
             assert len(changed) == 1 and changed[0].endswith(f".{variant.switch}"), variant.label
 
 
+STATED = {  # options that the paper gives, and where
+    "assigner": {"k": "4.3.1", "theta": "4.3.2", "alpha": "3.2"},
+    "head": {"refinement": "Table 5", "quality": "Table 5", "num_convs": "3.3", "norm": "Table 4", "star_norm": "Table 4"},
+    "loss": {"focal_alpha": "4.2", "focal_gamma": "4.2", "box": "4.2"},
+    "postprocess": {},
+}  # fmt: skip
+NO_CHOICE = {"name", "k_share", "box_weight"}  # the kind; a scale's; of heads with one box
+
+
 def test_every_open_choice_is_varied(plan):
     assert {choice.name for choice in CHOICES} == {variant.switch for variant in plan.variants}
+
+
+@pytest.mark.parametrize("part", STATED)
+def test_every_option_is_stated_by_the_paper_or_varied_or_named_as_not_varied(plan, part):
+    """Of the method's own detector: a new option has to be put somewhere."""
+    options = set(type(getattr(plan.specs["table5", "All"][0].detector, part)).model_fields)
+    open_choices = options - STATED[part].keys() - NO_CHOICE
+    varied = {switch.name for switch in plan.silence.switches if switch.part == part}
+    documented = (REPOSITORY / "docs" / "claims.md").read_text().split("Unstated and not varied:")[1].split("![")[0]
+    assert STATED[part].keys() <= options and varied <= open_choices
+    assert {name for name in open_choices - varied if f"`{name}`" not in documented} == set()
 
 
 def test_variants_are_no_runs_of_the_study(plan):

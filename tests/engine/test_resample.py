@@ -10,8 +10,9 @@ from tests.helpers import changed
 
 from triplehead.analysis.statistics import cell, difference
 from triplehead.analysis.statistics.replicates import read_replicates
+from triplehead.data.resamples import generator_of, image_counts
 from triplehead.engine.matches import write_matches
-from triplehead.engine.resample import generator_of, image_counts, resample
+from triplehead.engine.resample import resample
 from triplehead.engine.voc_scores import voc_matches, voc_scores
 from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan

@@ -64,6 +64,7 @@ def test_sentences_are_short_quotes_with_a_section():
         ("iou: 0.95", "iou: 0.93", "quantity.iou: input should be a multiple of 0.05"),
         ("published: 4.5", "published: 4.5\n    scales: [papr]\n    why_not: it is so", "claims.0.scales: no scale 'papr'; allowed: mini, paper"),
         ("published: 4.5", "published: 4.5\n    scales: [paper]", "expected both scales and why_not, or neither"),
+        (", minus: [fig4, Baseline]", "", "minus: required of series positive_iou, which rises with any detector that learns"),
         ("    published: 0.2\n    region: 0.5", "    published: 0.2", "region: required of kind insensitive"),
     ],
 )  # fmt: skip

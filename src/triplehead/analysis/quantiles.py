@@ -30,6 +30,16 @@ def prediction_ious(
 ) -> np.ndarray:
     """Each prediction's IoU with the best true box of its image and class: [D], in the order of `results` (COCO's
     format). Several predictions may share a box: localisation is measured here, not duplicates."""
+    return localised(truth, results, categories, min_score)[1]
+
+
+def localised(
+    truth: Sequence[ImageTruth],
+    results: list[dict],
+    categories: Sequence[tuple[int, str]],
+    min_score: float = MIN_SCORE,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `prediction_ious`, with the index of each prediction's image in `truth` before it: [D] both."""
     found = detections(results, truth, categories)
     found = found.select(found.scores > min_score)
     real, ignore = true_boxes(truth)
@@ -38,7 +48,7 @@ def prediction_ious(
     for key, group in found.groups().items():
         if len(own := objects.get(key, ())):
             ious[group] = overlaps(found.boxes[group], real.boxes[own]).max(axis=1)
-    return ious
+    return found.image, ious
 
 
 def shares(ious: np.ndarray, thresholds: Sequence[float] = THRESHOLDS) -> pd.DataFrame:

@@ -1,11 +1,11 @@
 """A run's scores under resamples of its validation images, the same resamples for all runs on a data set."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 
 from triplehead.data.archive import write_archive
+from triplehead.data.resamples import generator_of, image_counts
 from triplehead.engine.accumulate import resampled_scores
 from triplehead.engine.matches import read_matches
 from triplehead.paths import MATCHES, REPLICATES
@@ -30,14 +30,3 @@ def resample(spec: RunSpec, run: Path, resampling: Resampling, again: bool = Fal
         "replicates": np.stack(list(replicates.values())),
     }
     write_archive(run / REPLICATES, {name: np.asarray(value) for name, value in arrays.items()})
-
-
-def generator_of(data_id: str, resampling: Resampling) -> np.random.Generator:
-    """The same for all runs on a data set, so that their resamples are pairs; another one for other data."""
-    key = hashlib.sha256(f"{resampling.seed}/{data_id}".encode()).digest()
-    return np.random.default_rng(int.from_bytes(key[:16], "big"))
-
-
-def image_counts(generator: np.random.Generator, images: int, resampling: Resampling) -> np.ndarray:
-    """How often each resample takes each image: int64 [B, N], N draws with replacement a line."""
-    return generator.multinomial(images, np.full(images, 1 / images), size=resampling.replicates)

@@ -1,9 +1,9 @@
 """What experiments/audit.yaml may say: statements of the paper, and how each is checked against its own numbers."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from triplehead.plan.options import Options
 from triplehead.plan.references import References
@@ -49,13 +49,40 @@ class Values(Options):
 
 
 class Wins(Options):
-    """A row beats `over` and is beaten by `under`, rows of the same exhibit, in each of these metrics."""
+    """A row beats `over` and is beaten by `under`, rows of the same exhibit, in each of these metrics.
+
+    beside: metrics that the statement does not name; in which of them it would not hold is told, and not judged.
+    """
 
     name: Literal["wins"]
     of: Place
-    over: Annotated[tuple[str, ...], Field(min_length=1)]
+    over: tuple[str, ...] = ()
     under: tuple[str, ...] = ()
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+    beside: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _against_somebody(self) -> Self:
+        if not self.over and not self.under:
+            raise ValueError("expected over, under or both")
+        return self
+
+
+class Spread(Options):
+    """The largest difference between two of the rows is below one that the paper calls an effect."""
+
+    name: Literal["spread"]
+    rows: Annotated[tuple[Cell, ...], Field(min_length=2)]
+    of: Cell
+    minus: Cell
+
+
+class Product(Options):
+    """A stated number is the product that is printed beside it."""
+
+    name: Literal["product"]
+    stated: int
+    factors: Annotated[tuple[int, ...], Field(min_length=2)]
 
 
 class OneSetting(Options):
@@ -135,7 +162,7 @@ class Epochs(Options):
 
 Check = Annotated[
     Read | Differences | Values | Wins | OneSetting | DistinctTicks | OwnNumbers | StandsIn | Profile | LowThreshold
-    | Theta | Symbol | CodeBase | Epochs,
+    | Theta | Symbol | CodeBase | Epochs | Spread | Product,
     Field(discriminator="name"),
 ]  # fmt: skip
 
@@ -187,7 +214,11 @@ def _numbers(check: Check) -> list[tuple[str, str, tuple[str, ...]]]:
             return [(exhibit, label, (metric,)) for exhibit, label, metric in (quoted.cell for quoted in check.quoted)]
         case Wins():
             exhibit, label = check.of
-            return [(exhibit, other, check.metrics) for other in (label, *check.over, *check.under)]
+            metrics = (*check.metrics, *check.beside)
+            return [(exhibit, other, metrics) for other in (label, *check.over, *check.under)]
+        case Spread():
+            cells = [*check.rows, check.of, check.minus]
+            return [(exhibit, label, (metric,)) for exhibit, label, metric in cells]
         case OwnNumbers():
             return [(*row, check.metrics) for row in check.rows]
         case StandsIn():

@@ -71,16 +71,24 @@ class ShareAbove(Options):
 
 
 class Trend(Options):
-    """What becomes of a row's assignment in training, last minus first.
+    """What becomes of a row's assignment in training, last minus first; less the same of row `minus`.
 
     positives: a box, means of the first and the last tenth of the learning curve, as a share of the first.
     positive_iou: mean IoU of the positives' predicted boxes with their object, in Figure 4's first and last snapshot.
+    It rises with any detector that learns, so that it says something of an assignment only beside another.
     """
 
     kind: Literal["trend"]
     of: Place
     series: Literal["positives", "positive_iou"]
+    minus: Place | None = None
     claim: Literal["grows", "shrinks", "changes"]
+
+    @model_validator(mode="after")
+    def _learning_alone_is_no_trend(self) -> Self:
+        if self.series == "positive_iou" and self.minus is None:
+            raise ValueError("minus: required of series positive_iou, which rises with any detector that learns")
+        return self
 
 
 class Parameters(Options):

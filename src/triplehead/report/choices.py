@@ -51,6 +51,11 @@ CHOICES = (
         "postprocess", Postprocess, "quality_exponent",
         "q in the score, class probability to the power 1 − q times confidence to the power q.",
     ),
+    Choice(
+        "postprocess", Postprocess, "nms_iou",
+        "NMS: the IoU with a higher-scoring box of its class above which a box is dropped. As in FCOS's code; "
+        "RetinaNet's has 0.5.",
+    ),
 )  # fmt: skip
 
 

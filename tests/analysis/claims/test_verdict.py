@@ -1,6 +1,7 @@
 """Verdict logic on constructed intervals."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from triplehead.analysis.claims.verdict import (
     judge,
     judge_count,
     judge_one,
+    size,
 )
 from triplehead.analysis.statistics import Estimate
 
@@ -81,6 +83,32 @@ def test_seeds_are_counted_before_anything_is_judged():
         assert judge_one(interval(1, 2, n=n), 3) == verdict
     assert judge_one(Comparison("x", Estimate(5.0, None, 3), "greater", 0.2), 3) == TOO_FEW  # no interval
     assert judge_one(interval(1, 2, n=1), 1) == TOO_FEW  # of one model over images, whatever is asked for
+
+
+@pytest.mark.parametrize(
+    ("claim", "low", "high", "published", "found"),
+    [
+        ("greater", 0.3, 0.7, 4.5, "smaller"),
+        ("greater", 0.3, 4.44, 4.5, "smaller"),
+        ("greater", 0.3, 4.46, 4.5, "published"),  # rounds to it
+        ("greater", 4.54, 6.0, 4.5, "published"),
+        ("greater", 4.56, 6.0, 4.5, "larger"),
+        ("less", -0.7, -0.3, -4.5, "smaller"),
+        ("less", -6.0, -5.0, -4.5, "larger"),
+        ("less", -5.0, -4.0, -4.5, "published"),
+        ("equal", -0.1, 0.1, 4.5, None),
+        ("greater", 0.3, 0.7, None, None),
+        ("greater", NAN, 0.7, 4.5, None),
+    ],
+)
+def test_the_size_beside_the_published_one(claim, low, high, published, found):
+    assert size(replace(interval(low, high, claim=claim), published=published)) == found
+
+
+def test_a_ratio_is_rounded_to_its_own_digits():
+    slower = replace(interval(0.81, 0.9, null=1.0, claim="less"), published=0.8, rounding=0.005)
+    assert size(slower) == "smaller"  # an effect: 0.9 is nearer to 1
+    assert size(replace(slower, estimate=interval(0.804, 0.9).estimate)) == "published"
 
 
 UP, DOWN, WIDE, FEW = interval(1, 2), interval(-2, -1), interval(-1, 1), interval(1, 2, n=1)

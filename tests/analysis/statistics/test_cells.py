@@ -1,6 +1,8 @@
 """Cells, differences and ratios from made-up runs."""
 
 import json
+import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,6 +67,28 @@ def test_rows_of_different_splits_are_not_compared(plan, tmp_path, monkeypatch):
     for compare in (difference, ratio):
         assert compare(plan, tmp_path, JLA, BASELINE, "AP").value is None
         assert compare(plan, tmp_path, JLA, JLA, "AP").n == 3
+
+
+@pytest.mark.parametrize("image_noise", [0.2, 1.0])
+def test_a_paired_differences_interval_holds_the_truth_in_95_percent(plan, monkeypatch, image_noise):
+    """Studies of two rows with known means. A seed and an image move both rows alike (which pairing takes out), and each
+    row in its own way, and so does each seed on each image; images are resampled by bootstrap, the same for both rows."""
+    generator = np.random.default_rng(0)
+    studies, seeds, images, resamples, gain = 3000, 3, 60, 150, 2.0
+    hits = 0
+    for _ in range(studies):
+        common = generator.normal(0, 3, (seeds, 1)) + generator.normal(0, 3 * math.sqrt(images), images)
+        counts = generator.multinomial(images, np.full(images, 1 / images), resamples)
+        rows = {}
+        for label, mean in ((JLA[1], 40 + gain), (BASELINE[1], 40)):
+            own = generator.normal(0, 1, (seeds, 1)) + generator.normal(0, image_noise * math.sqrt(images), images)
+            each = mean + common + own + generator.normal(0, 0.4 * math.sqrt(images), (seeds, images))  # [S, N]
+            values, replicates = each.mean(axis=1), each @ counts.T / images
+            rows[label] = cells.Sample(dict(enumerate(values)), dict(enumerate(replicates)), images)
+        monkeypatch.setattr(cells, "sample", lambda plan, runs, exhibit, label, metric, rows=rows: rows[label])
+        found = difference(plan, Path(), JLA, BASELINE, "AP")
+        hits += found.low <= gain <= found.high
+    assert found.sources == ("seeds", "images") and 0.93 <= hits / studies <= 0.97
 
 
 def test_only_common_seeds_are_compared(plan, tmp_path):

@@ -27,11 +27,13 @@ ON_NUMBERS: dict[str, Callable[..., Outcome]] = {  # check's name -> function of
     "own_numbers": statements.own_numbers,
     "stands_in": statements.stands_in,
     "profile": statements.profile,
+    "spread": statements.spread,
     "low_threshold": statements.low_threshold,
     "distinct_ticks": settings.distinct_ticks,
     "code_base": equations.code_base,
 }
 ALONE: dict[str, Callable[..., Outcome]] = {
+    "product": statements.product,
     "theta": equations.theta,
     "symbol": equations.symbol,
     "epochs": equations.epochs,

@@ -1,8 +1,21 @@
 """Statements about printed numbers, recomputed from those numbers."""
 
+import re
+from math import prod
+
 from triplehead.analysis.audit.outcome import HALF, Outcome, number, printed, table
-from triplehead.plan.audit import Differences, LowThreshold, OwnNumbers, Profile, StandsIn, Values, Wins
-from triplehead.plan.schema import Exhibit
+from triplehead.plan.audit import (
+    Differences,
+    LowThreshold,
+    OwnNumbers,
+    Product,
+    Profile,
+    Spread,
+    StandsIn,
+    Values,
+    Wins,
+)
+from triplehead.plan.schema import Exhibit, Row
 
 Exhibits = dict[str, Exhibit]
 
@@ -37,15 +50,37 @@ def values(check: Values, exhibits: Exhibits) -> Outcome:
 def wins(check: Wins, exhibits: Exhibits) -> Outcome:
     """Strictly better: equal printed numbers are no win."""
     exhibit, label = check.of
-    lines, holds = [], True
-    for metric in check.metrics:
+
+    def against(metric: str) -> tuple[bool, str]:
         own = printed((exhibit, label, metric), exhibits)
         over = [printed((exhibit, other, metric), exhibits) for other in check.over]
         under = [printed((exhibit, other, metric), exhibits) for other in check.under]
-        holds &= own > max(over) and all(own < other for other in under)
-        line = f"{metric} {number(own)} against {', '.join(map(number, over))}"
-        lines.append(line + (f" and below {', '.join(map(number, under))}" if under else ""))
-    return Outcome(holds, "; ".join(lines))
+        sides = [
+            f"{word} {', '.join(map(number, side))}" for word, side in (("against", over), ("below", under)) if side
+        ]
+        won = all(own > other for other in over) and all(own < other for other in under)
+        return won, f"{metric} {number(own)} {' and '.join(sides)}"
+
+    judged = [against(metric) for metric in check.metrics]
+    text = "; ".join(line for _, line in judged)
+    if unlike := [line for won, line in map(against, check.beside) if not won]:
+        text += f". Not so: {'; '.join(unlike)}"
+    return Outcome(all(won for won, _ in judged), text)
+
+
+def spread(check: Spread, exhibits: Exhibits) -> Outcome:
+    """Holds where the rows lie closer together than the effect is large."""
+    values = [printed(cell, exhibits) for cell in check.rows]
+    of, minus = printed(check.of, exhibits), printed(check.minus, exhibits)
+    width, effect = max(values) - min(values), of - minus
+    text = f"{number(max(values))} − {number(min(values))} = {number(width)} between {len(values)} rows"
+    text += f", {number(of)} − {number(minus)} = {number(effect)} between {check.of[1]} and {check.minus[1]}"
+    return Outcome(width < effect - HALF, text)
+
+
+def product(check: Product) -> Outcome:
+    found = prod(check.factors)
+    return Outcome(found == check.stated, f"{' × '.join(map(str, check.factors))} = {found}, stated {check.stated}")
 
 
 def own_numbers(check: OwnNumbers, exhibits: Exhibits) -> Outcome:
@@ -73,16 +108,23 @@ def profile(check: Profile, exhibits: Exhibits) -> Outcome:
     """The row's metric / AP against the range of the other rows whose label names the same backbone."""
     exhibit, label = check.row
     rows = {row.label: row for row in exhibits[exhibit].rows}
-    backbone = rows[label].ticks.get("backbone")
+    backbone = _backbone(rows[label])
     shares = {
         name: row.published[check.metric] / row.published["AP"]
         for name, row in rows.items()
-        if row.ticks.get("backbone") == backbone and check.metric in row.published
+        if _backbone(row) == backbone and check.metric in row.published
     }
     own = shares.pop(label)
     low, high = min(shares.values()), max(shares.values())
     text = f"{check.metric} / AP = {own:.2f}; {low:.2f} to {high:.2f} in the {len(shares)} other rows on {backbone}"
     return Outcome(low <= own <= high, text)
+
+
+def _backbone(row: Row) -> str:
+    """However it is spelled: ResNet101 and ResNet-101-FPN are ResNet-101."""
+    name = str(row.ticks.get("backbone", ""))
+    depth = re.match(r"ResNet-?(\d+)", name)
+    return f"ResNet-{depth.group(1)}" if depth else name
 
 
 def low_threshold(check: LowThreshold, exhibits: Exhibits) -> Outcome:

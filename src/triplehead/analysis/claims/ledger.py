@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from triplehead.analysis.claims.measure import comparisons
+from triplehead.analysis.claims.measure import comparisons, rests_on
 from triplehead.analysis.claims.numbers import published_as
 from triplehead.analysis.claims.reasons import not_measurable, not_there, stand_ins
 from triplehead.analysis.claims.sentences import says
@@ -114,7 +114,7 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
         verdict=verdict,
         run_ids=";".join(ids),
     )
-    return replace(found, says=says(found, plan, deciding.claim, stand_ins=stand_ins(plan, claim)))
+    return replace(found, says=says(found, plan, deciding, remarks=[*stand_ins(plan, claim), *rests_on(claim)]))
 
 
 def write_csv(entries: list[Judged], path: Path) -> None:

@@ -1,23 +1,22 @@
 """What a claim's quantity is in the results: comparisons with intervals."""
 
 from collections.abc import Callable
-from functools import cache
 from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 
+from triplehead.analysis.claims.shares import share_sample
 from triplehead.analysis.claims.verdict import Claimed, Comparison
 from triplehead.analysis.figures.read import read_assignments, read_history
-from triplehead.analysis.statistics import Estimate, difference, estimate, ratio
+from triplehead.analysis.statistics import Estimate, difference, estimate, excess, ratio
+from triplehead.data.examples import EXAMPLES
 from triplehead.data.overlaps import overlaps
 from triplehead.errors import InputError
 from triplehead.plan.claims import Claim, Place
 from triplehead.plan.plan import Plan
-from triplehead.plan.runs import RunSpec
 
 TENTH = 10
-Value = Callable[[RunSpec], float]
 
 
 def comparisons(plan: Plan, results: Path, claim: Claim) -> list[Comparison]:
@@ -26,10 +25,11 @@ def comparisons(plan: Plan, results: Path, claim: Claim) -> list[Comparison]:
     Reads scores.json and what the statistics keep beside it, speed/<exhibit>.json, history.csv, assignments.json.gz
     or detections.json.gz, by kind. Raises InputError for a file that is broken.
     """
-    quantity, region = claim.quantity, claim.region
+    quantity, region, published = claim.quantity, claim.region, claim.published
 
     def scores(metric: str, a: Place, b: Place, claimed: Claimed) -> Comparison:
-        return Comparison(f"{metric}, {a[1]} − {b[1]}", difference(plan, results, a, b, metric), claimed, region)
+        found = difference(plan, results, a, b, metric)
+        return Comparison(f"{metric}, {a[1]} − {b[1]}", found, claimed, region, published=published)
 
     match quantity.kind:
         case "difference":
@@ -44,60 +44,42 @@ def comparisons(plan: Plan, results: Path, claim: Claim) -> list[Comparison]:
             name = f"{quantity.metric}, {quantity.of[1]} / {quantity.over[1]}"
             measured = (results / "speed" / f"{quantity.of[0]}.json").exists()
             found = ratio(plan, results, quantity.of, quantity.over, quantity.metric) if measured else Estimate(None)
-            return [Comparison(name, found, quantity.claim, region, null=1.0)]
+            return [Comparison(name, found, quantity.claim, region, 1.0, published, rounding=0.005)]
         case "share_above":
             a, b = quantity.of, quantity.minus
             name = f"share of predictions at IoU ≥ {quantity.iou:.2f}, {a[1]} over {b[1]}"
-            found = _relative(plan, a, b, lambda spec: _share(results, spec, quantity.iou))
+            found = excess(*(share_sample(plan, results, place, quantity.iou) for place in (a, b)))
             return [Comparison(name, found, quantity.claim, region)]
         case "trend":
             value, name = {
                 "positives": (_positives, "positives a box, last tenth of training over the first"),
                 "positive_iou": (_positive_iou, "IoU of positives' boxes, last − first snapshot"),
             }[quantity.series]
-            specs = plan.specs.get(quantity.of, ())
-            found = _over_seeds([value(results / "runs" / spec.id) for spec in specs if _trained(results, spec)])
+            rows = [quantity.of] if quantity.minus is None else [quantity.of, quantity.minus]
+            change = [_by_seed(plan, results, place, value) for place in rows]
+            found = estimate([_less(*(of[seed] for of in change)) for seed in change[0] if seed in change[-1]])
             claimed: dict[str, Claimed] = {"grows": "greater", "shrinks": "less", "changes": "different"}
-            return [Comparison(f"{name}, {quantity.of[1]}", found, claimed[quantity.claim], region)]
+            labels = " − ".join(label for _, label in rows)
+            return [Comparison(f"{name}, {labels}", found, claimed[quantity.claim], region)]
     raise AssertionError(quantity.kind)
 
 
-def _relative(plan: Plan, a: Place, b: Place, value: Value) -> Estimate:
-    """How far row a's mean lies above row b's, in percent of the latter, paired over the seeds that both have.
-
-    By the delta method, as `statistics.ratio`: each seed stands for r + (a - r b) / mean b, with r the ratio of means.
-    """
-    ours, theirs = ({spec.seed: spec for spec in plan.specs.get(place, ())} for place in (a, b))
-    pairs = [(value(ours[seed]), value(theirs[seed])) for seed in ours if seed in theirs]
-    pairs = [pair for pair in pairs if np.isfinite(pair).all()]
-    top, bottom = np.mean(pairs, axis=0) if pairs else (0.0, 0.0)
-    if not bottom:
-        return Estimate(None)
-    r = top / bottom
-    return estimate([100 * (r - 1 + (x - r * y) / bottom) for x, y in pairs])
+def rests_on(claim: Claim) -> list[str]:
+    """A clause where it is less than the whole validation set."""
+    if claim.quantity.kind == "trend" and claim.quantity.series == "positive_iou":
+        return [f"it rests on the {EXAMPLES} example images of Figure 4 alone"]
+    return []
 
 
-def _over_seeds(values: list[float]) -> Estimate:
-    return estimate([value for value in values if np.isfinite(value)])
+def _by_seed(plan: Plan, results: Path, place: Place, value: Callable[[Path], float]) -> dict[int, float]:
+    """Of a row's runs that have been trained, seed -> value; those with a number."""
+    runs = {spec.seed: results / "runs" / spec.id for spec in plan.specs.get(place, ())}
+    values = {seed: value(run) for seed, run in runs.items() if (run / "history.csv").exists()}
+    return {seed: each for seed, each in values.items() if np.isfinite(each)}
 
 
-def _trained(results: Path, spec: RunSpec) -> bool:
-    return (results / "runs" / spec.id / "history.csv").exists()
-
-
-def _share(results: Path, spec: RunSpec, iou: float) -> float:
-    """Figure 5's share in percent; NaN where the run is missing or has no predictions."""
-    if not (results / "runs" / spec.id / "detections.json.gz").exists():
-        return float("nan")
-    by_threshold = _shares(results.absolute(), spec)
-    return next(share for threshold, share in by_threshold.items() if abs(threshold - iou) < 1e-9)
-
-
-@cache
-def _shares(results: Path, spec: RunSpec) -> dict[float, float]:
-    from triplehead.analysis.figures.iou_shares import run_shares
-
-    return run_shares(results, spec).to_dict()
+def _less(of: float, minus: float = 0.0) -> float:
+    return of - minus
 
 
 def _positives(run: Path) -> float:

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from triplehead.analysis.claims.verdict import CONTRADICTED, INCONCLUSIVE, NOT_MEASURED, SUPPORTED, TOO_FEW
+from triplehead.analysis.claims.numbers import signed
+from triplehead.analysis.claims.verdict import (
+    CONTRADICTED,
+    INCONCLUSIVE,
+    NOT_MEASURED,
+    SUPPORTED,
+    TOO_FEW,
+    Comparison,
+    size,
+)
 from triplehead.plan.plan import Plan
 
 if TYPE_CHECKING:
@@ -11,7 +20,11 @@ if TYPE_CHECKING:
 
 
 def says(
-    entry: "Judged", plan: Plan, claimed: str | None = None, reason: str | None = None, stand_ins: Sequence[str] = ()
+    entry: "Judged",
+    plan: Plan,
+    deciding: Comparison | None = None,
+    reason: str | None = None,
+    remarks: Sequence[str] = (),
 ) -> str:
     """What was found, about what, and at which scale; without numbers where the entry has none."""
     if entry.verdict == NOT_MEASURED:
@@ -20,12 +33,16 @@ def says(
         return f"Counted exactly, at any scale: {'as claimed' if entry.verdict == SUPPORTED else 'not as claimed'}."
     if entry.verdict == TOO_FEW:
         return f"Not judged: {entry.n} of the {entry.n_needed} seeds that a verdict needs."
+    measured = size(deciding) if deciding is not None and plan.at_paper_scale else None
     found = {
-        SUPPORTED: "As claimed",
+        SUPPORTED: {"smaller": "Smaller than claimed", "larger": "Larger than claimed"}.get(
+            measured or "", "As claimed"
+        ),
         CONTRADICTED: "Not as claimed",
         INCONCLUSIVE: "Undecided",
     }[entry.verdict]
     interval = f"interval over {entry.interval_over}"
+    claimed = deciding.claim if deciding is not None else None
     if claimed == "equal":
         within = _region(entry)
         found += {
@@ -40,7 +57,9 @@ def says(
             CONTRADICTED: f": the {interval} rules out {effect}",
             INCONCLUSIVE: f": the {interval} holds {effect} and none",
         }[entry.verdict]
-    about = [_about(entry, plan), *stand_ins]
+    if measured is not None:
+        found += f", and {_published(entry, measured, claimed)}"
+    about = [_about(entry, plan), *remarks]
     return f"{found}. {'; '.join(about)}."
 
 
@@ -51,6 +70,14 @@ def _about(entry: "Judged", plan: Plan) -> str:
     if plan.at_paper_scale:
         return "At the paper's scale"
     return "About the mechanism on small data, not about COCO's numbers"
+
+
+def _published(entry: "Judged", measured: str, claimed: str | None) -> str:
+    """Where the interval lies beside the published number."""
+    number = signed(entry.published, entry.unit) + (f" ({entry.published_as})" if entry.published_as else "")
+    if measured == "published":
+        return f"holds the published {number}"
+    return f"lies {'below' if (measured == 'smaller') == (claimed == 'greater') else 'above'} the published {number}"
 
 
 def _beyond(claimed: str, entry: "Judged") -> str:

@@ -16,6 +16,7 @@ VERDICTS = (SUPPORTED, CONTRADICTED, INCONCLUSIVE, TOO_FEW, NOT_MEASURED)
 
 
 Claimed = Literal["greater", "less", "equal", "different"]
+Size = Literal["published", "smaller", "larger"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Comparison:
 
     null: its value where there is no effect (0 of a difference, 1 of a ratio). region: what lies within it of `null`
     makes no practical difference. claim: greater or less than the region, within it (equal), or outside (different).
+    published: what the paper prints, right to `rounding`.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Comparison:
     claim: Claimed
     region: float = 0.0
     null: float = 0.0
+    published: float | None = None
+    rounding: float = 0.05
 
 
 def judge(comparisons: Sequence[Comparison], seeds: int) -> tuple[str, Comparison]:
@@ -67,6 +71,20 @@ def judge_one(comparison: Comparison, seeds: int) -> str:
         "different": (outside, inside),
     }[comparison.claim]
     return SUPPORTED if supported else CONTRADICTED if contradicted else INCONCLUSIVE
+
+
+def size(comparison: Comparison) -> Size | None:
+    """The measured effect beside the published one: "smaller" or "larger" where the interval lies wholly on that side.
+
+    None without an interval or a published number, and where rows are claimed to be alike: their region is the claim.
+    """
+    low, high, published = comparison.estimate.low, comparison.estimate.high, comparison.published
+    if comparison.claim not in ("greater", "less") or not (_known(low) and _known(high) and _known(published)):
+        return None
+    below, above = high < published - comparison.rounding, low > published + comparison.rounding
+    if comparison.claim == "less":
+        below, above = above, below
+    return "smaller" if below else "larger" if above else "published"
 
 
 def judge_count(count: float | None, expected: float | tuple[float, float] | None) -> str:

@@ -37,13 +37,21 @@ def ratio(plan: Plan, results: Path, a: Row, b: Row, metric: str) -> Estimate:
     By the delta method: with r the ratio of the means, each seed and resample stands for r + (a - r b) / mean b, whose
     mean over seeds is r. Nothing where b's mean is 0.
     """
-    ours, theirs = _pair(plan, results, a, b, metric)
+    return _ratio(*_pair(plan, results, a, b, metric), lambda found: found)
+
+
+def excess(ours: Sample, theirs: Sample) -> Estimate:
+    """By how many percent the mean of `ours` lies above that of `theirs`, as `ratio` has it."""
+    return _ratio(ours, theirs, lambda found: 100 * (found - 1))
+
+
+def _ratio(ours: Sample, theirs: Sample, told) -> Estimate:
     common = ours.values.keys() & theirs.values.keys()
     bottom = sum(theirs.values[seed] for seed in common)
     if not bottom:
         return NOTHING
     r = sum(ours.values[seed] for seed in common) / bottom
-    return _combined(ours, theirs, lambda x, y: r + (x - r * y) / (bottom / len(common)))
+    return _combined(ours, theirs, lambda x, y: told(r + (x - r * y) / (bottom / len(common))))
 
 
 def of_sample(found: Sample) -> Estimate:

@@ -40,7 +40,7 @@ class Postprocess(RetinaNetPostprocess):
 
     later = ("rule",)
 
-    nms_iou: Share = 0.6
+    nms_iou: Share = 0.6  # as in FCOS's code; unstated
     quality_exponent: Share = 0.5  # score = class^(1-q) * quality^q
     # "detectron2": `score_threshold` is on the score, the quality included, and boxes are cut at the border after NMS.
     rule: Literal["fcos", "detectron2"] = "fcos"
