@@ -9,15 +9,17 @@ import pytest
 from pypdf import PdfReader
 
 from triplehead.analysis.captions import data_phrase
+from triplehead.analysis.printing import number
 from triplehead.analysis.silence import effects
 from triplehead.analysis.silence import write_csv as write_effects
 from triplehead.analysis.silence_figure import write_figure
-from triplehead.analysis.tables import table_frame, write_csv
+from triplehead.analysis.tables import read_csv, table_frame, write_csv
 from triplehead.errors import InputError
 from triplehead.plan.calibration import Calibration, Step, kind_of
 from triplehead.plan.cost import amount
 from triplehead.plan.plan import load_plan
 from triplehead.report.build import TEMPLATE, build_report
+from triplehead.report.content import provenance
 
 EXPERIMENTS = Path("experiments").resolve()
 WIDE_TABLE = """
@@ -110,6 +112,18 @@ def test_names_every_run_with_the_digest_of_its_scores(built):
     for run in plan.runs:
         digest = hashlib.sha256((results / "runs" / run / "scores.json").read_bytes()).hexdigest()[:10]
         assert run in text and digest in text
+
+
+def test_the_list_of_runs_has_the_average_that_the_table_prints(built):
+    plan, results, _ = built
+    listed = {line["id"]: line["AP"] for line in provenance(plan, results / "runs")}
+    averages = set()
+    for name in ("table5", "table6", "table7"):
+        frame = read_csv(results / f"{name}.csv")
+        for cell in frame[(frame["metric"] == "AP") & (frame["n"] == 1)].to_dict("records"):
+            assert listed[cell["run_ids"]] == number(cell["mean"]), (name, cell["label"])
+        averages.add(plan.exhibits[name].average)
+    assert averages == {None, "11point"}
 
 
 def test_same_results_give_the_same_bytes(built, tmp_path):

@@ -186,7 +186,10 @@ def environment(plan: Plan, runs: Path) -> list[list[str]]:
 
 
 def provenance(plan: Plan, runs: Path) -> list[dict[str, str]]:
-    """Each run: id (ends in the digest of its spec), the rows it serves, AP, digests of data and scores."""
+    """Each run: id (ends in the digest of its spec), the rows it serves, AP, digests of data and scores.
+
+    AP is averaged as the first table of scores that prints the run has it: another table's cell is that table's own.
+    """
     lines = []
     for run_id, run in plan.runs.items():
         path = runs / run_id / "scores.json"
@@ -195,12 +198,18 @@ def provenance(plan: Plan, runs: Path) -> list[dict[str, str]]:
             {
                 "id": run_id,
                 "used": ", ".join(dict.fromkeys(short(plan, exhibit) for exhibit, _ in run.users)),
-                "AP": number(scores.get("AP")),
+                "AP": number(scores.get(printed_average(plan, run.users))),
                 "scores": hashlib.sha256(path.read_bytes()).hexdigest()[:10],
                 "data": str(_read(runs / run_id / "environment.json").get("data", ""))[:10],
             }
         )
     return lines
+
+
+def printed_average(plan: Plan, users: list[tuple[str, str]]) -> str:
+    """The entry of scores.json that the first table of scores among `users` prints as AP."""
+    tables = [exhibit for name, _ in users if (exhibit := plan.exhibits[name]).kind == "scores"]
+    return f"AP_{tables[0].average}" if tables and tables[0].average else "AP"
 
 
 def figure_numbers(plan: Plan) -> dict[str, str]:
