@@ -69,8 +69,8 @@ def test_says_scale_labels_sides_and_that_smoke_scores_mean_nothing(built):
         "one seed",
     ):
         assert wanted in text
-    for number in (1, 2, 3, 4, 5):
-        assert f"Table {number}." in text
+    for table in (1, 2, 3, 4, 5):
+        assert f"Table {table}." in text
     for heading in ("Figure 4.", "Figure 5.", "Figure 6.", "Figure A.", "Figure D."):
         assert heading in text
     assert not re.search(r"standard deviation over \d+ seeds", text)  # one seed has none

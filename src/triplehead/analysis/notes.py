@@ -40,7 +40,10 @@ def band_notes(frame: pd.DataFrame) -> list[str]:
     for row in held.itertuples():
         middle = number(row.reference, 0 if row.metric == "parameters" else 2)
         middles.append(f"{middle} ± {row.tolerance:,.10g} ({row.label}, {row.metric})")
-    return [f"Within, outside, too few seeds, missing: the mean against its band, {'; '.join(middles)}."]
+    return [
+        "Below a measured number stands whether it lies within the range in which it is expected, or why that cannot "
+        f"be said; expected: {'; '.join(middles)}."
+    ]
 
 
 def _stand_in_notes(plan: Plan, exhibit: str) -> list[str]:
