@@ -208,6 +208,10 @@ def test_claims_stand_in_front_and_the_audit_behind(built):
         assert claim.title in text
     assert text.index("What the paper claims") < text.index("What was run") < text.index("The paper against itself")
     assert "only counts of parameters can be judged" in text
+    page = out.with_suffix(".html").read_text()
+    assert "can be judged. Supported" in page
+    unjudged = [claim.title for claim in plan.claims.claims if claim.quantity.kind != "parameters"]
+    assert page.count("<li>") == len(unjudged)  # a line each
     assert "40.3 − 37.0 = 3.3" in text and "the third convolution module was replaced" in text
     assert "What the silence costs" not in text  # that study was not run
 
