@@ -39,9 +39,20 @@ def main(subjects: list[str]) -> None:
 
 def _line(row: Result) -> str:
     middle, low, high = row.ratio
-    pair = f"{row.ours} {1000 * row.seconds:.3g} ms, {row.other} {1000 * row.other_seconds:.3g} ms"
-    target = f", target {row.target}" if row.target else ""
-    return f"{row.subject}: {pair}, ratio {middle:.3g} ({low:.3g} to {high:.3g}){target}"
+    pair = f"{row.ours} {_digits(1000 * row.seconds)} ms, {row.other} {_digits(1000 * row.other_seconds)} ms"
+    target = f", target {row.target}: {'met' if met(row) else 'missed'}" if row.target else ""
+    return f"{row.subject}: {pair}, ratio {_digits(middle)} ({_digits(low)} to {_digits(high)}){target}"
+
+
+def met(row: Result) -> bool:
+    """Whether the median ratio is on the target's side, for example of ">= 60"."""
+    side, bound = row.target.split()
+    return row.ratio[0] >= float(bound) if side == ">=" else row.ratio[0] <= float(bound)
+
+
+def _digits(value: float) -> str:
+    """Three of them: 0.413, 56.6, 1,850."""
+    return f"{float(f'{value:.3g}'):,.10g}"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 from benchmarks import evaluation, measure
+from benchmarks.__main__ import _line
 from benchmarks.assigner import OneByOne, scene
 
 from triplehead.detectors.assigners.jla import JLAAssigner
@@ -17,6 +18,20 @@ def test_mixtures_one_by_one_choose_the_same_positives(num_boxes):
     matched = JLAAssigner(JLA(k=35))(*given)
     assert (matched >= 0).sum() >= num_boxes / 2
     assert torch.equal(matched, OneByOne(JLA(k=35))(*given))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "target", "said"),
+    [
+        (1849.6, ">= 10", "ratio 1,850 (1,850 to 1,850), target >= 10: met"),
+        (56.6, ">= 60", "target >= 60: missed"),
+        (1.62, "<= 1.25", "target <= 1.25: missed"),
+        (1.0, "", "ratio 1 (1 to 1)"),
+    ],
+)
+def test_a_line_says_whether_the_target_was_met(ratio, target, said):
+    row = measure.Result("it", "a", "b", 1.0, ratio, (ratio,) * 3, target)
+    assert _line(row).endswith(said)
 
 
 def test_calls_take_turns(monkeypatch):

@@ -297,8 +297,9 @@ def test_claims_that_cannot_be_judged_stand_below_the_reason_a_line_each():
 
 def test_one_claim_in_full():
     said = triplehead("claims", "parameters-exact", "-c", "scale=smoke").stdout
-    assert said.startswith("Scale smoke\nclaim parameters-exact\ntitle Parameters of Ours\n")
-    assert "\nvalue 34614307\n" in said and "\nsays Counted exactly, at any scale: as claimed.\n" in said
+    words = " ".join(said.split())
+    assert words.startswith("Scale smoke claim: parameters-exact title: Parameters of Ours ")
+    assert " value: 34614307 " in words and " says: Counted exactly, at any scale: as claimed. " in words
     (entry,) = json.loads(triplehead("claims", "parameters-exact", "--json").stdout)
     assert entry["verdict"] == "supported"
     wrong = triplehead("claims", "parameters")

@@ -80,3 +80,10 @@ def test_the_tables_of_the_commands_fit_80_columns(arguments, tmp_path, monkeypa
     table = [line for line in output.splitlines() if line[:1] in set("┏┃┡│├└")]
     assert len(table) > 5, output
     assert max(map(len, table)) <= 80 and "…" not in output
+
+
+@pytest.mark.parametrize("command", [("claims", "jla-gain", "-c", "scale=smoke"), ("audit", "theta-rule")])
+def test_one_in_full_is_aligned(command):
+    said = CliRunner().invoke(commands(), command).output
+    starts = re.findall(r"^(?:[a-z_]+:) +", said, re.MULTILINE)
+    assert len(starts) > 5 and len(set(map(len, starts))) == 1

@@ -46,6 +46,8 @@ def test_its_code_and_tables_are_well_formed(written):
         assert plan.exhibits[f"my_{part}_figure"].drawn_as is not None
     assert len(plan.runs) == len(paper.runs) + 9
     assert len(plan.claims.claims) == len(paper.claims.claims) + 6
+    own = [claim.quantity.model_dump_json() for claim in plan.claims.claims if claim.id in plan.own]
+    assert len(own) == len(set(own)) == 6  # none is written twice
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from triplehead import paths
+from triplehead.analysis.tables import table_frame, write_csv
 from triplehead.locking import exclusive
 from triplehead.plan.cost import estimate
 from triplehead.plan.plan import Plan, load_plan
@@ -42,6 +43,18 @@ def write_log(root: Path, run: str, text: str, age: float = 0) -> Path:
     return log
 
 
+@contextmanager
+def snakemake(root: Path, child: list[str] | None = None):
+    """A process in `root` that goes by Snakemake's name, with one below it."""
+    wait = f"subprocess.run({[sys.executable, *child]!r})" if child else "print(flush=True); input()"
+    (root / "snakemake").write_text(f"import subprocess; {wait}")
+    command = [sys.executable, "snakemake", "--cores", "2"]
+    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield
+        process.communicate(b"\n")
+
+
 def of(found, run: str) -> RunStatus:
     return next(each for each in found.runs if each.id == run)
 
@@ -67,8 +80,40 @@ def test_a_log_just_begun_is_a_run_that_loads_its_libraries(plan, tmp_path):
     young, old = list(plan.runs)[:2]
     write_log(tmp_path, young, "")
     write_log(tmp_path, old, "", age=3600)
-    found = status(plan, tmp_path)
-    assert (of(found, young).state, of(found, old).state) == ("running", "left")
+    with snakemake(tmp_path):
+        found = status(plan, tmp_path)
+        assert (of(found, young).state, of(found, old).state) == ("running", "left")
+    assert of(status(plan, tmp_path), young).state == "left"  # all was killed
+
+
+def test_what_comes_after_the_runs_is_said_with_what_is_at_work(plan, tmp_path):
+    for run in plan.runs:
+        finish(tmp_path, run)
+    figures = sum(exhibit.kind == "figure" for exhibit in plan.exhibits.values())
+    tables = len(plan.exhibits) - figures
+    left = status(plan, tmp_path)
+    assert left.to_write == (f"{tables} tables", f"{figures} figures", "speed", "claims", "report")
+    assert left.at_work == ()
+    (tmp_path / "triplehead").write_text("print(flush=True); input()")
+    with snakemake(tmp_path, child=["triplehead", "table", "table5"]):
+        assert status(plan, tmp_path).at_work == ("table table5",)
+    for suffix in ("csv", "tex"):
+        (tmp_path / paths.RESULTS / f"table8.{suffix}").write_text("scale\nsmoke\n")
+    (tmp_path / "reports").mkdir()
+    for file in (paths.RESULTS / "claims.csv", Path("reports/report.pdf"), Path("reports/report.html")):
+        (tmp_path / file).touch()
+    assert status(plan, tmp_path).to_write == (f"{tables - 1} tables", f"{figures} figures", "speed")
+    newest = time.time() + 60
+    os.utime(tmp_path / paths.RUNS / run / "scores.json", (newest, newest))
+    assert status(plan, tmp_path).to_write[-1] == "report"
+
+
+def test_counts_of_parameters_are_of_any_scale(plan, tmp_path):
+    results = tmp_path / paths.RESULTS
+    results.mkdir()
+    write_csv(table_frame(plan, "table4", results / "runs"), results / "table4.csv")
+    (results / "table4.tex").touch()
+    assert next(each for each in status(plan, tmp_path).exhibits if each.name == "table4").state == "complete"
 
 
 def test_a_failed_run_shows_the_end_of_its_log_and_its_path(plan, tmp_path):

@@ -18,6 +18,7 @@ CHATTER = (
     "Using shell:", "Building DAG of jobs", "Removing temporary output", "At least one job did not complete",
     "Touching output file",
 )  # fmt: skip
+LAST = "Elapsed time"  # of all that Snakemake says
 
 
 class LogHandler(LogHandlerBase):
@@ -36,6 +37,8 @@ class LogHandler(LogHandlerBase):
         self._whole = settings.dryrun or settings.verbose or settings.printshellcmds or settings.debug_dag
         self._jobs: dict[int, tuple[str, float]] = {}  # what runs: its name, when it began
         self._done, self._total = 0, 0
+        self._reports: dict[int, list[str]] = {}  # of a job that makes the report: its files
+        self._report: list[str] = []  # made
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say `record` in a line, leave it out, or let Snakemake's own handler say it."""
@@ -61,9 +64,12 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.JOB_INFO:
             name = f"{fields['rule_name']} {label(fields['wildcards'])}".rstrip()
             self._jobs[fields["jobid"]] = name, time.monotonic()
+            if fields["rule_name"] == "report":
+                self._reports[fields["jobid"]] = [str(file) for file in fields["output"]]
             return [self._line("begun", name)]
         if event == LogEvent.JOB_FINISHED:
             self._done += 1
+            self._report = self._reports.pop(fields["job_id"], self._report)
             name, began = self._jobs.pop(fields["job_id"], (f"job {fields['job_id']}", time.monotonic()))
             return [self._line("done", f"{name} ({clock(time.monotonic() - began)})")]
         if event == LogEvent.PROGRESS:
@@ -76,6 +82,9 @@ class LogHandler(LogHandlerBase):
                 lines += [*(f"    {line}" for line in last_lines(log, 20)), f"    whole log: {log}"]
             return lines
         text = record.getMessage()
+        if event is None and self._report and text.startswith(LAST):
+            self._plain.handle(record)
+            return [f"report: {', '.join(self._report)}"]
         if event is None and record.levelno < logging.WARNING and (not text.strip() or text.startswith(CHATTER)):
             return []
         return None

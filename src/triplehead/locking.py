@@ -64,11 +64,12 @@ def _release(locks: Path) -> None:
     print("released the lock of a Snakemake that was killed", file=sys.stderr)
 
 
-def release_snakemake(folder: Path) -> None:
-    """Unlock `folder` if a Snakemake left it locked. Raises InputError while one is alive there."""
+def release_snakemake(folder: Path) -> bool:
+    """Unlock `folder` if a Snakemake left it locked; whether one had. Raises InputError while one is alive there."""
     locks = folder / ".snakemake" / "locks"
     if not locks.is_dir() or not any(locks.iterdir()):
-        return
+        return False
     if alive := snakemakes_in(folder):
         raise InputError(folder, f"another Snakemake (process {alive[0]}) is at work here; wait for it or stop it")
     _release(locks)
+    return True

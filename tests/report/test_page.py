@@ -120,6 +120,9 @@ def test_text_is_escaped_and_a_broken_or_missing_template_is_named(tmp_path):
     assert page({"title": "<b> & more", "suite": "`a<b` c"}, tmp_path, template) == (
         "&lt;b&gt; &amp; more <code>a&lt;b</code> c"
     )
+    template.write_text("{{ 'a.b_c<d-e' | breakable }}")
+    assert page({}, tmp_path, template) == "a.<wbr>b_<wbr>c&lt;d-e"
+    template.write_text("{{ r.title }}")
     with pytest.raises(InputError, match=rf"{PAGE}: does not compile.*title"):
         page({}, tmp_path, template)
     assert TEMPLATE.with_name(PAGE).is_file()

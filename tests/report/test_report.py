@@ -9,15 +9,17 @@ import pytest
 from pypdf import PdfReader
 
 from triplehead.analysis.captions import data_phrase
+from triplehead.analysis.printing import number
 from triplehead.analysis.silence import effects
 from triplehead.analysis.silence import write_csv as write_effects
 from triplehead.analysis.silence_figure import write_figure
-from triplehead.analysis.tables import table_frame, write_csv
+from triplehead.analysis.tables import read_csv, table_frame, write_csv
 from triplehead.errors import InputError
 from triplehead.plan.calibration import Calibration, Step, kind_of
 from triplehead.plan.cost import amount
 from triplehead.plan.plan import load_plan
 from triplehead.report.build import TEMPLATE, build_report
+from triplehead.report.content import provenance
 
 EXPERIMENTS = Path("experiments").resolve()
 WIDE_TABLE = """
@@ -67,8 +69,8 @@ def test_says_scale_labels_sides_and_that_smoke_scores_mean_nothing(built):
         "one seed",
     ):
         assert wanted in text
-    for number in (1, 2, 3, 4, 5):
-        assert f"Table {number}." in text
+    for table in (1, 2, 3, 4, 5):
+        assert f"Table {table}." in text
     for heading in ("Figure 4.", "Figure 5.", "Figure 6.", "Figure A.", "Figure D."):
         assert heading in text
     assert not re.search(r"standard deviation over \d+ seeds", text)  # one seed has none
@@ -110,6 +112,18 @@ def test_names_every_run_with_the_digest_of_its_scores(built):
     for run in plan.runs:
         digest = hashlib.sha256((results / "runs" / run / "scores.json").read_bytes()).hexdigest()[:10]
         assert run in text and digest in text
+
+
+def test_the_list_of_runs_has_the_average_that_the_table_prints(built):
+    plan, results, _ = built
+    listed = {line["id"]: line["AP"] for line in provenance(plan, results / "runs")}
+    averages = set()
+    for name in ("table5", "table6", "table7"):
+        frame = read_csv(results / f"{name}.csv")
+        for cell in frame[(frame["metric"] == "AP") & (frame["n"] == 1)].to_dict("records"):
+            assert listed[cell["run_ids"]] == number(cell["mean"]), (name, cell["label"])
+        averages.add(plan.exhibits[name].average)
+    assert averages == {None, "11point"}
 
 
 def test_same_results_give_the_same_bytes(built, tmp_path):
@@ -194,6 +208,10 @@ def test_claims_stand_in_front_and_the_audit_behind(built):
         assert claim.title in text
     assert text.index("What the paper claims") < text.index("What was run") < text.index("The paper against itself")
     assert "only counts of parameters can be judged" in text
+    page = out.with_suffix(".html").read_text()
+    assert "can be judged. Supported" in page
+    unjudged = [claim.title for claim in plan.claims.claims if claim.quantity.kind != "parameters"]
+    assert page.count("<li>") == len(unjudged)  # a line each
     assert "40.3 − 37.0 = 3.3" in text and "the third convolution module was replaced" in text
     assert "What the silence costs" not in text  # that study was not run
 

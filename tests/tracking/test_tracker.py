@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.tracking.helpers import all_runs, histories, make_records, only_run
 
+from triplehead.tracking.names import exhibit_title
 from triplehead.tracking.rebuild import sweep
 from triplehead.tracking.run import Tracker
 from triplehead.tracking.runlog import RunLog
@@ -40,7 +41,7 @@ def test_a_run_carries_its_spec_its_rows_and_its_code(uri, spec, users):
         tracker.log_environment({"torch": "2.14.1"})
     run = only_run(uri)
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == f"{users[0][1]} · seed 0"
+    assert run.info.run_name == f"{exhibit_title(users[0][0])}: {users[0][1]} · seed 0"
     assert run.data.params["detector.assigner.k"] == "35"
     assert run.data.params["input.mean"] == "[0.485, 0.456, 0.406]"
     tags = run.data.tags
@@ -183,7 +184,7 @@ def test_a_row_that_no_longer_uses_the_run_is_not_named(uri, spec):
     run = only_run(uri)
     assert "table1" not in run.data.tags
     assert run.data.tags["exhibits"] == "table5: JLA"
-    assert run.info.run_name == "JLA · seed 0"
+    assert run.info.run_name == "Table 5: JLA · seed 0"
 
 
 def test_two_processes_side_by_side_lose_nothing(uri, plan):

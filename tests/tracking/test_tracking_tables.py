@@ -1,7 +1,18 @@
 import pytest
 from tests.tracking.helpers import all_runs, histories, make_frame
 
+from triplehead.tracking.names import exhibit_experiment, exhibit_scale
 from triplehead.tracking.tables import log_exhibit
+
+TABLES = ("table3", "table4", "table5")
+
+
+def test_an_experiment_speaks_of_what_its_table_has(plan):
+    notes = {key: exhibit_experiment(key, plan.exhibits[key], exhibit_scale(plan, key)).note for key in TABLES}
+    assert "its seeds nested below" in notes["table5"] and "`mean/AP`" in notes["table5"]
+    for key, metric in (("table3", "`mean/FPS`"), ("table4", "`mean/parameters`")):
+        assert metric in notes[key] and "seed" not in notes[key] and "mean/AP" not in notes[key]
+    assert "at scale paper" not in notes["table4"]
 
 
 @pytest.fixture

@@ -47,6 +47,15 @@ def test_a_job_is_a_line_at_its_begin_and_at_its_end(say):
     assert emit("Select jobs to execute...") == []
 
 
+def test_the_last_line_says_where_the_report_is(say):
+    elapsed = ("Elapsed time: 0:03:00", None)
+    emit = say()
+    emit(event=LogEvent.JOB_INFO, **job(rule_name="report", output=["reports/report.pdf", "reports/report.html"]))
+    assert len(emit(*elapsed)) == 1  # it failed, or was not asked for
+    emit(event=LogEvent.JOB_FINISHED, job_id=3)
+    assert emit(*elapsed) == ["Elapsed time: 0:03:00", "report: reports/report.pdf, reports/report.html"]
+
+
 def test_a_failed_job_shows_the_end_of_its_log_and_where_it_lies(say, tmp_path):
     log = tmp_path / "x.log"
     log.write_text("".join(f"line {number}\n" for number in range(50)) + "error: x.jpg: cannot be read\n")

@@ -44,7 +44,10 @@ def test_a_killed_snakemake_is_released_and_a_living_one_is_not(tmp_path):
 
 
 def test_nothing_to_release(tmp_path):
-    release_snakemake(tmp_path)
+    assert not release_snakemake(tmp_path)
+    command = [sys.executable, "-m", "triplehead", "recover"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (said.returncode, said.stdout) == (0, "nothing to release: no Snakemake holds a lock here\n")
 
 
 def test_a_lock_that_cannot_be_written_is_named(tmp_path):

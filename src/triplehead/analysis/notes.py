@@ -8,6 +8,8 @@ from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Exhibit
 from triplehead.plan.speed import REFERENCE
 
+SCATTER = 0.2  # of the mean: a larger standard deviation over repeats says that something else was at work
+
 
 def row_notes(plan: Plan, exhibit: str, frame: pd.DataFrame) -> list[str]:
     """What some rows are at this scale, and which of them cannot be told apart."""
@@ -19,6 +21,7 @@ def row_notes(plan: Plan, exhibit: str, frame: pd.DataFrame) -> list[str]:
         *_diverged_notes(frame),
         *_twin_notes(plan, exhibit),
         *_equal_notes(frame),
+        *_busy_notes(table, frame),
     ]
 
 
@@ -40,7 +43,10 @@ def band_notes(frame: pd.DataFrame) -> list[str]:
     for row in held.itertuples():
         middle = number(row.reference, 0 if row.metric == "parameters" else 2)
         middles.append(f"{middle} ± {row.tolerance:,.10g} ({row.label}, {row.metric})")
-    return [f"Within, outside, too few seeds, missing: the mean against its band, {'; '.join(middles)}."]
+    return [
+        "Below a measured number stands whether it lies within the range in which it is expected, or why that cannot "
+        f"be said; expected: {'; '.join(middles)}."
+    ]
 
 
 def _stand_in_notes(plan: Plan, exhibit: str) -> list[str]:
@@ -100,6 +106,19 @@ def _twin_notes(plan: Plan, exhibit: str) -> list[str]:
         f"{'; '.join(labels)}: the same runs, since the {plan.config.scale} scale does not tell them apart."
         for labels in rows.values()
         if len(labels) > 1
+    ]
+
+
+def _busy_notes(table: Exhibit, frame: pd.DataFrame) -> list[str]:
+    """Rows of a table of speed whose repeats differ by more than a machine at rest makes them."""
+    scatter = frame["std"] / frame["mean"]
+    rows = frame[(frame["metric"] != "FPS_ratio") & (scatter > SCATTER)] if table.kind == "speed" else frame[:0]
+    if rows.empty:
+        return []
+    labels = "; ".join(dict.fromkeys(map(str, rows["label"])))
+    return [
+        f"The machine was busy: repeats of the same model scatter by up to {100 * scatter[rows.index].max():.0f} % of "
+        f"their mean ({labels}). These figures are not to be used; measure again on a machine at rest."
     ]
 
 

@@ -1,7 +1,7 @@
 """Commands about what the paper says: claims, audit, silence."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -64,8 +64,7 @@ def audit(
         return
     console = Console()
     if entry is not None:
-        for name, text in found[0].document().items():
-            console.print(f"[bold]{name}[/] {escape(text)}", highlight=False)
+        _in_full(console, found[0].document())
         return
     rows = []
     for finding in found:
@@ -108,9 +107,7 @@ def claims(
     if claim is not None:
         console = Console()
         console.print(scale_line(plan))
-        for name, text in entries[0].document().items():
-            if text not in (None, ""):
-                console.print(f"[bold]{name}[/] {escape(str(text))}", highlight=False)
+        _in_full(console, entries[0].document())
         return
     columns = [Column("claim"), Column("published", number=True), Column("measured", number=True),
                Column("95% interval", number=True, below=True), Column("over", below=True), Column("n", number=True),
@@ -139,6 +136,17 @@ def claims(
     _print_unmeasured(console, [entry for entry in entries if entry.verdict == NOT_MEASURED])
     found = [entry.verdict for entry in entries]
     console.print(", ".join(f"{found.count(name)} {name}" for name in VERDICTS if name in found))
+
+
+def _in_full(console: Console, document: dict[str, Any]) -> None:
+    """A line for each value that there is, aligned."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in document.items():
+        if value not in (None, ""):
+            grid.add_row(f"[bold]{name}:[/]", escape(str(value)))
+    console.print(grid)
 
 
 def _print_unmeasured(console: Console, entries: list["Judged"]) -> None:

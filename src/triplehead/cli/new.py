@@ -26,21 +26,24 @@ class Part(StrEnum):
 
 @dataclass(frozen=True)
 class Start:
-    """spec: of the row that its table has; figure: that shows most of such a part; row: of Table 5, that it changes."""
+    """spec: of the row that its table has; figure: that shows most of such a part; row: of Table 5, that it changes;
+    rival: of Table 5, the paper's own part of that kind."""
 
     spec: str
     figure: str
     row: str
+    rival: str
 
 
 STARTS = {
-    Part.assigner: Start("detector: baseline\n      assigner: {class: %s}", "fig4", "Baseline"),
+    Part.assigner: Start("detector: baseline\n      assigner: {class: %s}", "fig4", "Baseline", "JLA"),
     Part.head: Start(
         "detector: jla\n      head: {class: %s, scales: {smoke: {norm: batch}, proxy: {norm: batch}}}",
         "fig_ap_by_size",
         "JLA",
+        "JLA + triple head",
     ),
-    Part.loss: Start("detector: baseline\n      loss: {box: {class: %s}}", "fig5", "Baseline"),
+    Part.loss: Start("detector: baseline\n      loss: {box: {class: %s}}", "fig5", "Baseline", "JLA"),
 }
 
 
@@ -72,6 +75,8 @@ def new(
         "__FOLDER__": into.name,
         "__FIGURE__": start.figure,
         "__FROM__": start.row,
+        "__RIVALID__": re.sub("[^a-z]+", "-", start.rival.lower()),
+        "__RIVAL__": start.rival,
         "__SPEC__": start.spec % f"{name}.{class_name}",
     }
     for file, template in texts.items():

@@ -70,6 +70,9 @@ def _print(found: Status, console: Console) -> None:
     for name, some in (("data sets and backbones", found.preparation), ("runs", found.runs)):
         counts = ", ".join(f"{n} {state}" for state, n in count(some).items())
         console.print(f"{len(some)} {name}: {counts}")
+    if found.to_write:
+        working = f" (at work: {', '.join(found.at_work)})" if found.at_work else ""
+        console.print(f"to be written: {', '.join(found.to_write)}{escape(working)}", highlight=False)
     if found.seconds_left:
         end = datetime.now() + timedelta(seconds=found.seconds_left)
         at_once = f"{found.workers} at once, until {end:%d %b %H:%M}"

@@ -189,7 +189,8 @@ def recover() -> None:
     """Release the lock that a killed Snakemake left; refuses while one is at work here."""
     from triplehead.locking import release_snakemake
 
-    release_snakemake(Path.cwd())
+    if not release_snakemake(Path.cwd()):
+        print("nothing to release: no Snakemake holds a lock here")
 
 
 @track_app.command("init", epilog="Example: triplehead track init -c scale=smoke")

@@ -55,7 +55,7 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
         "seeds": plan.config.seeds or plan.scale.seeds,
         "num_runs": len(plan.runs),
         "num_specs": len({run.spec.group for run in plan.runs.values()}),
-        "data": [data_sentence(spec, results / "data" / name) for name, spec in plan.data.items()],
+        "data": data_sentences(plan.data, results / "data"),
         "definitions": definitions,
         "tables": [printed_table(layout, definitions) for layout in layouts],
         "ran": trained_specs(plan),
@@ -69,17 +69,26 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
     }
 
 
-def data_sentence(spec: RunSpec, folder: Path) -> str:
-    """What the images of a run are, in one sentence, counted in the data's manifest in `folder`."""
+def data_sentences(data: dict[str, RunSpec], folder: Path) -> list[str]:
+    """What the images are, in a sentence for each data set, counted in its manifest `folder`/<id>; what all scenes
+    share is said once."""
+    scenes = any(isinstance(spec.data, AnyScenes) for spec in data.values())
+    shared = (
+        "Embedded digit scenes show scikit-learn's handwritten digits; no digit is in both the training and the "
+        "validation images."
+    )
+    return [*([shared] if scenes else ()), *(_data_sentence(spec, folder / name) for name, spec in data.items())]
+
+
+def _data_sentence(spec: RunSpec, folder: Path) -> str:
     splits = read_manifest(folder)["splits"]
     train, val = (f"{splits[split]['num_images']:,}" for split in ("train", "val"))
     data = spec.data
     if isinstance(data, AnyScenes):
         size, (fewest, most) = data.image_size, data.objects
         return (
-            f"The data are embedded digit scenes: {train} training and {val} validation images of "
-            f"{size} × {size} pixels in {LAYOUTS[data.layout]}'s layout, each with {fewest} to {most} of "
-            f"scikit-learn's handwritten digits ({data.num_classes} classes); no digit is in both parts."
+            f"Scenes in {LAYOUTS[data.layout]}'s layout: {train} for training, {val} for validation, {size} × {size} "
+            f"pixels, {fewest} to {most} digits of {data.num_classes} classes in each."
         )
     return (
         f"The data are the user's images in {LAYOUTS[data.layout]}'s layout: {train} for training "
@@ -186,7 +195,10 @@ def environment(plan: Plan, runs: Path) -> list[list[str]]:
 
 
 def provenance(plan: Plan, runs: Path) -> list[dict[str, str]]:
-    """Each run: id (ends in the digest of its spec), the rows it serves, AP, digests of data and scores."""
+    """Each run: id (ends in the digest of its spec), the rows it serves, AP, digests of data and scores.
+
+    AP is averaged as the first table of scores that prints the run has it: another table's cell is that table's own.
+    """
     lines = []
     for run_id, run in plan.runs.items():
         path = runs / run_id / "scores.json"
@@ -195,12 +207,18 @@ def provenance(plan: Plan, runs: Path) -> list[dict[str, str]]:
             {
                 "id": run_id,
                 "used": ", ".join(dict.fromkeys(short(plan, exhibit) for exhibit, _ in run.users)),
-                "AP": number(scores.get("AP")),
+                "AP": number(scores.get(printed_average(plan, run.users))),
                 "scores": hashlib.sha256(path.read_bytes()).hexdigest()[:10],
                 "data": str(_read(runs / run_id / "environment.json").get("data", ""))[:10],
             }
         )
     return lines
+
+
+def printed_average(plan: Plan, users: list[tuple[str, str]]) -> str:
+    """The entry of scores.json that the first table of scores among `users` prints as AP."""
+    tables = [exhibit for name, _ in users if (exhibit := plan.exhibits[name]).kind == "scores"]
+    return f"AP_{tables[0].average}" if tables and tables[0].average else "AP"
 
 
 def figure_numbers(plan: Plan) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The report as one HTML page that needs nothing beside it: figures are data in it, there is no script."""
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def page(content: dict[str, Any], figures: Path, template: Path) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"code": _code, "quoted": _quoted}
+    environment.filters |= {"code": _code, "breakable": _breakable, "quoted": _quoted}
     environment.globals["picture"] = lambda name: _data(figures / f"{name}.png")
     try:
         return environment.get_template(template.name).render(r=content)
@@ -42,7 +43,14 @@ def _data(image: Path) -> str:
 def _code(text: str) -> Markup:
     """What stands between backquotes is set as code."""
     parts = [escape(part) for part in text.split("`")]
-    return Markup("").join(Markup(f"<code>{part}</code>") if i % 2 else part for i, part in enumerate(parts))
+    return Markup("").join(
+        Markup(f"<code>{_breakable(part)}</code>") if i % 2 else part for i, part in enumerate(parts)
+    )
+
+
+def _breakable(name: str) -> Markup:
+    """A dotted or dashed name may break after its separators, which the browser is not told by itself."""
+    return Markup(re.sub(r"([._/])(?=\w)", r"\1<wbr>", str(escape(name))))
 
 
 def _quoted(sentence: str) -> str:

@@ -10,12 +10,15 @@ from typing import Any, Literal
 
 from triplehead import paths
 from triplehead.analysis.figures import SUFFIXES
+from triplehead.analysis.statistics.samples import COUNTED_AT
 from triplehead.jobs import run_label
+from triplehead.locking import snakemakes_in
 from triplehead.plan.calibration import CALIBRATION, read_calibration
 from triplehead.plan.cost import estimate
 from triplehead.plan.plan import Plan
 from triplehead.status.jobs import STATES, Job, State, held_locks, job
 from triplehead.status.left import seconds_left, workers
+from triplehead.status.writing import at_work, to_write
 
 ExhibitState = Literal["complete", "waiting", "to be written"]
 
@@ -60,12 +63,15 @@ class ExhibitStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """All of a plan. `seconds_left`: until the last run is trained, None where nothing is known of its time."""
+    """All of a plan. `to_write`: the kinds of work after the runs that are left; `at_work`: those commands among them
+    that run here now. `seconds_left`: until the last run is trained, None where nothing is known of its time."""
 
     scale: str
     preparation: tuple[PreparationStatus, ...]
     runs: tuple[RunStatus, ...]
     exhibits: tuple[ExhibitStatus, ...]
+    to_write: tuple[str, ...]
+    at_work: tuple[str, ...]
     workers: int
     seconds_left: float | None
 
@@ -87,6 +93,8 @@ def count(jobs: Iterable[RunStatus | PreparationStatus]) -> dict[State, int]:
 def status(plan: Plan, root: Path = Path(), cores: int | None = None, now: float | None = None) -> Status:
     """Look at the results below `root`. `cores`: that the runs will share, where none is at work; all if not given."""
     held, now = held_locks(), time.time() if now is None else now
+    snakemakes = snakemakes_in(root)
+    alive = bool(snakemakes)
     runs = {
         run_id: job(
             root,
@@ -95,18 +103,26 @@ def status(plan: Plan, root: Path = Path(), cores: int | None = None, now: float
             run_id,
             held,
             now,
+            alive,
         )
         for run_id in plan.runs
     }
     data = {
-        name: job(root, [paths.DATA / name / "manifest.json"], paths.LOGS / "data" / f"{name}.log", name, held, now)
+        name: job(
+            root, [paths.DATA / name / "manifest.json"], paths.LOGS / "data" / f"{name}.log", name, held, now, alive
+        )
         for name in plan.data
     }
     pretrained = {
-        name: job(root, [paths.PRETRAINED / f"{name}.pt"], paths.LOGS / "pretrain" / f"{name}.log", name, held, now)
+        name: job(
+            root, [paths.PRETRAINED / f"{name}.pt"], paths.LOGS / "pretrain" / f"{name}.log", name, held, now, alive
+        )
         for name in plan.pretrained
     }
     at_once = workers(plan, root, sum(each.state == "running" for each in runs.values()), cores)
+    done = {run for run, each in runs.items() if each.state == "done"}
+    exhibits = tuple(_exhibit(plan, name, root, done) for name in plan.exhibits)
+    newest = max((_time(root / paths.RUNS / run / "scores.json") for run in done), default=0.0)
     planned = estimate(plan, read_calibration(root / CALIBRATION))
     return Status(
         plan.config.scale,
@@ -116,8 +132,9 @@ def status(plan: Plan, root: Path = Path(), cores: int | None = None, now: float
             for name, each in jobs.items()
         ),
         tuple(_run(plan, run_id, each) for run_id, each in runs.items()),
-        tuple(_exhibit(plan, name, root, {run for run, each in runs.items() if each.state == "done"})
-              for name in plan.exhibits),
+        exhibits,
+        to_write(plan, root, (each.name for each in exhibits if each.state != "complete"), newest),
+        at_work(snakemakes),
         at_once,
         seconds_left(plan, planned, runs, [list(data.values()), list(pretrained.values())], at_once),
     )  # fmt: skip
@@ -155,9 +172,9 @@ def _time(path: Path) -> float:
 
 
 def _scales(table: Path) -> set[str]:
-    """Of a table's measured rows; parameters are always the paper's."""
+    """Of a table's measured rows; parameters are always counted on the paper's architecture."""
     try:
         with open(table, newline="") as file:
-            return {row.get("scale") or "" for row in csv.DictReader(file)} - {"paper"}
+            return {row.get("scale") or "" for row in csv.DictReader(file)} - {COUNTED_AT}
     except (OSError, csv.Error, UnicodeDecodeError):
         return {"unreadable"}

@@ -31,13 +31,14 @@ class Job:
     last_lines: tuple[str, ...] = ()
 
 
-def job(root: Path, outputs: list[Path], log: Path, lock: str, held: set[int], now: float) -> Job:
-    """The job that makes `outputs`, the first of which Snakemake has a record of, and holds `lock` meanwhile."""
+def job(root: Path, outputs: list[Path], log: Path, lock: str, held: set[int], now: float, alive: bool) -> Job:
+    """The job that makes `outputs`, the first of which Snakemake has a record of, and holds `lock` meanwhile. alive: a
+    Snakemake is at work in `root`."""
     if all((root / output).is_file() for output in outputs):
         return Job("done", took=_took(root, outputs[0]))
     log = root / log
     lines = last_lines(log)
-    state = _unfinished(root / paths.LOCKS / lock, log, lines, held, now)
+    state = _unfinished(root / paths.LOCKS / lock, log, lines, held, now, alive)
     step = next((found for line in reversed(lines) if (found := _STEP.match(line))), None)
     running = state == "running"
     return Job(
@@ -59,7 +60,7 @@ def held_locks() -> set[int]:
     return {int(inode) for line in lines if (inode := line.split()[-3].rpartition(":")[2]).isdecimal()}
 
 
-def _unfinished(lock: Path, log: Path, lines: list[str], held: set[int], now: float) -> State:
+def _unfinished(lock: Path, log: Path, lines: list[str], held: set[int], now: float, alive: bool) -> State:
     """A job's process holds its lock as long as it lives; on another machine only its log can be seen to grow.
 
     One that was killed leaves a step or nothing as its last line and goes on from there: it is left. One that failed
@@ -68,7 +69,8 @@ def _unfinished(lock: Path, log: Path, lines: list[str], held: set[int], now: fl
     if lock.exists() and lock.stat().st_ino in held:
         return "running"
     if not lines:  # before it takes the lock, a job loads its libraries
-        return "running" if log.is_file() and now - log.stat().st_mtime < STARTING else "left"
+        begun = log.is_file() and now - log.stat().st_mtime < STARTING
+        return "running" if begun and (alive or _elsewhere(log)) else "left"
     if not (_STEP.match(lines[-1]) or lines[-1].startswith("waiting for ")):
         words = lines[-1].lower()
         return "failed" if re.match(r"error: |traceback|[\w.]*(error|exception|killed)\b", words) else "left"

@@ -41,8 +41,11 @@ def write_claims(store: Store, plan: Plan, frame: "pandas.DataFrame", file: Path
             "mlflow.note.content": f"{entry['quote']} ({entry['section']})\n\n{entry['says']}",
         } | {name: "" if _empty(entry[name]) else str(entry[name]) for name in TAGS}
         tags |= store.tags
+        name = f"{entry['verdict']}: {entry['title']}"  # the list's green tick says only that it was judged
         if run is None:
-            run = store.client.create_run(experiment, first - index, tags, entry["title"])
+            run = store.client.create_run(experiment, first - index, tags, name)
+        elif run.info.run_name != name:
+            store.client.update_run(run.info.run_id, name=name)
         put(store, run, metrics, {}, tags)
         if index == 0:
             store.client.log_artifact(run.info.run_id, str(file))

@@ -52,16 +52,27 @@ def report_experiment(scale: str) -> Experiment:
 def exhibit_experiment(key: str, exhibit: Exhibit, scale: str) -> Experiment:
     """For example "Table 5 · Individual component ablation studies (proxy)"."""
     place = f"of the paper, section {exhibit.section}" if exhibit.section else "beyond the paper"
-    note = "\n\n".join(
-        [
-            f"{exhibit_title(key)} {place}, at scale {scale}: a run per row, its seeds "
-            "nested below it (the plus sign). The button with the curve shows all as charts.",
-            "Metrics of a row: `mean/AP` and the like, over its seeds; `published/`, the paper's "
-            "numbers, on its own data and schedule; `uncertainty/`, 95% interval and standard deviation.",
+    where = "counted on the paper's architecture" if exhibit.kind == "parameters" else f"at scale {scale}"
+    charts = "The button with the curve shows all as charts."
+    published = "`published/`, the paper's numbers"
+    said = {
+        "scores": [
+            f"a run per row, its seeds nested below it (the plus sign). {charts}",
+            f"Metrics of a row: `mean/AP` and the like, over its seeds; {published}, on its own data and schedule; "
+            "`uncertainty/`, 95% interval and standard deviation.",
             "What several tables use was trained once: the tag `also_in` names them, `trained_as` the training run.",
-            *exhibit.notes,
-        ]
-    )
+        ],
+        "speed": [
+            f"a run per row. {charts}",
+            f"Metrics of a row: `mean/FPS` and the like, over repeats of one model on one machine; {published}, on "
+            "its own machine; `uncertainty/`, 95% interval and standard deviation over the repeats.",
+        ],
+        "parameters": [
+            f"a run per row. {charts}",
+            f"Metrics of a row: `mean/parameters`, an exact count; {published}.",
+        ],
+    }[exhibit.kind]
+    note = "\n\n".join([f"{exhibit_title(key)} {place}, {where}: {said[0]}", *said[1:], *exhibit.notes])
     return Experiment(f"{exhibit_title(key)} · {exhibit.title} ({scale})", f"{key}-{scale}".replace(" ", "-"), note)
 
 
@@ -103,7 +114,9 @@ def shared_with(users: list[User], exhibit: str, label: str) -> str:
 
 
 def run_name(spec: RunSpec, users: list[User]) -> str:
-    return f"{users[0][1] if users else spec.short_name} · seed {spec.seed}"
+    """For example "Table 6: Ours · seed 0", by the first row that wants the run: other tables have an Ours, too."""
+    first = f"{exhibit_title(users[0][0])}: {users[0][1]}" if users else spec.short_name
+    return f"{first} · seed {spec.seed}"
 
 
 def run_tags(spec: RunSpec, users: list[User]) -> dict[str, str]:

@@ -5,6 +5,7 @@ import math
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
 from triplehead.analysis.figures import ap_by_size, comparison, heads_by_assigners, learning_curves, overview
@@ -21,7 +22,7 @@ def write_scores(plan, exhibit, results, score):
             (folder / "scores.json").write_text(json.dumps(score(label, spec)))
 
 
-def test_ap_by_size_is_mean_and_interval_on_axes_of_one_length(tmp_path):
+def test_ap_by_size_is_mean_and_interval_on_axes_that_begin_at_nothing(tmp_path):
     plan = load_plan({"scale": "smoke", "seeds": 3})
     write_scores(plan, "fig_ap_by_size", tmp_path, lambda _, spec: {"APS": 10.0 + spec.seed, "APM": 50.0, "APL": None})
     figure = ap_by_size.draw(plan, "fig_ap_by_size", tmp_path)
@@ -30,7 +31,7 @@ def test_ap_by_size_is_mean_and_interval_on_axes_of_one_length(tmp_path):
     (bar,) = small.containers[0].lines[2][0].get_segments()
     half = stats.t.ppf(0.975, 2) / math.sqrt(3)
     assert bar[:, 0].tolist() == pytest.approx([11 - half, 11 + half])
-    assert len({round(axis.get_xlim()[1] - axis.get_xlim()[0], 9) for axis in figure.axes}) == 1
+    assert all(axis.get_xlim() == pytest.approx((0, 1.05 * 50)) for axis in figure.axes)
     assert {text.get_text() for text in large.texts} == {"no such objects"}
     labels = [tick.get_text() for tick in small.get_yticklabels()]
     assert labels == [row.label for row in plan.exhibits["table5"].rows]
@@ -152,3 +153,13 @@ def test_heat_map_and_tables_round_alike(tmp_path):
     axis = heads_by_assigners.draw(plan, "fig_heads_by_assigners", tmp_path).axes[0]
     printed = f"{float(f'{score:.4f}'):.1f}"
     assert printed != f"{score:.1f}" and {text.get_text() for text in axis.texts} == {printed, "n = 1"}
+
+
+def test_where_one_side_of_the_overview_of_tables_reaches_nothing_all_its_panels_begin_there():
+    low, high = (Figure().subplots() for _ in range(2))
+    low.plot([0.0, 1.0], [0, 1])
+    high.plot([3.0, 4.0], [0, 1])
+    comparison._from_nothing([high])
+    assert high.get_xlim()[0] > 2
+    comparison._from_nothing([low, high])
+    assert low.get_xlim()[0] == high.get_xlim()[0] == 0

@@ -24,7 +24,7 @@ def caption(plan: Plan, exhibit: str) -> list[str]:
     return [
         f"AP of {rows_phrase(plan, exhibit)} on small (area below {small:g}² pixels), medium and large (above "
         f"{large:g}²) objects ({spread}).",
-        "The three axes have the same length, so that distances compare.",
+        "The three axes are the same, so that sizes compare.",
     ]
 
 
@@ -44,21 +44,28 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
             ends = shown(found.low, found.high, metric)
             bar = None if ends is None else [[found.value - ends[0]], [ends[1] - found.value]]
             axis.errorbar(
-                found.value, place, xerr=bar, linestyle="none", markersize=4.5, elinewidth=1, capsize=2, **look
+                found.value,
+                place,
+                xerr=bar,
+                linestyle="none",
+                markersize=4.5,
+                elinewidth=1,
+                capsize=2,
+                clip_on=False,
+                **look,
             )
         axis.set_title(size, loc="left")
         axis.set_xlabel(f"{metric} (%)")
         axis.tick_params(axis="y", length=0)
         axis.spines["left"].set_visible(False)
-    _same_length(axes)
+    _same_axis(axes)
     axes[0].set_yticks(range(len(labels)), [plain(label) for label in labels])
     axes[0].set_ylim(len(labels) - 0.5, -0.5)
     return figure
 
 
-def _same_length(axes: Sequence[Axes]) -> None:
-    """Each axis around its own values, all as long as the longest needs, at least a point."""
-    limits = [axis.get_xlim() for axis in axes]
-    length = max(1.0, *(1.1 * (high - low) for low, high in limits))
-    for axis, (low, high) in zip(axes, limits, strict=True):
-        axis.set_xlim((low + high - length) / 2, (low + high + length) / 2)
+def _same_axis(axes: Sequence[Axes]) -> None:
+    """From nothing to what the widest needs, at least a point."""
+    most = max(1.0, *(axis.dataLim.x1 for axis in axes if axis.has_data()))
+    for axis in axes:
+        axis.set_xlim(0, 1.05 * most)

@@ -1,6 +1,9 @@
 """Published beside measured: the order of the rows of all tables of scores. The report draws it itself."""
 
+from collections.abc import Sequence
+
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from triplehead.analysis.figures.style import MEASURED, PAPER, WIDTH, plain, tenths
@@ -58,8 +61,17 @@ def draw(plan: Plan, frames: dict[str, pd.DataFrame], metric: str = "AP") -> Fig
             else:
                 axis.margins(x=0.08)
                 tenths(axis)
+    for side in grid.T:
+        _from_nothing(side)
     grid[-1, 0].set_xlabel(f"{metric} published in the paper (%)", color="#555555")
     grid[-1, 1].set_xlabel(f"{metric} measured at the {plan.config.scale} scale (%)", color=MEASURED)
     if not plan.scale.meaningful:
         grid[0, 1].set_title("the scores mean nothing at this scale", loc="right", color=MEASURED)
     return figure
+
+
+def _from_nothing(axes: Sequence[Axes]) -> None:
+    """No score is below 0; where one panel of a side begins there, all do."""
+    if any(axis.get_xlim()[0] <= 0 for axis in axes if axis.has_data()):
+        for axis in axes:
+            axis.set_xlim(left=0)
