@@ -70,15 +70,16 @@ def declared(rules: Iterable[Any], values: Mapping[str, Sequence[str]] | None = 
 
 def resampled_after(run: Path, resampling: Resampling) -> bool:
     """Whether replicates.npz in a run's folder is the rule `resample`'s, and not `train`'s: a trained run has none, or
-    one of other resamples, or one that this rule made. Snakemake would take the latter for a change, and train anew."""
-    if not (run / "scores.json").exists():
+    one of other resamples, or one that this rule made. Snakemake would take the latter for a change, and train anew.
+    Training writes scores.json last: what is younger is not its own."""
+    if not (scores := run / "scores.json").exists():
         return False
     import numpy as np  # for nothing, in a new clone
 
     try:
         with np.load(run / REPLICATES, allow_pickle=False) as archive:
             asked_for = tuple(archive["drawn"]) == (resampling.replicates, resampling.seed)
-            return not asked_for or "again" not in archive or bool(archive["again"])
+        return not asked_for or (run / REPLICATES).stat().st_mtime_ns > scores.stat().st_mtime_ns
     except FileNotFoundError:
         return True
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # named by what reads it

@@ -47,10 +47,11 @@ def test_a_run_ends_with_its_resamples(small_spec, small_data, trained, tmp_path
     found = read_replicates(run / "replicates.npz", small_spec, resampling)
     assert found.scores["AP"] == scores["AP"] and found.replicates["AP"].shape == (100,)
     assert not resampled_after(run, resampling) and resampled_after(run, Resampling(replicates=200))
+    before = (run / "replicates.npz").read_bytes()
     (run / "replicates.npz").unlink()
     assert resampled_after(run, resampling)
-    resample(small_spec, run, resampling, again=True)
-    assert resampled_after(run, resampling)
+    resample(small_spec, run, resampling)
+    assert resampled_after(run, resampling) and (run / "replicates.npz").read_bytes() == before
 
 
 def test_scores_do_not_depend_on_the_batch_size(small_spec, small_data, trained, tmp_path):

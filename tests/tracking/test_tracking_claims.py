@@ -20,8 +20,9 @@ def state(uri) -> list:
 def test_a_run_per_claim_with_its_verdict_as_a_tag(uri, plan, file):
     log_claims(uri, plan, read_csv(file), file)
     runs = all_runs(uri)[::-1]  # as the UI lists them
-    assert [run.info.run_name.split(": ", 1)[1] for run in runs] == [claim.title for claim in plan.claims.claims]
-    assert all(run.info.run_name.startswith(f"{run.data.tags['verdict']}: ") for run in runs)
+    assert [run.info.run_name.split(" ", 1)[1] for run in runs] == [claim.title for claim in plan.claims.claims]
+    marks = {"supported": "✓", "contradicted": "✗", "not measured at this scale": "–"}
+    assert all(run.info.run_name[0] == marks[run.data.tags["verdict"]] for run in runs)
     assert {run.info.status for run in runs} == {"FINISHED"}
     by_id = {run.data.tags["triplehead.claim"]: run.data for run in runs}
     assert by_id["jla-gain"].tags["verdict"] == "not measured at this scale"
@@ -41,8 +42,8 @@ def test_a_second_call_changes_nothing_and_a_changed_verdict_one_run(uri, plan, 
     log_claims(uri, plan, frame, file)
     after = {entry[0]: entry for entry in state(uri)}
     changed = [entry for entry in before if after[entry[0]] != entry]
-    assert [entry[1] for entry in changed] == ["not measured at this scale: JLA over the baseline"]
-    assert after[changed[0][0]][1] == "supported: JLA over the baseline"
+    assert [entry[1] for entry in changed] == ["– JLA over the baseline"]
+    assert after[changed[0][0]][1] == "✓ JLA over the baseline"
     frame.loc[0, "value"] = None
     log_claims(uri, plan, frame.iloc[:5], file)
     runs = all_runs(uri)

@@ -179,22 +179,21 @@ def test_resamples_of_trained_runs_are_made_after_them_and_nothing_is_trained(cl
     files = [clone / "results" / "runs" / run / "replicates.npz" for run in plan.run_ids("table5")[:2]]
     times = {file: os.stat(file) for file in files}
 
-    def put(file: Path, seed: int, again: bool) -> None:
-        drawn = np.array([plan.scale.resampling.replicates, seed])
-        write_archive(file, {"drawn": drawn, "again": np.array(again)})
+    def put(file: Path, seed: int) -> None:
+        write_archive(file, {"drawn": np.array([plan.scale.resampling.replicates, seed])})
         os.utime(file, ns=(times[file].st_atime_ns, times[file].st_mtime_ns))
 
-    put(files[0], plan.scale.resampling.seed, again=False)
+    put(files[0], plan.scale.resampling.seed)
     assert "Nothing to be done" in planned(clone)
     files[0].unlink()
-    put(files[1], plan.scale.resampling.seed + 1, again=False)
+    put(files[1], plan.scale.resampling.seed + 1)
     wanted = planned(clone)
     assert wanted.count("rule resample:") == 2 and "rule train" not in wanted
     done = snakemake(clone, "results/table5.csv", "--cores", "2", "--config", "scale=smoke")
     assert done.returncode == 0 and "rule train" not in done.stdout + done.stderr
     times = {file: os.stat(file) for file in files}
     for file in files:
-        put(file, plan.scale.resampling.seed, again=True)
+        put(file, plan.scale.resampling.seed)
     assert "Nothing to be done" in planned(clone)
 
 

@@ -121,7 +121,7 @@ def resample(run_id: RunId, config: ConfigOption = None) -> None:
     from triplehead.engine.resample import resample
 
     plan = plan_from(config)
-    resample(plan.run(run_id), paths.RUNS / run_id, plan.scale.resampling, again=True)
+    resample(plan.run(run_id), paths.RUNS / run_id, plan.scale.resampling)
     record(f"resample/{run_id}", [paths.RUNS / run_id / paths.REPLICATES])
 
 

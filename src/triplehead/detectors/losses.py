@@ -22,11 +22,15 @@ def alone(counts: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def iou_loss(boxes: Tensor, gt_boxes: Tensor) -> Tensor:
-    """-log IoU (UnitBox), smoothed as (I + 1) / (U + 1) in square pixels like FCOS; [P, 4] -> [P]."""
+    """-log IoU (UnitBox), smoothed as (I + 1) / (U + 1) in square pixels like FCOS; [P, 4] -> [P].
+
+    A box whose corners are swapped has no area.
+    """
     top_left = torch.maximum(boxes[:, :2], gt_boxes[:, :2])
     bottom_right = torch.minimum(boxes[:, 2:], gt_boxes[:, 2:])
     intersection = (bottom_right - top_left).clamp(min=0).prod(dim=1)
-    union = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1) + (gt_boxes[:, 2:] - gt_boxes[:, :2]).prod(dim=1) - intersection
+    area, gt_area = ((each[:, 2:] - each[:, :2]).clamp(min=0).prod(dim=1) for each in (boxes, gt_boxes))
+    union = area + gt_area - intersection
     return -torch.log((intersection + 1) / (union + 1))
 
 

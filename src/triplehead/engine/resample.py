@@ -13,9 +13,9 @@ from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Resampling
 
 
-def resample(spec: RunSpec, run: Path, resampling: Resampling, again: bool = False) -> None:
+def resample(spec: RunSpec, run: Path, resampling: Resampling) -> None:
     """Write replicates.npz into the run's folder, from matches.npz there: each metric under each resample, and on
-    the images as they are. again: after the run, by the rule of this name, whose file it then stays."""
+    the images as they are."""
     matches = read_matches(run / MATCHES)
     images = matches.num_images
     exact = resampled_scores(matches, np.ones((1, images), dtype=np.int64))
@@ -24,7 +24,6 @@ def resample(spec: RunSpec, run: Path, resampling: Resampling, again: bool = Fal
         "data": spec.data_id,
         "drawn": [resampling.replicates, resampling.seed],
         "num_images": images,
-        "again": again,
         "metrics": list(exact),
         "scores": np.concatenate(list(exact.values())),
         "replicates": np.stack(list(replicates.values())),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 CLAIM_ID = "triplehead.claim"
 METRICS = ("value", "low", "high", "published", "region", "n")
+MARKS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?", "too few seeds": "?"}  # short: a list cuts names
 TAGS = ("verdict", "section", "kind", "compared", "unit", "interval_over", "scale", "run_ids")
 
 
@@ -41,7 +42,7 @@ def write_claims(store: Store, plan: Plan, frame: "pandas.DataFrame", file: Path
             "mlflow.note.content": f"{entry['quote']} ({entry['section']})\n\n{entry['says']}",
         } | {name: "" if _empty(entry[name]) else str(entry[name]) for name in TAGS}
         tags |= store.tags
-        name = f"{entry['verdict']}: {entry['title']}"  # the list's green tick says only that it was judged
+        name = f"{MARKS.get(entry['verdict'], '–')} {entry['title']}"  # the list's green tick says nothing of it
         if run is None:
             run = store.client.create_run(experiment, first - index, tags, name)
         elif run.info.run_name != name:

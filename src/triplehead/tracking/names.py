@@ -35,7 +35,8 @@ def training_experiment(scale: str) -> Experiment:
 
 def claims_experiment(scale: str) -> Experiment:
     note = (
-        f"What the paper claims, judged at scale {scale}: a run per claim, its verdict in the tag `verdict`. Below the "
+        f"What the paper claims, judged at scale {scale}: a run per claim: ✓ supported, ✗ contradicted, ? open, "
+        "– not judged; the tag `verdict` has the words. Below the "
         "paper scale a verdict is about the mechanism on small data, not about COCO."
     )
     return Experiment(f"Claims ({scale})", f"claims-{scale}", note)
