@@ -1,5 +1,5 @@
-# The last to be included: every place that a rule declares can be written to, and none holds a file of the future. Snakemake would trip over it itself,
-# before a job of ours could say what is wrong.
+# The last to be included: every place that a rule declares can be written to, and none holds a file of the future.
+# Snakemake would trip over it itself, before a job of ours could say what is wrong.
 from triplehead.jobs import declared
 
 try:

@@ -91,8 +91,10 @@ def scale_line(plan: Plan) -> str:
     return f"Scale {plan.config.scale}{other}"
 
 
-def scaled(config: list[str] | None, scale: str | None) -> Plan:
-    """The plan at --scale, where it is given. Raises InputError where --config says another."""
+def scaled(config: list[str] | None, scale: str | None, extra: str | None = None) -> Plan:
+    """The plan at --scale, with the folder of --extra, where they are given. Raises InputError where --config says
+    another."""
+    config = with_extra(config, extra)
     if scale is None:
         return plan_from(config)
     if (other := parse_config(config).get("scale", scale)) != scale:
@@ -100,9 +102,9 @@ def scaled(config: list[str] | None, scale: str | None) -> Plan:
     return plan_from([*(config or []), f"scale={scale}"])
 
 
-def writing(config: list[str] | None, scale: str | None = None) -> Plan:
+def writing(config: list[str] | None, scale: str | None = None, extra: str | None = None) -> Plan:
     """The plan of a command that writes tables. Raises InputError where results/ holds another scale's."""
-    plan = scaled(config, scale)
+    plan = scaled(config, scale, extra)
     check_scale(plan.config)
     return plan
 

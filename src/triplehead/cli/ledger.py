@@ -19,7 +19,6 @@ from triplehead.cli.app import (
     app,
     scale_line,
     scaled,
-    with_extra,
     writing,
 )
 from triplehead.cli.tables import Column, show
@@ -92,7 +91,7 @@ def claims(
     from triplehead.analysis.claims.numbers import interval, published, signed
     from triplehead.analysis.claims.verdict import NOT_MEASURED
 
-    plan = (writing if write else scaled)(with_extra(config, extra), scale)
+    plan = (writing if write else scaled)(config, scale, extra)
     entries = ledger(plan, paths.RESULTS)
     if write:
         write_csv(entries, paths.RESULTS / "claims.csv")

@@ -17,7 +17,6 @@ from triplehead.cli.app import (
     app,
     scale_line,
     scaled,
-    with_extra,
 )
 from triplehead.cli.tables import Column, show
 from triplehead.devices import own_gpus
@@ -69,10 +68,9 @@ def plan(
     extra: ExtraOption = None,
 ) -> None:
     """Show the runs, who uses each, and what they will cost: time, disk, and how long on so many cores or GPUs."""
-    config = with_extra(config, extra)
     if batch_size is not None and not calibrate:
         raise InputError("--batch-size", "is for --calibrate alone")
-    plan = scaled(config, scale)
+    plan = scaled(config, scale, extra)
     if power:
         from triplehead.cli.power import show_power
 

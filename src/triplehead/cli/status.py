@@ -17,7 +17,6 @@ from triplehead.cli.app import (
     app,
     scale_line,
     scaled,
-    with_extra,
 )
 from triplehead.cli.tables import Column, show
 from triplehead.plan.cost import amount
@@ -42,7 +41,7 @@ def status_command(
 
     Works while Snakemake does.
     """
-    plan = scaled(with_extra(config, extra), scale)
+    plan = scaled(config, scale, extra)
     found = status(plan, cores=cores)
     if as_json:
         print(json.dumps(found.document(), ensure_ascii=False, indent=1))

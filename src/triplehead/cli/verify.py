@@ -20,7 +20,6 @@ from triplehead.cli.app import (
     app,
     scale_line,
     scaled,
-    with_extra,
 )
 from triplehead.cli.tables import Column, show
 from triplehead.digests import Altered, altered
@@ -48,7 +47,7 @@ def verify(
     """
     from triplehead.analysis.acceptance import judged
 
-    plan = scaled(with_extra(config, extra), scale)
+    plan = scaled(config, scale, extra)
     for name in exhibits or ():
         if name not in plan.exhibits:
             raise InputError(name, f"no such exhibit; allowed: {', '.join(plan.exhibits)}")
