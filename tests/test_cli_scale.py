@@ -9,7 +9,7 @@ from triplehead.cli.app import commands, plan_from
 from triplehead.errors import InputError
 from triplehead.jobs import hand_down
 from triplehead.paths import RESULTS, RUNS
-from triplehead.plan.guard import remember_scale
+from triplehead.plan.guard import remember
 from triplehead.plan.plan import load_plan
 
 LOOKING = [("status",), ("plan",), ("plan", "--power"), ("plan", "--silence"), ("claims",), ("verify",)]
@@ -19,7 +19,7 @@ LOOKING = [("status",), ("plan",), ("plan", "--power"), ("plan", "--silence"), (
 def folder(experiments, monkeypatch):
     """A project whose results are of the smoke scale."""
     monkeypatch.chdir(experiments.parent)
-    remember_scale(load_plan({"scale": "smoke"}).config)
+    remember(load_plan({"scale": "smoke"}).config, {})
 
 
 def first_line(*arguments: str) -> str:
@@ -63,7 +63,7 @@ def test_a_job_has_the_scale_of_its_snakemake(folder, monkeypatch):
 def test_no_command_writes_tables_of_another_scale(command, folder):
     with pytest.raises(InputError, match="found mini, but results/ is for scale smoke"):
         CliRunner().invoke(commands(), [*command, "-c", "scale=mini"], catch_exceptions=False)
-    assert [file.name for file in RESULTS.iterdir()] == ["scale.json"]
+    assert [file.name for file in RESULTS.iterdir()] == ["config.json"]
 
 
 def test_a_table_by_hand_is_of_the_scale_of_results(folder):
@@ -77,16 +77,34 @@ def test_a_table_by_hand_is_of_the_scale_of_results(folder):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{", r'scale\.json: expected \{"scale": name\}'),
-        ('{"scale": 5}', r'scale\.json: expected \{"scale": name\}'),
-        ('{"scale": "gone"}', r"scale\.json: names scale 'gone', which is not below experiments/scales"),
+        ("{", r'config\.json: expected \{"scale": name\}'),
+        ('{"scale": 5}', r'config\.json: expected \{"scale": name\}'),
+        ('{"scale": "smoke", "tracking_uri": "http://me:secret@host"}', "and keys of --config"),
+        ('{"scale": "smoke", "extra": "gone"}', r"config\.json: names extra=gone, which is no folder"),
+        ('{"scale": "gone"}', r"config\.json: names scale 'gone', which is not below experiments/scales"),
     ],
 )
 def test_a_broken_note_of_it_is_named(text, problem, folder):
-    (RESULTS / "scale.json").write_text(text)
+    (RESULTS / "config.json").write_text(text)
     with pytest.raises(InputError, match=problem):
         plan_from(None)
-    assert plan_from(["scale=proxy"]).config.scale == "proxy"
+
+
+def test_the_configuration_of_results_holds_too(folder, experiments):
+    assert CliRunner().invoke(commands(), ["new", "assigner", "mine"]).exit_code == 0
+    given = {"scale": "smoke", "seeds": 2, "extra": "my_experiments"} | {
+        "other_scale": "replace",
+        "tracking_uri": "http://me:secret@host",
+    }
+    remember(load_plan({"scale": "smoke"}).config, given)
+    assert "secret" not in (RESULTS / "config.json").read_text()
+    plan = plan_from(None)
+    assert (plan.config.seeds, plan.config.extra, plan.config.other_scale) == (2, "my_experiments", "refuse")
+    assert "mine" in plan.exhibits
+    assert first_line("status") == "Scale smoke, extra=my_experiments, seeds=2"
+    assert first_line("status", "-c", "seeds=1", "-c", "extra=null") == "Scale smoke"
+    assert first_line("status", "--scale", "smoke") == "Scale smoke, extra=my_experiments, seeds=2"
+    assert first_line("status", "--scale", "mini") == "Scale mini; results/ is for scale smoke"
 
 
 def test_verdicts_on_small_data_say_so(experiments, monkeypatch):

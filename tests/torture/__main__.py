@@ -24,7 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
     parser.add_argument("--long", action="store_true", help="60 kills of the whole tree, and all else")
     parser.add_argument("--smoke", action="store_true", help="kill the paper's own experiments at the scale smoke")
-    parser.add_argument("--kills", type=int, help="of the whole tree in the long form (60), or of the smoke DAG (12)")
+    parser.add_argument("--kills", type=int, help="of the whole tree, of the small study or the smoke DAG (60)")
     parser.add_argument("--seed", type=int, help="of the moments; drawn and printed if not given")
     parser.add_argument(
         "--write", type=Path, metavar="PAGE",

@@ -24,13 +24,8 @@ def state(project: Project) -> State:
     paths = [path for path in results.rglob("*") if path.is_file() and path.relative_to(results).parts[0] not in LIVE]
     paths += [file for file in (folder / "reports" / name for name in ("report.pdf", "report.html")) if file.exists()]
     names = {str(path.relative_to(folder)): path for path in paths}
-    files = {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for name, path in names.items()
-        if not name.startswith(project.apart)
-    }
-    found = logged(sqlite_uri(results / "mlflow.db"))
-    return State(files, [run for run in found if not run[0].startswith(project.experiments_apart)])
+    files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in names.items()}
+    return State(files, logged(sqlite_uri(results / "mlflow.db")))
 
 
 def logged(uri: str) -> list[tuple]:

@@ -44,8 +44,7 @@ class Project:
     """A folder with its own experiments, workflow and copy of the package, so that nothing done to it, and nothing
     done meanwhile to the checkout, reaches the other."""
 
-    apart: tuple[str, ...] = ()  # places whose bytes are not the same twice
-    experiments_apart: tuple[str, ...] = ()  # of MLflow, by how their names begin
+    times: tuple[str, ...] = ()  # folders of measured times, which are not the same twice
 
     def __init__(self, folder: Path, **config: object):
         self.folder = folder
@@ -110,6 +109,20 @@ class Project:
         for name in ("reports/report.pdf", "reports/report.html", "said.log"):
             (self.folder / name).unlink(missing_ok=True)
 
+    def keep_times(self) -> None:
+        for place in self.times:
+            shutil.copytree(self.folder / place, self._kept / place)
+
+    def put_times_back(self) -> bool:
+        """Whether there are such: then what stands on them is to be made anew."""
+        for place in self.times:  # younger than what was made of the others
+            shutil.copytree(self._kept / place, self.folder / place, dirs_exist_ok=True, copy_function=shutil.copy)
+        return bool(self.times)
+
+    @property
+    def _kept(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name} times")
+
     def living(self) -> list[psutil.Process]:
         """Processes whose current folder this is."""
         found = []
@@ -120,11 +133,9 @@ class Project:
 
 
 class SmokeProject(Project):
-    """The paper's experiments at the scale smoke. Table 3's times differ each time, and with them claims and report."""
+    """The paper's experiments at the scale smoke."""
 
-    apart = ("results/speed/", "results/table3.", "results/digests/speed/", "results/digests/table/table3.json",
-             "results/claims.csv", "results/digests/claims", "results/digests/report.json", "reports/")  # fmt: skip
-    experiments_apart = ("Table 3", "Claims", "Report")
+    times = ("results/speed", "results/digests/speed")
 
     def _declare(self, experiments: Path) -> None:
         pass

@@ -91,5 +91,5 @@ FAULTS = (
     Fault("full disk in the middle of the DAG", _on_study(disks.full_disk_in_the_middle)),
     Fault("clock set back by a day", _on_study(clock.set_back)),
     *(Fault(name, partial(_killed, name), times=60 if name == TREE else 15) for name in (TREE, TERM, INT, JOB)),
-    Fault(SMOKE, _smoke, times=12, long=False),
+    Fault(SMOKE, _smoke, times=60, long=False),
 )

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 
 import pytest
+from tests.helpers import write_msra
 
 from triplehead.plan.plan import load_plan
 
@@ -28,3 +30,25 @@ def test_rows_of_table_5_train_five_iterations(clone, shell, root):
         assert json.loads((folder / "environment.json").read_text())["weights"] == weights
         log = (clone / "logs" / "train" / f"{spec.id}.log").read_text().splitlines()
         assert log[0].startswith("trains on ") and any(line.startswith("5/5") for line in log)
+
+
+@pytest.mark.slow
+def test_every_run_trains_five_iterations(clone, shell, real_data, tmp_path):
+    """On the real samples of COCO, VOC and VisDrone, to scores, intervals and MLflow."""
+    if not os.environ.get("TRIPLEHEAD_EVERY_RUN"):
+        pytest.skip("TRIPLEHEAD_EVERY_RUN=1 asks for all runs of the paper scale: ten minutes on two cores")
+    for depth in (50, 101):
+        write_msra(tmp_path, depth)
+    settings = " ".join(f"{key}={value}" for key, value in SHORT.items())
+    config = f"scale=paper data_root={real_data} weights_root={tmp_path} {settings} {REST}"
+    plan = load_plan({"scale": "paper", **SHORT})
+    assert {spec.data.kind for spec in (run.spec for run in plan.runs.values())} == {"coco", "voc", "visdrone"}
+    for exhibit in plan.exhibits:
+        if runs := plan.run_ids(exhibit):
+            shell(
+                f"snakemake --cores 2 {' '.join(f'results/runs/{run}/scores.json' for run in runs)} --config {config}"
+            )
+    for run in plan.runs:
+        scores = json.loads((clone / "results" / "runs" / run / "scores.json").read_text())
+        assert scores["AP"] is not None and scores["images"] >= 2
+        assert "\n5/5" in (clone / "logs" / "train" / f"{run}.log").read_text()

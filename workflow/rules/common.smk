@@ -16,7 +16,7 @@ from triplehead.needs import check_devices, check_folders, weights_file
 from triplehead.devices import count_gpus
 from triplehead.locking import release_stale
 from triplehead.plan.calibration import CALIBRATION
-from triplehead.plan.guard import check_scale, remember_scale
+from triplehead.plan.guard import check_scale, remember
 from triplehead.plan.datasets import read_dataset
 from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
@@ -309,7 +309,7 @@ onstart:
                 count_gpus(),
                 "nvidia-smi",
             )
-        remember_scale(PLAN.config)
+        remember(PLAN.config, config)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

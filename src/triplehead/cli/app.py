@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated, Any, TextIO, cast
 
 import typer
@@ -69,14 +70,20 @@ def parse_config(items: list[str] | None) -> dict[str, Any]:
 
 
 def configuration(items: list[str] | None) -> dict[str, Any]:
-    """What the command line says, what Snakemake hands to its jobs, and where neither names a scale, that of the tables
-    in results/. Raises InputError where that is none of experiments/scales/."""
+    """What the command line says, what Snakemake hands to its jobs, and where neither names another scale, what the
+    study in results/ was last started with. Raises InputError where that has lost its scale or its folder."""
     given = handed_down() | parse_config(items)
-    if "scale" not in given and (found := remembered()) is not None:
-        if not (EXPERIMENTS / "scales" / f"{found}.yaml").is_file():
-            raise InputError(RESULTS / REMEMBERED, f"names scale {found!r}, which is not below {EXPERIMENTS}/scales")
-        given["scale"] = found
-    return given
+    found = remembered()
+    if handed_down() or given.get("scale", found.get("scale")) != found.get("scale"):
+        return given
+    if found and not (EXPERIMENTS / "scales" / f"{found['scale']}.yaml").is_file():
+        raise InputError(
+            RESULTS / REMEMBERED, f"names scale {found['scale']!r}, which is not below {EXPERIMENTS}/scales"
+        )
+    merged = found | given
+    if "extra" not in given and (own := merged.get("extra")) is not None and not Path(own).is_dir():
+        raise InputError(RESULTS / REMEMBERED, f"names extra={own}, which is no folder; put it back or say extra=null")
+    return merged
 
 
 def plan_from(items: list[str] | None) -> Plan:
@@ -85,10 +92,13 @@ def plan_from(items: list[str] | None) -> Plan:
 
 
 def scale_line(plan: Plan) -> str:
-    """The first line of what a command says: which scale it is about, and where results/ is of another, that."""
+    """The first line of what a command says: which scale it is about; what of --config is remembered from the study in
+    results/; and where that is of another scale, which."""
     found = remembered()
-    other = "" if found in (None, plan.config.scale) else f"; {RESULTS}/ is for scale {found}"
-    return f"Scale {plan.config.scale}{other}"
+    if found.pop("scale", plan.config.scale) != plan.config.scale:
+        return f"Scale {plan.config.scale}; {RESULTS}/ is for scale {remembered()['scale']}"
+    kept = [f"{key}={value}" for key, value in found.items() if getattr(plan.config, key) == value]
+    return ", ".join([f"Scale {plan.config.scale}", *kept])
 
 
 def scaled(config: list[str] | None, scale: str | None, extra: str | None = None) -> Plan:

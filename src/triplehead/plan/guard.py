@@ -1,13 +1,17 @@
-"""One folder of results is for one scale."""
+"""One folder of results is for one scale, and remembers the configuration of the study that it holds."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from triplehead.errors import InputError
 from triplehead.paths import RESULTS, atomic
 from triplehead.plan.schema import Config
 
-REMEMBERED = "scale.json"  # below results/
+REMEMBERED = "config.json"  # below results/
+# What is about one start of a study, or may hold a password.
+FORGOTTEN = ("other_scale", "download", "download_weights", "data_mirror", "tracking_uri")
 
 
 def check_scale(config: Config, results: Path = RESULTS) -> None:
@@ -15,7 +19,7 @@ def check_scale(config: Config, results: Path = RESULTS) -> None:
 
     Runs of all scales lie side by side; tables, figures, claims, measured speed and the report are of one.
     """
-    found = remembered(results)
+    found = remembered(results).get("scale")
     if found not in (None, config.scale) and config.other_scale == "refuse":
         raise InputError(
             "scale",
@@ -24,21 +28,24 @@ def check_scale(config: Config, results: Path = RESULTS) -> None:
         )
 
 
-def remembered(results: Path = RESULTS) -> str | None:
-    """The scale whose tables `results` holds; None where nothing was made yet. Raises InputError if that is broken."""
+def remembered(results: Path = RESULTS) -> dict[str, Any]:
+    """What the study in `results` was last started with: its scale, and what `--config` said. Empty where nothing was
+    made yet. Raises InputError if the file is broken."""
     path = results / REMEMBERED
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["scale"]
+        found = json.loads(path.read_text(encoding="utf-8"))
+        sound = isinstance(found["scale"], str) and found.keys() <= Config.model_fields.keys() - {*FORGOTTEN}
     except (FileNotFoundError, NotADirectoryError):
-        return None  # a results that is no folder is told of with the other places
+        return {}  # a results that is no folder is told of with the other places
     except (OSError, ValueError, KeyError, TypeError):
-        found = None
-    if not isinstance(found, str):
-        raise InputError(path, 'expected {"scale": name}; delete it if its tables may be replaced')
+        sound = False
+    if not sound:
+        raise InputError(path, 'expected {"scale": name} and keys of --config; delete it if its tables may be replaced')
     return found
 
 
-def remember_scale(config: Config, results: Path = RESULTS) -> None:
-    """Note that `results` is for the configured scale, before anything of it is made."""
+def remember(config: Config, given: Mapping[str, Any], results: Path = RESULTS) -> None:
+    """Note what `results` is for, before anything of it is made. `given`: what `--config` says."""
+    kept = {"scale": config.scale} | {key: given[key] for key in sorted(given) if key not in {"scale", *FORGOTTEN}}
     with atomic(results / REMEMBERED) as file:
-        file.write_text(json.dumps({"scale": config.scale}) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(kept, ensure_ascii=False) + "\n", encoding="utf-8")
