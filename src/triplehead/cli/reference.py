@@ -15,8 +15,8 @@ Written by `python -m triplehead.cli.reference > docs/commands.md`. All are run 
 them; `python -m triplehead` is the same program. What to do about an error: [troubleshooting.md](troubleshooting.md).
 
 `--config` (`-c`) takes what Snakemake's `--config` takes, once for each key: what `experiments/config.yaml` says holds
-otherwise. A command is about the study in `results/`, as Snakemake was last started there: its scale, seeds, `extra` and
-so on need not be said again (`results/config.json`), and the first line of what is printed names them. Tables of
+otherwise. A command is about the study in `results/`, as Snakemake was last started there: its scale, seeds, `extra`
+and so on need not be said again (`results/config.json`), and the first line of what is printed names them. Tables of
 another scale than that of `results/` are not written.
 RUN stands for a run's id, as `triplehead plan` lists them, DATA and BACKBONE for a name below `results/data/` and
 `results/pretrained/`.
