@@ -42,7 +42,7 @@ def test_every_run_trains_five_iterations(clone, shell, real_data, tmp_path):
     settings = " ".join(f"{key}={value}" for key, value in SHORT.items())
     config = f"scale=paper data_root={real_data} weights_root={tmp_path} {settings} {REST}"
     plan = load_plan({"scale": "paper", **SHORT})
-    assert {spec.data.kind for spec in (run.spec for run in plan.runs.values())} == {"coco", "voc", "visdrone"}
+    assert {run.spec.data.layout for run in plan.runs.values()} == {"coco", "voc", "visdrone"}
     for exhibit in plan.exhibits:
         if runs := plan.run_ids(exhibit):
             shell(
