@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from triplehead.digests import altered, record
+from triplehead.digests import altered, made_by, record
 from triplehead.errors import InputError
+from triplehead.plan.plan import load_plan
 
 
 @pytest.fixture
@@ -26,6 +27,21 @@ def test_whole_and_edited(results):
     assert found[0].problem.startswith("is not what `table/table5` made")
     record("table/table5", [results / "table5.csv", results / "table5.tex"], results)  # made anew
     assert altered(results) == ([], 2)
+
+
+def test_what_no_job_is_known_to_have_made(results):
+    plan = load_plan({"scale": "smoke"})
+    run = results / "runs" / next(iter(plan.runs))
+    run.mkdir(parents=True)
+    (run / "model.pt").write_text("half a run has no digests")
+    (results / "mine.csv").write_text("the user's own")
+    assert altered(results, made_by(plan, results)) == ([], 2)
+    (results / "digests" / "table" / "table5.json").unlink()
+    (run / "scores.json").write_text("{}")
+    found, known = altered(results, made_by(plan, results))
+    names = [f"results/runs/{run.name}/{name}" for name in ("model.pt", "scores.json")]
+    assert known == 0 and [each.file for each in found] == [*names, "results/table5.csv", "results/table5.tex"]
+    assert found[-1].problem.startswith("has no digest below results/digests/")
 
 
 def test_gone_is_made_anew_not_accused(results):

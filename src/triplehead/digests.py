@@ -3,12 +3,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from triplehead.errors import InputError
-from triplehead.paths import DIGESTS, RESULTS, atomic
+from triplehead.paths import DIGESTS, FIGURE_SUFFIXES, REPLICATES, RESULTS, RUN_FILES, atomic
+from triplehead.plan.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,40 @@ def record(name: str, files: Iterable[Path], results: Path = RESULTS) -> None:
         file.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def altered(results: Path = RESULTS) -> tuple[list[Altered], int]:
-    """Files that are not what their jobs made, by path, and of how many it is known. One that is gone is not among
-    them: it is made anew. Raises InputError for a list of digests that is broken."""
-    found, known = [], 0
+def altered(results: Path = RESULTS, made: Iterable[Path] = ()) -> tuple[list[Altered], int]:
+    """Files that are not what their jobs made, by path, and of how many it is known. `made`: what jobs make, of which
+    nothing may be there without a digest. One that is gone is not among them: it is made anew. Raises InputError for
+    a list of digests that is broken."""
+    found, known = [], set()
     for each in sorted((results / DIGESTS).rglob("*.json")):
         for name, digest in _read(each).items():
             path = results.parent / name
             if not path.is_file():
                 continue
-            known += 1
+            known.add(name)
             if _digest(path) != digest:
-                made = each.relative_to(results / DIGESTS).with_suffix("")
-                problem = f"is not what `{made}` made: edited or damaged since; delete it to make it anew"
+                job = each.relative_to(results / DIGESTS).with_suffix("")
+                problem = f"is not what `{job}` made: edited or damaged since; delete it to make it anew"
                 found.append(Altered(name, problem))
-    return sorted(found, key=lambda one: one.file), known
+    there = {os.path.relpath(path, results.parent) for path in made if path.is_file()}
+    found += [Altered(name, f"has no digest below {results.name}/{DIGESTS}/: none of the jobs made it, or its list was "
+                      "deleted; delete it to make it anew") for name in there - known]  # fmt: skip
+    return sorted(found, key=lambda one: one.file), len(known)
+
+
+def made_by(plan: Plan, results: Path = RESULTS) -> Iterator[Path]:
+    """What the jobs of a plan leave below `results` once they have ended."""
+    suffixes: dict[str, tuple[str, ...]] = {name: FIGURE_SUFFIXES if exhibit.kind == "figure" else ("csv", "tex")
+                for name, exhibit in plan.exhibits.items()}  # fmt: skip
+    suffixes |= {"overview": FIGURE_SUFFIXES, "silence": ("csv", *FIGURE_SUFFIXES), "claims": ("csv",)}
+    yield from (results / f"{name}.{suffix}" for name in suffixes for suffix in suffixes[name])
+    yield from (results / "speed" / f"{name}.json" for name in plan.exhibits)
+    yield from (results / "pretrained" / f"{name}.pt" for name in plan.pretrained)
+    yield from (results / "data" / name / "manifest.json" for name in plan.data)
+    for run in plan.all_runs:
+        folder = results / "runs" / run
+        if (folder / "scores.json").exists():  # written last
+            yield from (folder / name for name in (*RUN_FILES, REPLICATES))
 
 
 def _read(path: Path) -> dict[str, str]:

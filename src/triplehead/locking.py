@@ -1,12 +1,12 @@
 """Who is at work: one process a run, one Snakemake a folder."""
 
 import fcntl
-import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -38,38 +38,65 @@ def exclusive(name: str, folder: Path = LOCKS) -> Iterator[None]:
 
 
 def snakemakes_in(folder: Path) -> list[int]:
-    """Processes that run Snakemake in a folder."""
+    """Processes of this machine that run Snakemake in a folder, as far as they can be seen."""
     found = []
     for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
-        command = process.info["cmdline"] or []
-        is_snakemake = any(Path(word).name == "snakemake" for word in command[:3])
-        if is_snakemake and process.info["cwd"] and Path(process.info["cwd"]) == folder.resolve():
+        if not process.info["cwd"] or Path(process.info["cwd"]) != folder.resolve():
+            continue
+        program, *words = [Path(word).name for word in process.info["cmdline"] or [""]]
+        if program == "snakemake" or (program.startswith("python") and "snakemake" in words[:6]):
             found.append(process.info["pid"])
     return sorted(found)
 
 
+_ALIVE: list[IO[str]] = []  # open as long as this process lives
+
+
 def release_stale(folder: Path) -> None:
-    """What a Snakemake calls as it starts: a lock that nobody alive can hold is no lock. One that somebody may hold
-    stays, for Snakemake itself to refuse."""
-    locks = folder / ".snakemake" / "locks"
-    if not locks.is_dir() or not any(locks.iterdir()):
-        return
-    if all(alive == os.getpid() for alive in snakemakes_in(folder)):
-        _release(locks)
+    """What a Snakemake calls as it starts: a lock that nobody alive can hold is no lock. One that somebody may hold,
+    here or on another node, stays, for Snakemake itself to refuse.
+
+    Who is alive shares a kernel's lock on a file, which ends with the process, however it dies.
+    """
+    with suppress(OSError):  # a folder that cannot be written, a file system without locks: nothing is known
+        file = _alive(folder)
+        _ALIVE.append(file)
+        if _locked(folder) and _alone(file):
+            _release(folder)
+        fcntl.flock(file, fcntl.LOCK_SH)
 
 
-def _release(locks: Path) -> None:
+def _alive(folder: Path) -> IO[str]:
+    (folder / ".snakemake").mkdir(exist_ok=True)
+    return open(folder / ".snakemake" / "alive", "a")
+
+
+def _alone(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _locked(folder: Path) -> bool:
+    return any((folder / ".snakemake" / "locks").glob("*"))
+
+
+def _release(folder: Path) -> None:
     """As `snakemake --unlock`, which would need the configuration to come this far."""
-    shutil.rmtree(locks, ignore_errors=True)
+    shutil.rmtree(folder / ".snakemake" / "locks", ignore_errors=True)
     print("released the lock of a Snakemake that was killed", file=sys.stderr)
 
 
 def release_snakemake(folder: Path) -> bool:
     """Unlock `folder` if a Snakemake left it locked; whether one had. Raises InputError while one is alive there."""
-    locks = folder / ".snakemake" / "locks"
-    if not locks.is_dir() or not any(locks.iterdir()):
+    if not _locked(folder):
         return False
-    if alive := snakemakes_in(folder):
-        raise InputError(folder, f"another Snakemake (process {alive[0]}) is at work here; wait for it or stop it")
-    _release(locks)
+    with _alive(folder) as file:
+        if not _alone(file):
+            seen = snakemakes_in(folder)
+            where = f"process {seen[0]}" if seen else "on another node, or another user's"
+            raise InputError(folder, f"another Snakemake ({where}) is at work here; wait for it or stop it")
+        _release(folder)
     return True

@@ -28,6 +28,7 @@ RUN_FILES = (  # what training and evaluation leave in a run's folder
     "detections.json.gz",
     MATCHES,
 )
+FIGURE_SUFFIXES = ("pdf", "png")
 LOGS = Path("logs")
 LOCKS = LOGS / "locks"
 SCRATCH = RESULTS / "scratch"  # training state, keyed by run id; no rule declares it

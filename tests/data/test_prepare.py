@@ -250,6 +250,16 @@ def test_more_categories_than_classes(tmp_path, user):
     refuses(FOLDER, user, tmp_path / "out", str(path), "has 11 categories, expected 10")
 
 
+@pytest.mark.parametrize("place", ["annotations/instances_val2017.json", "val2017/*.png"])
+def test_data_that_changed_since_are_not_opened(tmp_path, place):
+    prepare(SMALL, None, tmp_path)
+    file = next(tmp_path.glob(place))
+    file.write_bytes(file.read_bytes() + b"\n")
+    open_split(tmp_path, "train")
+    with pytest.raises(InputError, match=r"instances_val2017\.json: changed since .*manifest\.json was made"):
+        open_split(tmp_path, "val")
+
+
 def test_open_without_prepare(tmp_path):
     with pytest.raises(InputError, match=r"manifest\.json: no such file"):
         open_split(tmp_path, "train")

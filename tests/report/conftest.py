@@ -14,6 +14,7 @@ from triplehead.analysis.figures import figures, overviews, write_figure
 from triplehead.analysis.tables import table_frame, write_csv
 from triplehead.data.examples import example_images
 from triplehead.data.prepare import open_split, prepare
+from triplehead.digests import made_by, record
 from triplehead.plan.options import Scenes
 from triplehead.plan.plan import Plan, load_plan
 from triplehead.plan.schema import AVERAGES
@@ -44,6 +45,7 @@ def write_results(plan: Plan, results: Path, data_root: Path | None = None, poin
     for name in [*overviews(plan), *figures(plan)]:
         write_figure(plan, name, results)
     write_ledger(ledger(plan, results), results / "claims.csv")
+    record("all", [path for path in made_by(plan, results) if path.is_file()], results)
 
 
 def _run(folder: Path, data: Path, spec, generator: np.random.Generator, points: int) -> None:

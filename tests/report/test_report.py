@@ -19,7 +19,7 @@ from triplehead.plan.calibration import Calibration, Step, kind_of
 from triplehead.plan.cost import amount
 from triplehead.plan.plan import load_plan
 from triplehead.report.build import TEMPLATE, build_report
-from triplehead.report.content import provenance
+from triplehead.report.content import provenance, report_content
 
 EXPERIMENTS = Path("experiments").resolve()
 WIDE_TABLE = """
@@ -231,6 +231,18 @@ def test_ledger_of_other_runs_is_refused(smoke, tmp_path):
     ledger.unlink()
     with pytest.raises(InputError, match=r"claims\.csv: no such ledger"):
         build_report(plan, copy, tmp_path / "report.pdf")
+
+
+def test_files_that_no_job_made_so_are_named(fabricate_proxy, tmp_path):
+    plan, made = fabricate_proxy
+    results = Path(shutil.copytree(made, tmp_path / "results"))
+    run = next(iter(plan.runs))
+    (results / "table5.csv").write_text((results / "table5.csv").read_text().replace("0.", "9."))
+    (results / "runs" / run / "model.pt").write_text("from elsewhere")
+    named = dict(report_content(plan, results, {})["altered"])
+    assert named.keys() == {"results/table4.csv", "results/table5.csv", f"results/runs/{run}/model.pt"}
+    assert named["results/table5.csv"].startswith("is not what `all` made")
+    assert named["results/table4.csv"].startswith("has no digest")
 
 
 def test_the_open_choices_appear_where_they_were_run(smoke, tmp_path):

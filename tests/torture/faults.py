@@ -92,7 +92,7 @@ def second_snakemake(name: str, study: Study) -> Outcome:
 
 
 def edited(name: str, study: Study) -> Outcome:
-    """A number that was changed by hand is named by `triplehead verify`; taken away, it is made anew."""
+    """A number that was changed by hand is named by `triplehead verify` and the report; taken away, it is made anew."""
     table = study.project.folder / "results" / "table1.csv"
     if problem := _complete(study):
         return outcome(name, [problem])
@@ -104,6 +104,11 @@ def edited(name: str, study: Study) -> Outcome:
         said.stdout.split()
     ):
         problems.append(f"verify did not name it: status {said.returncode}")
+    page = study.project.folder / "reports" / "report.html"
+    if study.project.call(sys.executable, "-m", "triplehead", "report").returncode or "results/table1.csv" not in (
+        page.read_text()
+    ):
+        problems.append("the report does not name it")
     table.unlink()
     if problem := _complete(study):
         problems.append(problem)

@@ -10,16 +10,19 @@ from triplehead.errors import InputError
 from triplehead.locking import exclusive, release_snakemake, release_stale, snakemakes_in
 
 SLOW_SNAKEFILE = """
+from pathlib import Path
+from triplehead.locking import release_stale
+release_stale(Path.cwd())
 rule slow:
     output: "done"
     shell: "echo started > started; sleep 60; touch {output}"
 """
 
 
-def start_snakemake(folder):
+def start_snakemake(folder, *before):
     (folder / "Snakefile").write_text(SLOW_SNAKEFILE)
     process = subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "1"],
+        [*before, sys.executable, "-u", "-m", "snakemake", "--cores", "1"],
         cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
@@ -40,6 +43,33 @@ def test_a_killed_snakemake_is_released_and_a_living_one_is_not(tmp_path):
         process.wait()
     assert any((tmp_path / ".snakemake" / "locks").iterdir())
     release_snakemake(tmp_path)
+    assert not list((tmp_path / ".snakemake").glob("locks/*"))
+
+
+@pytest.mark.parametrize("command", [("snakemake", "--cores", "1"), ("snakemake", "-n", "--nolock")])
+@pytest.mark.parametrize("unseen", [False, True])
+def test_a_second_one_leaves_the_lock_of_a_living_one(tmp_path, command, unseen):
+    """Also of one that no list of processes shows, as on another node: here, another process namespace."""
+    before = ("unshare", "--pid", "--fork", "--mount-proc") if unseen else ()
+    if unseen and subprocess.run([*before, "true"], capture_output=True).returncode:
+        pytest.skip("no process namespaces here: needs root")
+    process = start_snakemake(tmp_path)
+    try:
+        second = [*before, sys.executable, "-m", *command]
+        said = subprocess.run(second, cwd=tmp_path, capture_output=True, text=True, timeout=60).stderr
+        assert "released" not in said
+        assert "cannot be locked" in said or "--nolock" in command
+        assert any((tmp_path / ".snakemake" / "locks").iterdir())
+        if unseen:
+            code = "from pathlib import Path; from triplehead.locking import *; release_snakemake(Path.cwd())"
+            recover = subprocess.run(
+                [*before, sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+            )
+            assert "another Snakemake (on another node, or another user's) is at work here" in recover.stderr
+    finally:
+        subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
+        process.wait()
+    release_stale(tmp_path)
     assert not list((tmp_path / ".snakemake").glob("locks/*"))
 
 

@@ -44,7 +44,8 @@ hand_down(
     | ({"extra": os.path.abspath(PLAN.config.extra)} if PLAN.config.extra else {})
 )
 name_runs(PLAN)
-release_stale(Path.cwd())
+if workflow.is_main_process:  # not a job on another node
+    release_stale(Path.cwd())
 
 # Not workflow.cores, which raises on a cluster: there it is none.
 CORES = workflow.resource_settings.cores
@@ -68,7 +69,7 @@ SILENCE = [f"results/silence.{suffix}" for suffix in ("csv", "pdf", "png")]
 FIGURES = [
     f"results/{name}.{suffix}"
     for name in [*figures.overviews(PLAN), *FIGURE_NAMES]
-    for suffix in figures.SUFFIXES
+    for suffix in paths.FIGURE_SUFFIXES
 ]
 REPORT = ["reports/report.pdf", "reports/report.html"]
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from triplehead.analysis.figures.style import MEASURED, PAPER, WIDTH, plain, save, style
 from triplehead.analysis.silence import Effect
+from triplehead.paths import FIGURE_SUFFIXES
 from triplehead.plan.plan import Plan
 
 SUFFIXES = ("pdf", "png")
@@ -83,5 +84,5 @@ def write_figure(plan: Plan, found: list[Effect], results: Path) -> None:
     """results/silence.pdf and .png, the same bytes each time."""
     with style():
         figure = draw(plan, found)
-        for suffix in SUFFIXES:
+        for suffix in FIGURE_SUFFIXES:
             save(figure, results / f"silence.{suffix}")

@@ -15,6 +15,7 @@ from triplehead import paths
 from triplehead.cli.app import MORE, ConfigOption, app, plan_from, scale_line
 from triplehead.cli.inspect import JsonOption
 from triplehead.cli.tables import Column, show
+from triplehead.digests import record
 from triplehead.errors import InputError
 from triplehead.locking import exclusive
 from triplehead.needs import download_hint as _hint
@@ -33,7 +34,7 @@ def data_prepare(
 ) -> None:
     """Write the embedded data set, or check the user's, and state what is there in a manifest."""
     from triplehead.data.archives import absent
-    from triplehead.data.prepare import prepare
+    from triplehead.data.prepare import files_of, prepare
 
     plan = plan_from(config)
     if data_id not in plan.data:
@@ -48,6 +49,7 @@ def data_prepare(
             if declared is None or (root and not absent(declared, root)):
                 raise
             raise InputError(error.args[0], f"{error.args[1]}; {_hint(declared, data.layout, root)}") from None
+        record(f"data/{data_id}", files_of(paths.DATA / data_id))
 
 
 @data_app.command("check", epilog="Example: triplehead data check -c scale=paper -c data_root=DIR")

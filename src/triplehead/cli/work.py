@@ -47,6 +47,7 @@ def pretrain(
             import_weights(backbone, plan.weights_root, out, pretrained_id, plan.config.download_weights)
         else:
             pretrain(spec, paths.DATA / spec.data_id, out)
+        record(f"pretrain/{pretrained_id}", [out])
 
 
 @app.command(epilog="Example: triplehead train RUN -c scale=smoke", rich_help_panel=JOBS)
@@ -169,10 +170,10 @@ def table(exhibit: ExhibitId, config: ConfigOption = None) -> None:
 @app.command(epilog="Example: triplehead figure fig4 -c scale=smoke", rich_help_panel=JOBS)
 def figure(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Draw results/<figure>.pdf and .png from the files of its runs; `overview` from its table."""
-    from triplehead.analysis.figures import SUFFIXES, write_figure
+    from triplehead.analysis.figures import write_figure
 
     write_figure(writing(config), exhibit, paths.RESULTS)
-    record(f"figure/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in SUFFIXES])
+    record(f"figure/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in paths.FIGURE_SUFFIXES])
 
 
 @app.command(epilog="Example: triplehead report -c scale=smoke", rich_help_panel=JOBS)

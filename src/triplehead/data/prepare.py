@@ -60,11 +60,22 @@ def prepare(data: Data, data_root: Path | None, folder: Path, official: DatasetF
     return manifest
 
 
+def files_of(folder: Path) -> list[Path]:
+    """What `prepare` made: the scenes' files and the manifest, or of the user's folder the manifest alone."""
+    return [path for path in Path(folder).rglob("*") if path.is_file() and ROOT not in path.relative_to(folder).parts]
+
+
 def open_split(folder: Path, split: Split, cache: bool = False) -> DetectionDataset:
-    """The data set of a split, by the manifest in `folder`. Raises InputError where there is none."""
+    """The data set of a split, by the manifest in `folder`. Raises InputError where there is none, or where the
+    annotations, or the names and sizes of the images, are not those that it was made of."""
     folder = Path(folder)
-    data = validate(Data, Layer(folder / MANIFEST, "options", read_manifest(folder)["options"]))
-    return _open(data, (folder / ROOT if isinstance(data, Folder) else folder).resolve(), split, cache)
+    manifest = read_manifest(folder)
+    data = validate(Data, Layer(folder / MANIFEST, "options", manifest["options"]))
+    dataset = _open(data, (folder / ROOT if isinstance(data, Folder) else folder).resolve(), split, cache)
+    if dataset.digest() != manifest["splits"][split].get("digest"):
+        problem = f"changed since {folder / MANIFEST} was made; delete that to prepare the data anew"
+        raise InputError(dataset.annotations, problem)
+    return dataset
 
 
 def _open(data: Data, root: Path, split: Split, cache: bool = False) -> DetectionDataset:

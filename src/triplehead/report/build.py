@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import typst
 
-from triplehead.analysis.figures import OVERVIEW_OF, SUFFIXES, comparison, overview, overviews
+from triplehead.analysis.figures import OVERVIEW_OF, comparison, overview, overviews
 from triplehead.analysis.figures import caption as figure_caption
 from triplehead.analysis.figures import figures as figure_names
 from triplehead.analysis.figures.style import save, say_scale, style
@@ -18,7 +18,7 @@ from triplehead.analysis.silence import summary as silence_summary
 from triplehead.analysis.silence_figure import caption as silence_caption
 from triplehead.analysis.tables import TABLES, read_csv
 from triplehead.errors import InputError
-from triplehead.paths import atomic
+from triplehead.paths import FIGURE_SUFFIXES, atomic
 from triplehead.plan.plan import Plan
 from triplehead.report.claims import audit_content, claims_content
 from triplehead.report.content import figure_numbers, report_content
@@ -91,7 +91,7 @@ def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict
         with style():
             figure = comparison.draw(plan, frames)
             say_scale(figure, plan)
-            for suffix in SUFFIXES:
+            for suffix in FIGURE_SUFFIXES:
                 save(figure, folder / f"comparison.{suffix}")
         figures.append(("comparison", "Figure A", "scores", comparison.caption(plan, frames)))
     for name in figure_names(plan):
@@ -102,7 +102,7 @@ def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict
 
 
 def _copy(results: Path, name: str, folder: Path) -> None:
-    for made in (results / f"{name}.{suffix}" for suffix in SUFFIXES):
+    for made in (results / f"{name}.{suffix}" for suffix in FIGURE_SUFFIXES):
         if not made.is_file():
             raise InputError(made, "no such figure; make it first")
         (folder / made.name).write_bytes(made.read_bytes())
@@ -110,7 +110,7 @@ def _copy(results: Path, name: str, folder: Path) -> None:
 
 def _silence(plan: Plan, results: Path, folder: Path) -> dict[str, Any] | None:
     """Put the figure of the open choices into `folder` -> its name, caption and summary; None where there is none."""
-    files = [results / f"silence.{suffix}" for suffix in ("csv", *SUFFIXES)]
+    files = [results / f"silence.{suffix}" for suffix in ("csv", *FIGURE_SUFFIXES)]
     if not (plan.variants and all(file.is_file() for file in files)):
         return None
     frame = read_silence(files[0])

@@ -11,7 +11,7 @@ from triplehead.analysis.layout import TableLayout, table_layout
 from triplehead.analysis.printing import metric_parts, number, plain
 from triplehead.analysis.speed import caption_sentences
 from triplehead.data.prepare import read_manifest
-from triplehead.digests import altered
+from triplehead.digests import altered, made_by
 from triplehead.errors import InputError
 from triplehead.plan.calibration import CALIBRATION, read_calibration
 from triplehead.plan.cost import amount, estimate
@@ -65,7 +65,11 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
         "environment": environment(plan, results / "runs"),
         "config": {key: _setting(value) for key, value in config.items()},
         "runs": provenance(plan, results / "runs"),
-        "altered": [[each.file, each.problem] for each in altered(results)[0] if not each.file.startswith("reports/")],
+        "altered": [
+            [each.file, each.problem]
+            for each in altered(results, made_by(plan, results))[0]
+            if not each.file.startswith("reports/")
+        ],
     }
 
 

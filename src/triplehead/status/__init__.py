@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from triplehead import paths
-from triplehead.analysis.figures import SUFFIXES
 from triplehead.analysis.statistics.samples import COUNTED_AT
 from triplehead.jobs import run_label
 from triplehead.locking import snakemakes_in
@@ -153,7 +152,7 @@ def _exhibit(plan: Plan, name: str, root: Path, done: set[str]) -> ExhibitStatus
     exhibit = plan.exhibits[name]
     needed = plan.run_ids(name)
     present = sum(run in done for run in needed)
-    suffixes = SUFFIXES if exhibit.kind == "figure" else ("csv", "tex")
+    suffixes = paths.FIGURE_SUFFIXES if exhibit.kind == "figure" else ("csv", "tex")
     files = [root / paths.RESULTS / f"{name}.{suffix}" for suffix in suffixes]
     state: ExhibitState = "waiting" if present < len(needed) else "to be written"
     if state != "waiting" and all(file.is_file() for file in files):

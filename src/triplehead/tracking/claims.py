@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from triplehead.plan.plan import Plan
 from triplehead.tracking.names import CLAIM, KIND, claims_experiment
-from triplehead.tracking.runlog import now, put
+from triplehead.tracking.runlog import now, outdated, put
 from triplehead.tracking.store import REBUILD, Store, attempt, open_store
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def write_claims(store: Store, plan: Plan, frame: "pandas.DataFrame", file: Path
     for index, entry in enumerate(frame.to_dict("records")):
         metrics = {name: float(entry[name]) for name in METRICS if not _empty(entry[name])}
         run = known.pop(entry["claim"], None)
-        if run is not None and run.data.metrics.keys() - metrics.keys():  # MLflow can take back no metric
+        if run is not None and outdated(run, metrics, {}):
             store.client.delete_run(run.info.run_id)
             run = None
         tags = {

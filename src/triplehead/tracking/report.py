@@ -6,7 +6,7 @@ from pathlib import Path
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
 from triplehead.tracking.names import KIND, REPORT, report_experiment
-from triplehead.tracking.runlog import put
+from triplehead.tracking.runlog import outdated, put
 from triplehead.tracking.store import REBUILD, Store, attempt, open_store, reason
 
 NAME = "Report"
@@ -27,7 +27,7 @@ def write_report(store: Store, plan: Plan, results: Path) -> None:
     pages = [file for file in _below(results.parent / "reports", ("report.html", "report.pdf")) if file.exists()]
     counts = _verdicts(results / "claims.csv") if (results / "claims.csv").exists() else {}
     for run in known:
-        if not pages or run.data.metrics.keys() - counts.keys():  # MLflow can take back no metric
+        if not pages or outdated(run, counts, {}):
             store.client.delete_run(run.info.run_id)
     if not pages:
         return
@@ -38,7 +38,7 @@ def write_report(store: Store, plan: Plan, results: Path) -> None:
         "mlflow.note.content": "Tab Artifacts: `report.html` is shown there, `report.pdf` can be taken from there; "
         "`figures/` and `tables/` hold what both are made of. Metrics: claims of the paper by verdict.",
     }
-    kept = [run for run in known if not run.data.metrics.keys() - counts.keys()]
+    kept = [run for run in known if not outdated(run, counts, {})]
     run = kept[0] if kept else store.client.create_run(experiment, None, tags, NAME)
     put(store, run, counts, {}, tags)
     tables = [name for name, exhibit in plan.exhibits.items() if exhibit.kind != "figure"]

@@ -53,6 +53,12 @@ def put(
         store.client.log_batch(run.info.run_id, numbered[some], named[some], tagged[some])
 
 
+def outdated(run: "Run", metrics: dict[str, float], params: dict[str, str]) -> bool:
+    """Whether `run` holds what is no longer so. MLflow can neither take back a metric or param nor change a param, and
+    of a changed metric it keeps both values at one step: such a run is made anew."""
+    return bool(run.data.metrics.items() - metrics.items()) or bool(run.data.params.items() - params.items())
+
+
 class RunLog:
     """The MLflow run of `spec`, made if there is none. `start`: milliseconds, for a run that is made."""
 

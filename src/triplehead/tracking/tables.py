@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Row
 from triplehead.tracking.names import KIND, ROW, SEED, SHARED, exhibit_experiment, exhibit_scale, flatten, shared_with
-from triplehead.tracking.runlog import now, put
+from triplehead.tracking.runlog import now, outdated, put
 from triplehead.tracking.seeds import PARENT, write_seeds
 from triplehead.tracking.store import REBUILD, Store, attempt, open_store
 
@@ -52,7 +52,7 @@ def write_exhibit(
         row = next((row for row in declared.rows if row.label == label), None)
         metrics, params = row_metrics(cells), flatten(row.ticks) if row else {}
         run = known.pop(int(index), None)
-        if run is not None and _outdated(run, metrics, params):
+        if run is not None and outdated(run, metrics, params):
             _delete(store, run)
             run = None
         name = f"{int(index) + 1:0{width}} {label}"
@@ -130,11 +130,6 @@ def _sentence(cell: dict[str, Any]) -> str:
     measured += " on test-dev" if cell.get("split") == "test-dev" else ""
     published = "not published" if _empty(cell["published"]) else f"{float(cell['published']):.10g} published"
     return f"- {cell['metric']}: {measured}, {published}"
-
-
-def _outdated(run: "Run", metrics: dict[str, float], params: dict[str, str]) -> bool:
-    """MLflow can neither take back a metric nor change a param: such a row is made anew."""
-    return bool(run.data.metrics.keys() - metrics.keys()) or bool(run.data.params.items() - params.items())
 
 
 def _empty(value: Any) -> bool:

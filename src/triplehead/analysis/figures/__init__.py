@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 
 from triplehead.errors import InputError
+from triplehead.paths import FIGURE_SUFFIXES
 from triplehead.plan.plan import Plan
 
-SUFFIXES = ("pdf", "png")
 OVERVIEW, OVERVIEW_OF = "overview", "table5"  # the figure that stands for the whole study, and its table
 
 
@@ -85,7 +85,7 @@ def write_figure(plan: Plan, exhibit: str, results: Path) -> None:
     with style():
         figure = draw(plan, exhibit, results)
         say_scale(figure, plan)
-        for suffix in SUFFIXES:
+        for suffix in FIGURE_SUFFIXES:
             save(figure, results / f"{exhibit}.{suffix}")
 
 
