@@ -16,8 +16,9 @@ SILENT = {LogEvent.JOB_STARTED, LogEvent.SHELLCMD, LogEvent.RESOURCES_INFO, LogE
 CHATTER = (
     "Select jobs to execute", "Execute ", "Using workflow specific profile", "Assuming unrestricted shared",
     "Using shell:", "Building DAG of jobs", "Removing temporary output", "At least one job did not complete",
-    "Touching output file",
+    "Touching output file", "Conda environments: ignored",
 )  # fmt: skip
+STOPPED = "Terminating processes on user request"  # Ctrl-C; that its jobs then fail is no news
 LAST = "Elapsed time"  # of all that Snakemake says
 
 
@@ -39,6 +40,7 @@ class LogHandler(LogHandlerBase):
         self._done, self._total = 0, 0
         self._reports: dict[int, list[str]] = {}  # of a job that makes the report: its files
         self._report: list[str] = []  # made
+        self._stopped = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say `record` in a line, leave it out, or let Snakemake's own handler say it."""
@@ -77,11 +79,18 @@ class LogHandler(LogHandlerBase):
             return []
         if event == LogEvent.JOB_ERROR:
             name, _ = self._jobs.pop(fields["jobid"], (fields["rule_name"], 0.0))
+            if self._stopped:
+                return [self._line("ended", name)]
             lines = [self._line("FAILED", name)]
             for log in fields["log"] or ():
                 lines += [*(f"    {line}" for line in last_lines(log, 20)), f"    whole log: {log}"]
             return lines
         text = record.getMessage()
+        if event is None and text.startswith(STOPPED):
+            self._stopped = True
+            return ["Stopping; the same command will go on from where it was."]
+        if self._stopped and event in (None, LogEvent.ERROR) and record.levelno >= logging.ERROR:
+            return []
         if event is None and self._report and text.startswith(LAST):
             self._plain.handle(record)
             return [f"report: {', '.join(self._report)}"]

@@ -49,7 +49,7 @@ def test_rows_stand_in_the_papers_order_with_measured_beside_published(uri, plan
     assert jla.data.params == {"Baseline": "true", "JLA": "true"}
     assert jla.data.tags["run_ids"] == ";".join(plan.run_ids("table5", "JLA"))
     assert jla.data.tags["scale"] == "smoke"
-    assert "- AP: 32.25 measured (n = 3), 38 published" in jla.data.tags["mlflow.note.content"]
+    assert "- AP: 32.25 measured at scale smoke (n = 3), 38 published" in jla.data.tags["mlflow.note.content"]
     fcos = latest_first[0]
     assert "uncertainty/AP_std" not in fcos.data.metrics
     assert "published/AP50" not in fcos.data.metrics and "mean/AP50" in fcos.data.metrics

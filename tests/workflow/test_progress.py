@@ -66,6 +66,19 @@ def test_a_failed_job_shows_the_end_of_its_log_and_where_it_lies(say, tmp_path):
     assert lines[-2] == "    error: x.jpg: cannot be read" and len(lines) <= 22
 
 
+def test_after_ctrl_c_jobs_end_and_do_not_fail(say, tmp_path):
+    emit = say()
+    emit(event=LogEvent.JOB_INFO, **job())
+    assert emit("Terminating processes on user request, this might take some time.") == [
+        "Stopping; the same command will go on from where it was."
+    ]
+    assert emit("RuleException:\nCalledProcessError", level=logging.ERROR) == []
+    (line,) = emit("failed", LogEvent.JOB_ERROR, logging.ERROR, **job(log=[str(tmp_path / "x.log")]))
+    assert line.endswith("ended  train")
+    assert emit("WorkflowError:\nAt least one job did not complete successfully.", level=logging.ERROR) == []
+    assert emit("Elapsed time: 0:03:00") == ["Elapsed time: 0:03:00"]
+
+
 def test_errors_are_said_and_a_dry_run_is_snakemakes_own(say):
     assert any("no space" in line for line in say()("no space left", level=logging.ERROR))
     assert any("Select jobs" in line for line in say(dryrun=True)("Select jobs to execute..."))

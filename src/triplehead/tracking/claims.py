@@ -28,7 +28,7 @@ def write_claims(store: Store, plan: Plan, frame: "pandas.DataFrame", file: Path
     experiment = store.experiment(claims_experiment(plan.config.scale))
     known = {run.data.tags[CLAIM_ID]: run for run in store.own(f"tags.`{KIND}` = '{CLAIM}'", experiment)}
     # The UI lists the latest start first, so that the first claim must have it.
-    first = max((run.info.start_time for run in known.values()), default=now() + len(frame))
+    first = max((run.info.start_time for run in known.values()), default=now())
     for index, entry in enumerate(frame.to_dict("records")):
         metrics = {name: float(entry[name]) for name in METRICS if not _empty(entry[name])}
         run = known.pop(entry["claim"], None)

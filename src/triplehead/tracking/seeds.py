@@ -31,7 +31,7 @@ def write_seeds(store: Store, plan: Plan, user: User, parent: "Run", runs: Path)
     query = f"tags.`{KIND}` = '{SEED}' and tags.`{PARENT}` = '{parent.info.run_id}'"
     known = {run.data.tags[TRAINED]: run for run in store.runs(query, parent.info.experiment_id)}
     specs = [spec for spec in plan.specs.get(user, ()) if (runs / spec.id / "scores.json").exists()]
-    first = max((run.info.start_time for run in known.values()), default=now() + len(specs))
+    first = max((run.info.start_time for run in known.values()), default=now())
     for index, spec in enumerate(specs):
         _write(store, plan, user, parent, runs / spec.id, spec, known.pop(spec.id, None), first - index)
     for run in known.values():

@@ -122,14 +122,20 @@ def _shared(plan: Plan, exhibit: str, label: str) -> dict[str, str]:
 
 
 def _sentence(cell: dict[str, Any]) -> str:
-    measured = (
-        "not measured"
-        if _empty(cell["mean"])
-        else f"{float(cell['mean']):.10g} measured (n = {float(cell['n'] or 0):g})"
-    )
+    measured = "not measured"
+    if not _empty(cell["mean"]):
+        measured = _number(cell["mean"])
+        if not _empty(low := cell.get("low")) and not _empty(high := cell.get("high")):
+            measured += f" [{_number(low)}, {_number(high)}]"
+        measured += f" measured at scale {cell['scale']} (n = {float(cell['n'] or 0):g})"
     measured += " on test-dev" if cell.get("split") == "test-dev" else ""
-    published = "not published" if _empty(cell["published"]) else f"{float(cell['published']):.10g} published"
+    published = "not published" if _empty(cell["published"]) else f"{_number(cell['published'])} published"
     return f"- {cell['metric']}: {measured}, {published}"
+
+
+def _number(value: Any) -> str:
+    text = f"{float(value):,.2f}"
+    return text.removesuffix(".00")
 
 
 def _empty(value: Any) -> bool:
