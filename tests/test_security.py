@@ -97,14 +97,22 @@ def test_yaml_makes_no_objects():
                 read_yaml(Path(file.name))
 
 
-def test_rules_quote_what_is_not_a_checked_word():
-    """Wildcards are constrained to names of ours; everything else that enters a shell line is quoted."""
+def test_rules_quote_all_that_enters_a_shell_line():
+    """Names of ours are checked words; what enters a shell line is quoted all the same."""
     for file in (ROOT / "workflow" / "rules").glob("*.smk"):
         lines = re.findall(r'"(triplehead [^"]*)"', file.read_text())
         assert len(lines) == len(re.findall(r"\bshell:", file.read_text())), file
         for line in lines:
             for field in re.findall(r"\{([^}]*)\}", line):
-                assert field.endswith(":q") or field.startswith("wildcards.") or field == "threads", f"{file}: {line}"
+                assert field.endswith(":q") or field == "threads", f"{file}: {line}"
+
+
+def test_wildcards_take_names_literally():
+    found = []
+    for file in (ROOT / "workflow" / "rules").glob("*.smk"):
+        for _, block in re.findall(r"^( *)wildcard_constraints:\n((?:\1    .*\n)+)", file.read_text(), re.MULTILINE):
+            found += re.findall(r"^ +\w+=(.*),$", block, re.MULTILINE)
+    assert found and {each for each in found if not each.startswith("one_of(")} == {'"[^/]+-s[0-9]+-[0-9a-f]+"'}
 
 
 @pytest.mark.parametrize(
@@ -124,14 +132,39 @@ def test_a_hostile_label_is_no_part_of_a_run_id(experiments, name):
     assert ids and all(re.fullmatch(r"[A-Za-z0-9_.-]+", run) and not run.startswith("-") for run in ids)
 
 
-@pytest.mark.parametrize("name", ["$(touch owned)", "a; touch owned", "`touch owned`", "a b", "-rf", "'", "A"])
-def test_a_hostile_name_of_a_table_is_refused(tmp_path, name):
+HOSTILE = ["$(touch owned)", "; touch owned", "`touch owned`", "a b", "-rf", "'", "A", "a\nb", "a|.*", "\u00e4"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_of_a_table_of_ones_own_is_refused(tmp_path, name):
     """It is part of the shell's lines."""
+    (tmp_path / f"{name}.yaml").write_text("title: Mine\nbeside: table5\nrows: []\n")
+    _refused({"extra": str(tmp_path)}, tmp_path, f"{name}.yaml", "table")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize(
+    ("kind", "original", "copy"),
+    [
+        ("table", "table1", "table1{}"),
+        ("figure", "fig5", "fig5{}"),
+        ("scale", "scales/smoke", "scales/{}"),
+        ("detector", "detectors/fcos", "detectors/{}"),
+    ],
+)
+def test_a_hostile_name_below_experiments_is_refused(experiments, kind, original, copy, name):
+    file = experiments / f"{copy.format(name)}.yaml"
+    file.write_bytes((experiments / f"{original}.yaml").read_bytes())
+    _refused({"scale": file.stem if kind == "scale" else "smoke"}, file.parent, file.name, kind, experiments)
+
+
+def _refused(config, folder, name, kind, *experiments):
     from triplehead.errors import InputError
 
-    (tmp_path / f"{name}.yaml").write_text("title: Mine\nbeside: table5\nrows: []\n")
-    with pytest.raises(InputError, match="is no name of a table"):
-        load_plan({"scale": "smoke", "extra": str(tmp_path)})
+    with pytest.raises(InputError) as caught:
+        load_plan({"scale": "smoke"} | config, *experiments)
+    assert str(caught.value).startswith(f"{folder}: {name!r} is no name of a {kind}; expected small letters, digits")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("asked", [None, "false"])

@@ -49,10 +49,15 @@ def require(executor: str) -> None:
         raise InputError("slurm", f"does not answer ({reason})")
 
 
+def one_of(names: Iterable[str]) -> str:
+    """The constraint of a wildcard that is one of these; of none it is nothing that occurs."""
+    return "|".join(map(re.escape, sorted(names))) or "none"
+
+
 def declared(rules: Iterable[Any], values: Mapping[str, Sequence[str]] | None = None) -> list[str]:
     """Every file that Snakemake's rules write, logs included, for all values of their wildcards.
 
-    The values are those of the constraints, which are lists here, results/{exhibit,table1|table2}.csv, unless
+    The values are those of the constraints, which are `one_of` here, results/{exhibit,table1|table2}.csv, unless
     `values` has them by the wildcard's name.
     """
     files: list[str] = []
@@ -60,7 +65,7 @@ def declared(rules: Iterable[Any], values: Mapping[str, Sequence[str]] | None = 
         parts = re.split(r"\{(\w+),([^}]*)\}", pattern)  # text, name, constraint, text, ...
         texts = [[text] for text in parts[::3]]
         choices = [
-            (values or {}).get(name) or constraint.split("|")
+            (values or {}).get(name) or re.sub(r"\\(.)", r"\1", constraint).split("|")
             for name, constraint in zip(parts[1::3], parts[2::3], strict=True)
         ]
         order = [choice for pair in zip(texts, choices, strict=False) for choice in pair] + [texts[-1]]

@@ -252,7 +252,7 @@ def test_names_that_are_taken_and_folders_that_are_not_there(folder, tmp_path):
         assert f"{name}.yaml: '{name}' is taken" in problem(folder)
         file.rename(folder / "mine.yaml")
     (folder / "mine.yaml").rename(folder / "Mine-1.yaml")
-    assert "Mine-1.yaml: 'Mine-1' is no name of a table" in problem(folder)
+    assert "'Mine-1.yaml' is no name of a table" in problem(folder)
 
 
 def test_the_papers_tables_cannot_name_a_class(folder, experiments):

@@ -11,7 +11,7 @@ from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.clock import bring_back, check_past
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
-from triplehead.jobs import hand_down, name_runs, require, resampled_after
+from triplehead.jobs import hand_down, name_runs, one_of, require, resampled_after
 from triplehead.needs import check_devices, check_folders, weights_file
 from triplehead.devices import count_gpus
 from triplehead.locking import release_stale
@@ -135,11 +135,6 @@ def annotation_folders_of(wildcards):
     """VOC and VisDrone have a file for each image: too many to be inputs one by one."""
     data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
     return fingerprint(data, Path(root)) if data.source == "folder" and root else None
-
-
-def one_of(names):
-    """A wildcard that is one of these; of none it is nothing that occurs."""
-    return "|".join(sorted(names)) or "none"
 
 
 def spec_of(wildcards):
@@ -319,8 +314,8 @@ onstart:
 wildcard_constraints:
     # Of the form of an id, not one of them: Snakemake reads the expression anew for each job. spec_of knows them.
     run="[^/]+-s[0-9]+-[0-9a-f]+",
-    data="|".join(PLAN.data),
-    layout="|".join(LAYOUTS),
-    pretrained="|".join(PLAN.pretrained) or "none",
-    exhibit="|".join(EXHIBITS),
-    figure="|".join(FIGURE_NAMES) or "none",
+    data=one_of(PLAN.data),
+    layout=one_of(LAYOUTS),
+    pretrained=one_of(PLAN.pretrained),
+    exhibit=one_of(EXHIBITS),
+    figure=one_of(FIGURE_NAMES),

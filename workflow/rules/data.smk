@@ -11,7 +11,7 @@ checkpoint download:
     params:
         root=data_root,
     shell:
-        "triplehead data download {wildcards.layout} > {log:q} 2>&1"
+        "triplehead data download {wildcards.layout:q} > {log:q} 2>&1"
 
 
 rule data:
@@ -30,7 +30,7 @@ rule data:
         root=root_of,
         folders=annotation_folders_of,
     shell:
-        "triplehead data prepare {wildcards.data} 2> {log:q}"
+        "triplehead data prepare {wildcards.data:q} 2> {log:q}"
 
 
 rule pretrain:
@@ -46,4 +46,4 @@ rule pretrain:
     resources:
         **asked("pretrain"),
     shell:
-        "triplehead pretrain {wildcards.pretrained} > {log:q} 2>&1"
+        "triplehead pretrain {wildcards.pretrained:q} > {log:q} 2>&1"

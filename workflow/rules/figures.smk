@@ -13,7 +13,7 @@ rule figure:
     params:
         declaration=declaration_of,
     shell:
-        "triplehead figure {wildcards.figure} 2> {log:q}"
+        "triplehead figure {wildcards.figure:q} 2> {log:q}"
 
 
 rule overview:

@@ -18,4 +18,4 @@ rule resample:
     params:
         resampling=PLAN.scale.resampling.model_dump_json(),
     shell:
-        "triplehead resample {wildcards.run} 2> {log:q}"
+        "triplehead resample {wildcards.run:q} 2> {log:q}"

@@ -19,4 +19,4 @@ rule speed:
         protocol=PLAN.scale.speed.model_dump_json(),
         rows=speed_rows,
     shell:
-        "triplehead speed {wildcards.exhibit} --cores {threads} 2> {log:q}"
+        "triplehead speed {wildcards.exhibit:q} --cores {threads} 2> {log:q}"

@@ -14,4 +14,4 @@ rule table:
     params:
         declaration=declaration_of,
     shell:
-        "triplehead table {wildcards.exhibit} 2> {log:q}"
+        "triplehead table {wildcards.exhibit:q} 2> {log:q}"

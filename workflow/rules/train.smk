@@ -34,7 +34,7 @@ rule train:
     resources:
         **asked("train"),
     shell:
-        "triplehead train {wildcards.run} 2> {log:q}"
+        "triplehead train {wildcards.run:q} 2> {log:q}"
 
 
 use rule train as train_without_resamples with:

@@ -9,6 +9,7 @@ from triplehead.plan.audit import Audit, check_audit
 from triplehead.plan.claims import Claims, Place, check_claims
 from triplehead.plan.documents import Layer, Model, read_yaml, validate
 from triplehead.plan.engines import Engine
+from triplehead.plan.names import name_of
 from triplehead.plan.options import (
     ASSIGNERS,
     HEADS,
@@ -41,7 +42,7 @@ class Experiments:
         self.own_folder: Path | None = None
         self.own: dict[str, tuple[Path, int]] = {}  # the user's exhibits: file, and rows of the paper before its own
         self.own_claims: tuple[str, ...] = ()
-        self.exhibits = {path.stem: validate(Exhibit, self._layer(path)) for path in self._exhibit_files()}
+        self.exhibits = {name: validate(Exhibit, self._layer(path)) for name, path in self._exhibit_files().items()}
         self.exhibits |= {
             name: self._with_rows(name, exhibit, folder / f"{name}.yaml")
             for name, exhibit in self.exhibits.items()
@@ -49,7 +50,7 @@ class Experiments:
         }
         self._check_bands()
         self.detectors = {
-            path.stem: validate(DetectorFile, self._layer(path))
+            name_of(path, "detector"): validate(DetectorFile, self._layer(path))
             for path in sorted((folder / "detectors").glob("*.yaml"))
         }
         self.resolver = Resolver(folder, self.detectors, self._scales())
@@ -80,16 +81,17 @@ class Experiments:
             self.claims = self.claims.model_copy(update={"claims": (*self.claims.claims, *declared.claims)})
 
     def _scales(self) -> tuple[str, ...]:
-        return tuple(sorted(path.stem for path in (self.folder / "scales").glob("*.yaml")))
+        return tuple(sorted(name_of(path, "scale") for path in (self.folder / "scales").glob("*.yaml")))
 
     def _optional(self, name: str, model: type[Model]) -> Model:
         """A file that a study may do without."""
         path = self.folder / f"{name}.yaml"
         return validate(model, self._layer(path)) if path.exists() else model()
 
-    def _exhibit_files(self) -> list[Path]:
-        """Tables first: a run is named after the first row that wants it."""
-        return [*sorted(self.folder.glob("table*.yaml")), *sorted(self.folder.glob("fig*.yaml"))]
+    def _exhibit_files(self) -> dict[str, Path]:
+        """By name, tables first: a run is named after the first row that wants it."""
+        patterns = (("table", "table*.yaml"), ("figure", "fig*.yaml"))
+        return {name_of(path, kind): path for kind, each in patterns for path in sorted(self.folder.glob(each))}
 
     def _with_rows(self, name: str, exhibit: Exhibit, file: Path) -> Exhibit:
         sources = {key: other.rows for key, other in self.exhibits.items() if other.rows}

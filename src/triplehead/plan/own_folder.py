@@ -4,7 +4,6 @@ A table may hold rows of the paper's tables, so that their runs are shared: sing
 all of a table by `beside: table5`, whose published numbers it then prints too. The paper's own tables never change.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from triplehead.errors import InputError
 from triplehead.plan.claims import Claims
 from triplehead.plan.documents import Layer, read_yaml, validate
 from triplehead.plan.hints import command
+from triplehead.plan.names import name_of
 from triplehead.plan.references import References
 from triplehead.plan.schema import Exhibit, Row
 
@@ -41,14 +41,13 @@ def read_exhibits(folder: Path, paper: dict[str, Exhibit]) -> dict[str, OwnExhib
     if not files:
         raise InputError(folder, f"holds no table (*.yaml); {command('triplehead new assigner NAME')} writes one")
     found, known = {}, dict(paper)
+    names = {file: name_of(file, "table") for file in files}
     for file in sorted(files, key=lambda file: read_yaml(file).get("kind") == "figure"):  # which may name their rows
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", file.stem) or file.stem in RESERVED or file.stem in paper:
-            problem = "is taken" if file.stem in RESERVED or file.stem in paper else "is no name of a table"
-            raise InputError(
-                file, f"{file.stem!r} {problem}; expected small letters, digits and _, and a name of its own"
-            )
-        found[file.stem] = _read(file, known)
-        known[file.stem] = found[file.stem].exhibit
+        name = names[file]
+        if name in RESERVED or name in paper:
+            raise InputError(file, f"{name!r} is taken, expected a name of its own")
+        found[name] = _read(file, known)
+        known[name] = found[name].exhibit
     return found
 
 
