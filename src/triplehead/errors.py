@@ -1,5 +1,6 @@
 """The one error that a user's input can cause."""
 
+import reprlib
 from pathlib import Path
 
 
@@ -12,3 +13,15 @@ class InputError(Exception):
     def __str__(self) -> str:
         where, problem = self.args
         return f"{where}: {problem}"
+
+
+_LONGEST = 200  # characters
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _LONGEST
+
+
+def shown(value: object) -> str:
+    """`repr` of what a file says, its middle left out where it is long: a message stays a line."""
+    text = _SHORT.repr(value)  # of lists in lists it may still be long
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]}...{text[-half:]}"

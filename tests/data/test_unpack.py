@@ -109,6 +109,19 @@ def test_a_member_that_would_leave_the_folder(make, folder, name):
     refused(make(HONEST | {name: b"x"}), folder, f"{name!r} would leave the folder")
 
 
+@pytest.mark.parametrize("name", [".{}.unpacking/a", ".{}.unpacking", "./.other.zip.unpacking/a"])
+def test_a_member_in_the_place_of_an_unpacking(make, folder, name):
+    """It would go with what is tidied away."""
+    name = name.format(make({}).name)
+    refused(make(HONEST | {name: b"x"}), folder, f"{name!r} has a name that is kept")
+
+
+def test_a_long_name_is_shortened(make, folder):
+    with pytest.raises(InputError) as caught:
+        unpack(make({"../" + "a" * 10_000: b"x"}), folder)
+    assert len(str(caught.value)) < 1000
+
+
 @pytest.mark.parametrize("name", ["a\x1bb", "a\nb"])
 def test_a_name_that_is_no_text(make, folder, name):
     refused(make(HONEST | {name: b"x"}), folder, repr(name), "no text")

@@ -1,19 +1,39 @@
 """An annotation file's content, or one line that says why there is none."""
 
 import math
+import os
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from triplehead.errors import InputError
 
+LARGEST = 2**53  # of a number in an annotation: beyond it floats skip whole numbers; NaN is in no range
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", re.ASCII)
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def leaves(name: str) -> bool:
+    """Whether a path that a stranger's file gives could lead out of the folder that it is said to be in, on whatever
+    system: absolute, with "..", a drive or a backslash."""
+    return name.startswith("/") or ".." in name.split("/") or "\\" in name or _DRIVE.match(name) is not None
+
+
+def status(path: Path) -> os.stat_result:
+    """That of a file, or of the one that a link leads to. Raises InputError for a folder, and for a pipe or a device,
+    which may never come to an end; OSError where nothing is there."""
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(path, "is a folder, pipe or device, expected a file")
+    return found
 
 
 def read_bytes(path: Path, expected: str, limit: int | None = None) -> bytes:
     """The bytes of a file. Raises InputError where it is missing (`expected` says what it should hold), cannot be
     read, or holds more than `limit` bytes."""
     try:
+        status(path)
         with open(path, "rb") as file:
             content = file.read() if limit is None else file.read(limit + 1)
     except FileNotFoundError:
@@ -39,9 +59,9 @@ def read_lines(path: Path, expected: str) -> list[str]:
 
 
 def decimal(text: str) -> float | None:
-    """The finite number that a text is, in plain digits; None where it is none."""
+    """The number that a text is, in plain digits; None where it is none, or beyond what boxes can be computed with."""
     value = float(text) if _NUMBER.fullmatch(text) else math.inf
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= LARGEST else None
 
 
 def first_of(names: Sequence[object]) -> str:

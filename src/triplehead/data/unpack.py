@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import re
 import shutil
 import stat
 import tarfile
@@ -14,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, cast
 
-from triplehead.errors import InputError
+from triplehead.data.files import leaves
+from triplehead.errors import InputError, shown
 
 RATIO = 20  # most bytes that one byte of an archive may become; COCO's annotations are at 3
 FLOOR = 1 << 20  # bytes that any archive may become
@@ -25,7 +25,7 @@ _BROKEN = (
     RuntimeError,  # zipfile's word for an encrypted member, and for a compression that it does not know
 )  # fmt: skip
 Kind = Literal["file", "folder", "link", "device"]
-_DRIVE = re.compile(r"[A-Za-z]:")
+_UNPACKING = ".unpacking"  # ends the name of the folder beside
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Everything is written to a folder beside and moved into place at the end; `unfinished` tells of a move that was
     killed. Files get plain permissions. Raises InputError, which names archive and member, for: a path that is
-    absolute, has "..", a drive, a backslash or a control character; a link, device or pipe; a place given twice, or
-    inside a file; more bytes than 20 times the archive's own; a broken or encrypted archive; a link of the user's in
-    the way; a full disk.
+    absolute, has "..", a drive, a backslash or a control character, or the name of such a folder; a link, device or
+    pipe; a place given twice, or inside a file; more bytes than 20 times the archive's own; a broken or encrypted
+    archive; a link of the user's in the way; a full disk.
     """
     staging = _staging(archive, folder)
     with _opened(archive) as members:
@@ -72,7 +72,7 @@ def unfinished(archive: Path, folder: Path) -> bool:
 
 
 def _staging(archive: Path, folder: Path) -> Path:
-    return folder / f".{archive.name}.unpacking"
+    return folder / f".{archive.name}{_UNPACKING}"
 
 
 class _Bounded:
@@ -139,30 +139,32 @@ def _judge(archive: Path, members: list[Member]) -> dict[PurePosixPath, Member]:
             if not place.parts or (place in places and places[place].kind == "folder"):
                 continue
         elif not place.parts:
-            raise InputError(archive, f"member {member.name!r} has no name")
+            raise InputError(archive, f"member {shown(member.name)} has no name")
         if place in places:
-            raise InputError(archive, f"member {member.name!r} is there twice")
+            raise InputError(archive, f"member {shown(member.name)} is there twice")
         places[place] = member
     for place, member in places.items():
         if outer := next((each for each in place.parents if each in places and places[each].kind != "folder"), None):
-            raise InputError(archive, f"member {member.name!r} lies inside {str(outer)!r}, which is a file")
+            raise InputError(archive, f"member {shown(member.name)} lies inside {shown(str(outer))}, which is a file")
     size, most = sum(member.size for member in members), _most(archive)
     if size > most:
         largest = max(members, key=lambda member: member.size)
-        found = f"member {largest.name!r} of {largest.size:,} bytes and others would become {size:,}"
+        found = f"member {shown(largest.name)} of {largest.size:,} bytes and others would become {size:,}"
         raise InputError(archive, f"{found}, expected at most {most:,}: a decompression bomb?")
     return places
 
 
 def _place(archive: Path, member: Member) -> PurePosixPath:
     path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts or "\\" in member.name or _DRIVE.match(member.name):
-        raise InputError(archive, f"member {member.name!r} would leave the folder")
+    if leaves(member.name):
+        raise InputError(archive, f"member {shown(member.name)} would leave the folder")
     if not member.name.isprintable():
-        raise InputError(archive, f"member {member.name!r} has a name that is no text")
+        raise InputError(archive, f"member {shown(member.name)} has a name that is no text")
+    if path.parts and path.parts[0].endswith(_UNPACKING):
+        raise InputError(archive, f"member {shown(member.name)} has a name that is kept for what is being unpacked")
     if member.kind in ("link", "device"):
         what = "link" if member.kind == "link" else "device or pipe"
-        raise InputError(archive, f"member {member.name!r} is a {what}, expected files and folders alone")
+        raise InputError(archive, f"member {shown(member.name)} is a {what}, expected files and folders alone")
     return path
 
 
@@ -174,7 +176,7 @@ def _write(archive: Path, member: Member, path: Path) -> None:
     with member.open() as source, open(path, "xb") as file:
         shutil.copyfileobj(source, file, 1 << 20)
     if (found := path.stat().st_size) != member.size:
-        raise InputError(archive, f"member {member.name!r} has {found:,} bytes, expected {member.size:,}")
+        raise InputError(archive, f"member {shown(member.name)} has {found:,} bytes, expected {member.size:,}")
 
 
 def _settle(source: Path, target: Path) -> None:
