@@ -147,6 +147,49 @@ def test_file_names_that_no_disk_holds(tiny, name):
     refuses(tiny, "images[0].file_name", "expected a text")
 
 
+@pytest.mark.parametrize(
+    "name", ["../secret.png", "train/../../secret.png", "/etc/passwd", "..", "C:a.png", "..\\a.png", "a/" * 2049]
+)
+def test_file_names_that_leave_the_folder(tiny, name):
+    tiny.content["images"][1]["file_name"] = name
+    refuses(tiny, f"images[1].file_name is {name[:80]!r}"[:80], "expected a path below the folder of images")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("images", "file_name", "a" * 10**6),
+        ("images", "file_name", "\n" * 10**6),
+        ("images", "width", "9" * 10**6),
+        ("images", "height", [[["x" * 10**6] * 9] * 9] * 9),
+        ("annotations", "area", {"x" * 10**6: 1}),
+        ("annotations", "bbox", ["x" * 10**6] * 4),
+        ("annotations", "bbox", [1] * 10**6),
+        ("categories", "name", 10**300),
+    ],
+)
+def test_what_is_quoted_is_short(tiny, kind, key, value):
+    tiny.content[kind][1][key] = value
+    with pytest.raises(InputError) as caught:
+        tiny.open()
+    assert f"{kind}[1].{key} is " in str(caught.value) and len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "said"),
+    [
+        ('"iscrowd": 0', '"iscrowd": 0, "bbox": [0, 0, 40, 30]', "key 'bbox' is given twice in one object (id 1)"),
+        ('"categories": ', '"annotations": [], "categories": ', "key 'annotations' is given twice in one object"),
+    ],
+)
+def test_a_key_given_twice(tiny, first, again, said):
+    tiny.open()
+    tiny.annotations.write_text(tiny.annotations.read_text().replace(first, again, 1))
+    with pytest.raises(InputError) as caught:
+        CocoDataset(tiny.images, tiny.annotations)
+    assert str(caught.value).startswith(f"{tiny.annotations}: {said}")
+
+
 def test_numbers_beyond_any_image(tiny):
     tiny.content["annotations"][1]["bbox"][0] = 10**400
     refuses(tiny, "annotations[1].bbox", "finite")

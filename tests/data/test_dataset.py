@@ -1,4 +1,6 @@
 import logging
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -113,6 +115,50 @@ def test_missing_image(tiny):
         dataset[1]
     with pytest.raises(InputError, match=r"b\.png: no such file.*instances\.json lists it"):
         dataset.check_files()
+
+
+@pytest.fixture
+def soon():
+    """What waits for a pipe is interrupted."""
+
+    def late(*_):
+        raise AssertionError("waits")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_an_image_that_is_no_file(tiny, kind):
+    file = tiny.images / "b.png"
+    file.unlink()
+    {"pipe": os.mkfifo, "folder": os.mkdir, "device": lambda path: path.symlink_to("/dev/zero")}[kind](file)
+    dataset = tiny.open()
+    for read in (lambda: dataset[1], dataset.check_files):
+        with pytest.raises(InputError, match=r"b\.png: is a folder, pipe or device, expected a file"):
+            read()
+
+
+def test_images_may_be_links(tiny, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tiny.images / "b.png").rename(tmp_path / "elsewhere" / "b.png")
+    (tiny.images / "b.png").symlink_to(tmp_path / "elsewhere" / "b.png")
+    (tiny.images / "more").symlink_to(tmp_path / "elsewhere")
+    tiny.content["images"][0]["file_name"] = "more/b.png"
+    dataset = tiny.open()
+    dataset.check_files()
+    assert torch.equal(dataset[0][0], dataset[1][0])
+
+
+@pytest.mark.usefixtures("soon")
+def test_annotations_that_are_a_pipe(tiny):
+    os.mkfifo(tiny.annotations)
+    with pytest.raises(InputError, match=r"instances\.json: is a folder, pipe or device"):
+        CocoDataset(tiny.images, tiny.annotations)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])

@@ -101,6 +101,8 @@ def test_degenerate_boxes_are_no_targets_but_stay_in_the_truth(split, caplog):
         ("1,nan,10,20,1,4,0,0", "line 2: top is 'nan', expected a finite number"),
         ("1,2,inf,20,1,4,0,0", "line 2: width is 'inf'"),
         ("1,2,1e999,20,1,4,0,0", "line 2: width is '1e999'"),
+        ("1e308,2,1e308,4,1,4,0,0", "line 2: left is '1e308', expected a finite number, at most 2**53 from 0"),
+        ("1,2,10,1e16,1,4,0,0", "line 2: height is '1e16'"),
         (",2,10,20,1,4,0,0", "line 2: left is ''"),
         ("1,2,10,20,1,4,0,x", "line 2: occlusion is 'x'"),
         ("1,2,-10,20,1,4,0,0", "line 2: width is -10, expected at least 0"),

@@ -142,6 +142,16 @@ def test_missing_file(tmp_path):
         read_yaml(tmp_path / "none.yaml")
 
 
+def test_what_is_quoted_is_short(tmp_path):
+    long = "5" * 10_000
+    (tmp_path / "a.yaml").write_text(f"? {long}\n: 1\n" * 2)
+    with pytest.raises(InputError) as caught:
+        read_yaml(tmp_path / "a.yaml")
+    assert "is given twice" in str(caught.value)
+    messages = [error_of(Schedule, {"iterations": long}), error_of(Assigner, {"name": long}), str(caught.value)]
+    assert all("55...55" in message and len(message) < 1000 for message in messages)
+
+
 def test_numbers_without_a_point_may_have_an_exponent(tmp_path):
     file = tmp_path / "a.yaml"
     file.write_text("a: 1e-4\nb: 2E3\nc: e4\n")

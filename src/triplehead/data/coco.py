@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from triplehead.data.dataset import Content, DetectionDataset, ImageEntry, image_entry
-from triplehead.data.files import read_text
+from triplehead.data.files import LARGEST, leaves, read_text
 from triplehead.data.truth import ImageTruth
-from triplehead.errors import InputError
+from triplehead.errors import InputError, shown
 
 log = logging.getLogger(__name__)
-LARGEST = 2**53  # beyond it floats skip whole numbers; NaN is in no range
+LONGEST = 4096  # characters of a file name; Linux opens no longer path
 
 
 class CocoDataset(DetectionDataset):
@@ -35,9 +35,9 @@ def read(path: Path, annotated: bool = True) -> Content:
     """Read an instances JSON; without `annotated`, an image_info JSON, which has images and categories alone.
 
     Raises InputError, with the place in the file, for: no such file, broken JSON, a missing key or wrong
-    type, ids that occur twice, an annotation of an unknown image or category, a bbox that is not four finite
-    numbers with sides of at least 0. Categories are sorted by id. Boxes without an area inside their image are
-    left out of the training targets; how many is logged once.
+    type, keys or ids that occur twice, a file name that leads out of the folder of images, an annotation of an unknown
+    image or category, a bbox that is not four finite numbers with sides of at least 0. Categories are sorted by id.
+    Boxes without an area inside their image are left out of the training targets; how many is logged once.
     """
     content = _load(path, annotated)
     categories = _categories(path, content)
@@ -47,7 +47,7 @@ def read(path: Path, annotated: bool = True) -> Content:
         image_id = _whole(path, place, entry, "id", 0)
         if image_id in rows:
             raise InputError(path, f"{place}.id {image_id} occurs twice")
-        _text(path, place, entry, "file_name")
+        _file_name(path, place, entry)
         _whole(path, place, entry, "height", 1)
         _whole(path, place, entry, "width", 1)
         rows[image_id] = (entry, [], [], [])
@@ -95,8 +95,17 @@ def _image_entry(path: Path, image: dict, boxes: list, labels: list, crowds: lis
 
 
 def _load(path: Path, annotated: bool) -> dict:
+    def once(pairs: list[tuple[str, Any]]) -> dict:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            which = f" (id {shown(values['id'])})" if "id" in values else ""
+            raise InputError(path, f"key {shown(twice)} is given twice in one object{which}")
+        return values
+
     try:
-        content = json.loads(read_text(path, "COCO annotations (JSON)"))
+        content = json.loads(read_text(path, "COCO annotations (JSON)"), object_pairs_hook=once)
     except json.JSONDecodeError as error:
         problem = f"is not valid JSON (line {error.lineno}, column {error.colno}: {error.msg})"
         raise InputError(path, problem) from error
@@ -143,30 +152,36 @@ def _value(path: Path, place: str, entry: dict, key: str) -> Any:
 def _whole(path: Path, place: str, entry: dict, key: str, least: int) -> int:
     value = _value(path, place, entry, key)
     if type(value) is not int or not least <= value <= LARGEST:
-        raise InputError(path, f"{place}.{key} is {value!r}, expected a whole number of at least {least}")
+        raise InputError(path, f"{place}.{key} is {shown(value)}, expected a whole number of at least {least}")
     return value
 
 
 def _text(path: Path, place: str, entry: dict, key: str) -> str:
     value = _value(path, place, entry, key)
     if not isinstance(value, str) or not value.isprintable() or not value:
-        raise InputError(path, f"{place}.{key} is {value!r}, expected a text")
+        raise InputError(path, f"{place}.{key} is {shown(value)}, expected a text")
     return value
+
+
+def _file_name(path: Path, place: str, entry: dict) -> None:
+    name = _text(path, place, entry, "file_name")
+    if leaves(name) or len(name) > LONGEST:
+        raise InputError(path, f"{place}.file_name is {shown(name)}, expected a path below the folder of images")
 
 
 def _number(path: Path, place: str, entry: dict, key: str) -> float:
     value = _value(path, place, entry, key)
     if type(value) not in (int, float) or not 0 <= value <= LARGEST:
-        raise InputError(path, f"{place}.{key} is {value!r}, expected a finite number of at least 0")
+        raise InputError(path, f"{place}.{key} is {shown(value)}, expected a finite number of at least 0")
     return value
 
 
 def _bbox(path: Path, place: str, entry: dict) -> list[float]:
     box = _value(path, place, entry, "bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(type(value) in (int, float) for value in box):
-        raise InputError(path, f"{place}.bbox is {box!r}, expected four numbers [x, y, width, height]")
+        raise InputError(path, f"{place}.bbox is {shown(box)}, expected four numbers [x, y, width, height]")
     if not all(-LARGEST <= value <= LARGEST for value in box):
-        raise InputError(path, f"{place}.bbox is {box!r}, expected finite numbers")
+        raise InputError(path, f"{place}.bbox is {shown(box)}, expected finite numbers")
     if box[2] < 0 or box[3] < 0:
-        raise InputError(path, f"{place}.bbox is {box!r}: a side is negative")
+        raise InputError(path, f"{place}.bbox is {shown(box)}: a side is negative")
     return box

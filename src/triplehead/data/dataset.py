@@ -1,7 +1,6 @@
 """Images with their training targets and evaluation truth, whichever layout they were read from."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from triplehead.data.files import first_of
+from triplehead.data.files import first_of, status
 from triplehead.data.images import decode
 from triplehead.data.truth import ImageTruth
 from triplehead.errors import InputError
@@ -127,7 +126,7 @@ class DetectionDataset:
         return image
 
     def check_files(self) -> None:
-        """Raise InputError unless every image file exists (their content is checked when read)."""
+        """Raise InputError unless every image is a file (their content is checked when read)."""
         self._file_sizes()
 
     def digest(self) -> str:
@@ -148,7 +147,7 @@ class DetectionDataset:
         found, missing = [], []
         for entry in sorted(self.entries, key=lambda entry: entry.file_name):
             try:
-                found.append((entry.file_name, os.stat(self.images / entry.file_name).st_size))
+                found.append((entry.file_name, status(self.images / entry.file_name).st_size))
             except OSError:
                 missing.append(entry)
         if missing:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from triplehead.data.files import status
 from triplehead.errors import InputError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")  # not all that Pillow knows: for EPS it runs Ghostscript
@@ -55,8 +56,9 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def _opened(path: Path) -> Image.Image:
-    """The header, read; nothing is decoded yet. Raises InputError, or Pillow's warning (from 89 million pixels on), for
-    one that promises too many."""
+    """The header, read; nothing is decoded yet. Raises InputError for what is no file; InputError, or Pillow's warning
+    (from 89 million pixels on), for one that promises too many."""
+    status(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         image = Image.open(path, formats=FORMATS)

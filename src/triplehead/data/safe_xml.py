@@ -1,13 +1,12 @@
 """XML from strangers: no document type, hence no entities; of bounded size and depth; one line of error."""
 
 import re
-import reprlib
 from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from triplehead.data.files import decimal, read_bytes
-from triplehead.errors import InputError
+from triplehead.errors import InputError, shown
 
 LARGEST = 1 << 20  # bytes; the largest annotation of VOC2012 has some 20,000
 DEEPEST = 32
@@ -65,7 +64,7 @@ def number(path: Path, place: str, parent: Element, tag: str) -> float:
     """The finite decimal number in that child."""
     found = text(path, place, parent, tag)
     if (value := decimal(found)) is None:
-        raise InputError(path, f"{place}: <{tag}> is {reprlib.repr(found)}, expected a finite number")
+        raise InputError(path, f"{place}: <{tag}> is {shown(found)}, expected a finite number, at most 2**53 from 0")
     return value
 
 
@@ -73,7 +72,5 @@ def whole(path: Path, place: str, parent: Element, tag: str, least: int, most: i
     """The whole number from `least` to `most` in that child."""
     found = text(path, place, parent, tag)
     if not re.fullmatch(r"\d{1,9}", found, re.ASCII) or not least <= int(found) <= most:
-        raise InputError(
-            path, f"{place}: <{tag}> is {reprlib.repr(found)}, expected a whole number from {least} to {most}"
-        )
+        raise InputError(path, f"{place}: <{tag}> is {shown(found)}, expected a whole number from {least} to {most}")
     return int(found)

@@ -1,7 +1,6 @@
 """VisDrone's layout, a folder with images/*.jpg and annotations/*.txt, read strictly."""
 
 import logging
-import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from triplehead.data.dataset import Content, DetectionDataset, ImageEntry, image
 from triplehead.data.files import decimal, first_of, read_lines
 from triplehead.data.images import size_of
 from triplehead.data.truth import ImageTruth
-from triplehead.errors import InputError
+from triplehead.errors import InputError, shown
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ def _row(path: Path, place: str, fields: list[str]) -> list[float]:
     values = []
     for name, text in zip(FIELDS, fields, strict=True):
         if (value := decimal(text.strip())) is None:
-            raise InputError(path, f"{place}: {name} is {reprlib.repr(text)}, expected a finite number")
+            raise InputError(path, f"{place}: {name} is {shown(text)}, expected a finite number, at most 2**53 from 0")
         values.append(value)
     for index in (2, 3):
         if values[index] < 0:

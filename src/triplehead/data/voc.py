@@ -2,7 +2,6 @@
 
 import logging
 import re
-import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,7 @@ from triplehead.data import safe_xml as xml
 from triplehead.data.dataset import Content, DetectionDataset, image_entry
 from triplehead.data.files import read_lines
 from triplehead.data.truth import ImageTruth
-from triplehead.errors import InputError
+from triplehead.errors import InputError, shown
 
 log = logging.getLogger(__name__)
 
@@ -86,14 +85,14 @@ def read_annotation(path: Path, image_id: int, labels: dict[str, int]) -> ImageT
     <owner> has a name. A missing <difficult> is 0. Coordinates may be fractions."""
     root = xml.parse(path, "the annotation of a listed image (XML)")
     if root.tag != "annotation":
-        raise InputError(path, f"its root is <{reprlib.repr(root.tag)[1:-1]}>, expected <annotation>")
+        raise InputError(path, f"its root is <{shown(root.tag)[1:-1]}>, expected <annotation>")
     size = xml.child(path, "annotation", root, "size")
     width, height = (xml.whole(path, "size", size, side, 1, _LARGEST_SIDE) for side in ("width", "height"))
     boxes, found, difficult = [], [], []
     for index, each in enumerate(root.findall("object")):
         name = xml.text(path, f"object {index}", each, "name")
         if name not in labels:
-            raise InputError(path, f"object {index}: unknown class {reprlib.repr(name)}, expected {', '.join(labels)}")
+            raise InputError(path, f"object {index}: unknown class {shown(name)}, expected {', '.join(labels)}")
         place = f"object {index} ({name})"
         boxes.append(_box(path, place, each))
         found.append(labels[name])
@@ -129,5 +128,5 @@ def _names(path: Path) -> list[str]:
         raise InputError(path, "is empty, expected the names of images, one a line")
     for number, line in enumerate(lines, 1):
         if not _NAME.fullmatch(line.strip()):
-            raise InputError(path, f"line {number} is {reprlib.repr(line)}, expected the name of an image")
+            raise InputError(path, f"line {number} is {shown(line)}, expected the name of an image")
     return [line.strip() for line in lines]

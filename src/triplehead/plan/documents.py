@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from triplehead.errors import InputError
+from triplehead.errors import InputError, shown
 
 try:
     from yaml import CSafeLoader as SafeLoader
@@ -37,7 +37,9 @@ class _Loader(SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(problem="a key must be a word", problem_mark=key.start_mark)
             if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem=f"key {shown(key.value)} is given twice", problem_mark=key.start_mark
+                )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -154,14 +156,14 @@ def _explain(model: Any, layers: list[Layer], error: ValidationError) -> InputEr
     elif kind == "missing":
         message = "required, but missing"
     elif kind == "union_tag_invalid":
-        message = f"found {details['ctx']['tag']!r}, allowed: {details['ctx']['expected_tags']}"
+        message = f"found {shown(details['ctx']['tag'])}, allowed: {details['ctx']['expected_tags']}"
         path = [*path, details["ctx"]["discriminator"].strip("'")]
     elif kind == "union_tag_not_found":
         message = f"required, but {details['ctx']['discriminator']} is missing"
     else:
         message = message[0].lower() + message[1:]
         if not isinstance(details["input"], dict | list):
-            message += f", found {details['input']!r}"
+            message += f", found {shown(details['input'])}"
     if kind == "value_error":
         layer, path, message = _of_a_whole(layers, path, message)
     else:
