@@ -2,9 +2,10 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
-from benchmarks import evaluation, measure
+from benchmarks import coverage, evaluation, measure
 from benchmarks.__main__ import _line
 from benchmarks.assigner import OneByOne, scene
 
@@ -54,3 +55,10 @@ def test_resamples_cost_a_small_part_of_as_many_accumulations(tmp_path):
     calls = evaluation.resample_calls(tmp_path / "a.json", 500)
     ours, one = (seconds for (seconds,) in measure.by_turns(calls, rounds=1, warmup=0).values())
     assert ours < evaluation.RESAMPLES * one / 25
+
+
+def test_coverage_is_of_the_interval_that_is_printed(monkeypatch):
+    generator = np.random.default_rng(0)
+    assert 93 <= coverage.coverage(generator, seeds=3, share=0.5, noise=2, studies=2000) <= 97
+    monkeypatch.setattr(coverage, "half_width", lambda seed, seed_df, image, image_df, own: 1.96 * image)
+    assert 89 <= coverage.coverage(generator, seeds=3, share=0.5, noise=1, studies=2000) <= 93  # 91.0: b is not all

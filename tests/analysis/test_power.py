@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from triplehead.analysis import power
 from triplehead.analysis.power import claimed_differences, needed, power_of, seeds_needed
+from triplehead.analysis.statistics import Estimate
 from triplehead.plan.plan import load_plan
 
 
@@ -69,3 +71,10 @@ def test_noise_is_that_of_the_paired_runs_and_what_is_not_there_is_not_measured(
         found["All", "JLA"].seeds is None and found["All", "JLA"].measured.n == 1 and not found["All", "JLA"].hopeless
     )
     assert found["All", "FCOS"].measured.value is None
+
+
+def test_noise_is_at_least_what_the_resamples_allow(monkeypatch):
+    close = Estimate(1.0, std=0.06, n=3, low=0.0, high=2.0, seed_se=0.2, image_se=0.0)
+    monkeypatch.setattr(power, "difference", lambda *_: close)
+    (found,) = needed(None, None, [(("table5", "All"), ("table5", "FCOS"), 0.5)])
+    assert found.std == pytest.approx(0.2 * np.sqrt(3)) and found.seeds == seeds_needed(0.5, found.std) > 3

@@ -19,8 +19,9 @@ MOST = 1000  # seeds, beyond which the number is of no use
 
 @dataclass(frozen=True)
 class Needed:
-    """One claimed difference, `a` minus `b` in percentage points. seeds: of each row, so that the difference is seen
-    with a power of 80%; None where its noise has not been measured, and where no number of seeds suffices (`hopeless`).
+    """One claimed difference, `a` minus `b` in percentage points. std: of the paired difference between seeds, at least
+    what its resamples allow (`statistics.estimate`). seeds: of each row, so that the difference is seen with a power of
+    80%; None where its noise has not been measured, and where no number of seeds suffices (`hopeless`).
     """
 
     a: Row
@@ -28,6 +29,7 @@ class Needed:
     metric: str
     claimed: float
     measured: Estimate
+    std: float | None
     seeds: int | None
     hopeless: bool
 
@@ -52,11 +54,12 @@ def needed(plan: Plan, results: Path, pairs: list[tuple[Row, Row, float]], metri
     """For each (a, b, claimed difference). The noise is that of the paired difference of the runs in `results`."""
     for a, b, claimed in pairs:
         found = difference(plan, results, a, b, metric)
-        if found.std is None:
-            yield Needed(a, b, metric, claimed, found, None, False)
+        if found.seed_se is None:
+            yield Needed(a, b, metric, claimed, found, None, None, False)
         else:
-            seeds = seeds_needed(claimed, found.std, found.image_se or 0.0)
-            yield Needed(a, b, metric, claimed, found, seeds, seeds is None)
+            std = found.seed_se * math.sqrt(found.n)
+            seeds = seeds_needed(claimed, std, found.image_se or 0.0)
+            yield Needed(a, b, metric, claimed, found, std, seeds, seeds is None)
 
 
 def seeds_needed(claimed: float, std: float, image_se: float = 0.0, power: float = POWER) -> int | None:

@@ -32,7 +32,7 @@ def show_power(plan: Plan, results: Path, as_json: bool) -> None:
     show(console, columns, rows, "Seeds to see a difference in AP of the size that the paper prints")
     console.print(
         "Power 80%, two-sided 5%, paired by seed and image; the noise is measured at this scale, the difference is the "
-        "paper's. std: of the paired difference, itself uncertain where n is small. "
+        "paper's. std: of the paired difference, at least what its resamples allow; uncertain where n is small. "
         f"none: {MOST:,} are too few, mostly since no seed lessens the noise of the validation images."
     )
 
@@ -41,7 +41,7 @@ def _measured(each: Needed) -> tuple[str, str]:
     found = each.measured
     if found.value is None:
         return "", ""
-    return f"{found.value:.1f}", "" if found.std is None else f"{found.std:.2f} ({found.n})"
+    return f"{found.value:.1f}", "" if each.std is None else f"{each.std:.2f} ({found.n})"
 
 
 def _seeds(each: Needed) -> str:

@@ -91,6 +91,22 @@ def test_a_paired_differences_interval_holds_the_truth_in_95_percent(plan, monke
     assert found.sources == ("seeds", "images") and 0.93 <= hits / studies <= 0.97
 
 
+def test_pairs_of_seeds_that_lie_closer_than_their_resamples_allow(plan, monkeypatch):
+    generator = np.random.default_rng(0)
+    rows = {
+        label: cells.Sample(
+            dict.fromkeys(range(3), mean), {seed: generator.normal(mean, 1, 100_000) for seed in range(3)}, 10**6
+        )
+        for label, mean in ((JLA[1], 40.0), (BASELINE[1], 20.0))
+    }
+    monkeypatch.setattr(cells, "sample", lambda plan, runs, exhibit, label, metric: rows[label])
+    found = difference(plan, Path(), JLA, BASELINE, "AP")
+    assert found.std == 0 and found.seed_se == pytest.approx(math.sqrt(2 / 3), rel=0.02)
+    found = ratio(plan, Path(), JLA, BASELINE, "AP")
+    assert found.std == 0 and found.seed_se == pytest.approx(math.sqrt((1 + 2**2) / 3) / 20, rel=0.02)
+    assert found.high - found.value >= 1.95 * found.seed_se
+
+
 def test_only_common_seeds_are_compared(plan, tmp_path):
     write(plan, tmp_path, JLA, [30.0, 40.0, 90.0])
     write(plan, tmp_path, BASELINE, [28.0, 37.0])

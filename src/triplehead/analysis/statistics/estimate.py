@@ -16,7 +16,8 @@ class Estimate:
 
     value: mean over seeds; None: nothing measured. std: sample standard deviation over seeds; None below two.
     n: seeds (speed: repeats; parameters: 1). low, high: 95% interval, None where no source of noise is known.
-    seed_se: standard error of the mean from seeds; image_se: from the choice of validation images. None: not known.
+    seed_se: standard error of the mean from seeds, at least what their resamples allow; image_se: from the choice of
+    validation images. None: not known.
     sources: what the interval covers. With one seed it is of that one model, ("images",), and says nothing of the
     method; without resampled images it is ("seeds",); of a count it is ().
     """
@@ -44,23 +45,26 @@ def estimate(
 
     The score of seed s on images I is taken as mu + a_s + b_I + c_sI. The seeds of a row share the images, so:
 
-    - a and c differ between the seeds: the sample variance over seeds holds both, and seed_se is std / sqrt(n);
+    - a and c differ between the seeds: the sample variance over seeds holds both, and seed_se is std / sqrt(n). What
+      a seed varies by alone under common resamples (its variance less its covariance with the others) is the variance
+      of c, below which the seeds' cannot be: where they happen to lie closer, seed_se is the square root of c's / n;
     - b is common to all seeds, and no number of them lessens it. Under a common resample two seeds vary together in b
       alone, so that the mean covariance over pairs of seeds estimates its variance, image_se squared. (The variance of
       the resampled mean is that and c / n, which std holds already.) Of one seed it is the variance of b and c.
 
     The interval is Student's t for the sum of both variances, with Satterthwaite's degrees of freedom, but never
-    shorter than for one of the sources alone. Without that floor, three seeds that happen to lie close together pass
-    for many, and the interval holds the truth in 92% of studies instead of 95%; with it, in 94 to 96% from three seeds
-    on, whichever source is larger (tests/analysis/statistics/test_estimate.py).
+    shorter than for the seeds alone, nor than for the images alone, which move the mean by b and c / n. Without these
+    floors, three seeds that happen to lie close together pass for many (docs/statistics.md has how often the interval
+    holds the truth).
     """
     n = len(values)
     if not n:
         return NOTHING
     mean, std = mean_and_std(list(values))
     seed_se = None if std is None else std / math.sqrt(n)
-    image_se = None if replicates is None else _image_se(replicates, num_images)
-    half = half_width(seed_se, n - 1, image_se, num_images - 1)
+    image_se, own_se = (None, 0.0) if replicates is None else _image_errors(replicates, num_images)
+    half = half_width(seed_se, n - 1, image_se, num_images - 1, own_se)
+    seed_se = None if seed_se is None else max(seed_se, own_se)
     sources = tuple(name for name, error in ((unit, seed_se), ("images", image_se)) if error is not None)
     if half is None or mean is None:
         return Estimate(mean, std, n, None, None, seed_se, image_se, sources)
@@ -68,14 +72,17 @@ def estimate(
 
 
 def half_width(
-    seed_se: float | None, seed_df: float, image_se: float | None, image_df: float, confidence: float = CONFIDENCE
+    seed_se: float | None, seed_df: float, image_se: float | None, image_df: float, own_se: float = 0.0
 ) -> float | None:
-    """Of the two-sided interval, as `estimate` has it; None without any standard error."""
+    """Of the two-sided interval, as `estimate` has it; None without any standard error. own_se: of c / n, which
+    seed_se holds as well."""
     parts = [(error**2, df) for error, df in ((seed_se, seed_df), (image_se, image_df)) if error is not None]
     if not parts:
         return None
-    quantile = (1 + confidence) / 2
+    quantile = (1 + CONFIDENCE) / 2
     alone = [math.sqrt(variance) * float(stdtrit(df, quantile)) for variance, df in parts]
+    if image_se is not None:
+        alone.append(math.hypot(image_se, own_se) * float(stdtrit(image_df, quantile)))
     if not any(alone):
         return 0.0
     total = math.fsum(variance for variance, _ in parts)
@@ -93,14 +100,16 @@ def mean_and_std(values: Sequence[float]) -> tuple[float | None, float | None]:
     return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
-def _image_se(replicates: np.ndarray, num_images: int) -> float | None:
-    """Square root of the mean covariance over pairs of seeds (of one seed: its variance), with the bootstrap's
-    factor N / (N - 1). None where there are no two images, or hardly a resample in which there was something to find.
+def _image_errors(replicates: np.ndarray, num_images: int) -> tuple[float | None, float]:
+    """Standard errors of the mean from b and from c, with the bootstrap's factor N / (N - 1): by the mean covariance
+    over pairs of seeds, and by what a seed's variance has more; of one seed, whose b and c cannot be told apart, its
+    variance and 0. (None, 0) where there are no two images, or hardly a resample in which there was something to find.
     """
     known = replicates[:, np.isfinite(replicates).all(axis=0)]
     if num_images < 2 or known.shape[1] < max(2, replicates.shape[1] // 2):
-        return None
-    covariance = np.atleast_2d(np.cov(known))
+        return None, 0.0
+    covariance = np.atleast_2d(np.cov(known)) * num_images / (num_images - 1)
     n = len(covariance)
-    shared = covariance[0, 0] if n == 1 else (covariance.sum() - np.trace(covariance)) / (n * (n - 1))
-    return math.sqrt(max(0.0, float(shared)) * num_images / (num_images - 1))
+    alone = float(np.trace(covariance)) / n
+    shared = alone if n == 1 else (float(covariance.sum()) - n * alone) / (n * (n - 1))
+    return math.sqrt(max(0.0, shared)), math.sqrt(max(0.0, alone - shared) / n)
