@@ -23,6 +23,7 @@ class Server:
     etag: str | None = '"one"'
     modified: str | None = None
     ranges: bool = True
+    off: int = 0  # bytes that a range begins from where it was asked for
     length: bool = True
     requests: list[tuple[str, str | None]] = field(default_factory=list)
 
@@ -33,7 +34,7 @@ class Server:
             return handler.send_error(self.statuses.pop(0) if self.statuses else 404)
         content, start = self.files[handler.path], 0
         if asked and self.ranges and handler.headers.get("If-Range") in (self.etag, self.modified):
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            start = int(asked.removeprefix("bytes=").removesuffix("-")) + self.off
         handler.send_response(206 if start else 200)
         if start:
             handler.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")

@@ -109,6 +109,13 @@ def test_a_server_without_ranges_starts_anew(get, server):
     assert [asked for _, asked in server.requests] == [None, f"bytes={CUT}-"]
 
 
+@pytest.mark.parametrize("off", [-CHUNK, CHUNK])
+def test_another_range_than_asked_for_is_not_appended(get, server, off):
+    server.off, server.cuts = off, [CUT]
+    assert get(md5=None).read_bytes() == CONTENT
+    assert [asked for _, asked in server.requests] == [None, f"bytes={CUT}-", None]
+
+
 def test_a_file_that_changed_meanwhile_is_not_mixed(get, server):
     """If-Range: the server sends the other file whole."""
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.engine.protocol_scenes import CATEGORIES, random_scene
+from tests.engine.protocol_scenes import CATEGORIES, random_scene, result, truth_of
 
-from triplehead.analysis.claims.shares import resampled
-from triplehead.analysis.quantiles import localised, prediction_ious
+from triplehead.analysis.claims.shares import counted, resampled
+from triplehead.analysis.quantiles import prediction_ious, shares
 from triplehead.analysis.statistics import excess
 from triplehead.analysis.statistics.samples import Sample
 
@@ -16,8 +16,7 @@ IMAGES = 12
 def test_a_resample_is_the_share_among_these_images(iou):
     """Against the same images really held as often."""
     truth, results = random_scene(1, images=IMAGES)
-    image, ious = localised(truth, results, CATEGORIES)
-    sides = [np.bincount(which, minlength=IMAGES) for which in (image[ious >= iou], image)]
+    sides = counted(truth, results, CATEGORIES, iou)
     counts = np.random.default_rng(0).multinomial(IMAGES, np.full(IMAGES, 1 / IMAGES), 20)
     expected = []
     for line in counts:
@@ -30,6 +29,16 @@ def test_a_resample_is_the_share_among_these_images(iou):
         expected.append(100 * np.mean(prediction_ious(copies, found, CATEGORIES) >= iou))
     assert len(set(expected)) > 5
     assert resampled(*sides, counts) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("iou", "reached"), [(0.9, 3), (0.95, 2), (0.951, 1)])
+def test_a_prediction_at_the_threshold_counts_and_one_below_does_not(iou, reached):
+    """Of IoU 0.93, 0.95 exactly, and 1; as the figure counts, too."""
+    truth = [truth_of(1), truth_of(2, [(0, 0, 100, 100)])]
+    found = [result((0, 0, 100, side), 0.9, image_id=2) for side in (93, 95, 100)]
+    sides = counted(truth, found, CATEGORIES, iou)
+    assert [side.tolist() for side in sides] == [[0, reached], [0, 3]]
+    assert shares(prediction_ious(truth, found, CATEGORIES), (iou,))["share"][0] == pytest.approx(100 * reached / 3)
 
 
 def test_a_resample_without_predictions_has_no_share():

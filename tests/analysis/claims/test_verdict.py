@@ -49,6 +49,8 @@ def interval(low, high, n=3, value=None, claim="greater", region=0.2, null=0.0, 
         ("different", -0.4, -0.3, SUPPORTED),
         ("different", -0.1, 0.1, CONTRADICTED),
         ("different", -0.1, 0.3, INCONCLUSIVE),
+        ("different", 0.1, 0.4, INCONCLUSIVE),  # not 0, but perhaps too little to matter
+        ("different", -0.4, -0.1, INCONCLUSIVE),
     ],
 )
 def test_intervals_against_the_region(claim, low, high, verdict):

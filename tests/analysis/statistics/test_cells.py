@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from tests.helpers import write_speed_record
 
-from triplehead.analysis.statistics import cell, cells, difference, ratio
+from triplehead.analysis.statistics import cell, cells, difference, ratio, samples
 from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan
 
@@ -42,6 +42,16 @@ def test_seeds_that_have_not_been_evaluated_are_no_seeds(plan, tmp_path):
     assert (found.value, found.n) == (31, 2)
     write(plan, tmp_path, JLA, [30.0, None, 34.0])
     assert cell(plan, tmp_path, *JLA, "AP").value == 32
+
+
+def test_of_a_row_with_a_run_that_diverged_no_mean_is_taken(plan, tmp_path):
+    """That of the two others would be one of the seeds that went well."""
+    write(plan, tmp_path, JLA, [30.0, None, 32.0])
+    write(plan, tmp_path, BASELINE, [20.0, 21.0, 22.0])
+    sick = tmp_path / "runs" / plan.specs[JLA][1].id / "scores.json"
+    sick.write_text(json.dumps(json.loads(sick.read_text()) | {"diverged": {"iteration": 70}}))
+    assert cell(plan, tmp_path, *JLA, "AP").n == 0 and difference(plan, tmp_path, JLA, BASELINE, "AP").value is None
+    assert samples.sample(plan, tmp_path / "runs", *JLA, "AP").diverged == "seed 1 at iteration 70"
 
 
 def test_a_difference_is_paired_by_seed(plan, tmp_path):

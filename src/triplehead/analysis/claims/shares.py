@@ -1,5 +1,6 @@
 """Figure 5's share of predictions at or above an IoU, as a cell: a seed each, and under each resample of the images."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from triplehead.analysis.quantiles import localised
 from triplehead.analysis.statistics.samples import Sample
 from triplehead.data.prepare import open_split
 from triplehead.data.resamples import generator_of, image_counts
+from triplehead.data.truth import ImageTruth
 from triplehead.plan.claims import Place
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
@@ -41,9 +43,15 @@ def resampled(reached: np.ndarray, every: np.ndarray, counts: np.ndarray) -> np.
 def _by_image(results: Path, spec: RunSpec, iou: float) -> tuple[np.ndarray, np.ndarray]:
     """Predictions of each image that reach the IoU, and all of them: int64 [N] both."""
     dataset = open_split(results / "data" / spec.data_id, "val")
-    truth = dataset.truth()
     found = read_results(results / "runs" / spec.id / "detections.json.gz", dataset)
-    image, ious = localised(truth, found, dataset.categories)
+    return counted(dataset.truth(), found, dataset.categories, iou)
+
+
+def counted(
+    truth: Sequence[ImageTruth], found: list[dict], categories: Sequence[tuple[int, str]], iou: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `_by_image`, of COCO's results."""
+    image, ious = localised(truth, found, categories)
     return np.bincount(image[ious >= iou], minlength=len(truth)), np.bincount(image, minlength=len(truth))
 
 
