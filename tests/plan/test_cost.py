@@ -40,6 +40,7 @@ def test_by_the_scale_where_nothing_was_calibrated():
     one, two = (estimate(load_plan({"seeds": seeds})) for seeds in (1, 2))
     assert 0 < one.total < two.total and not one.unknown
     assert one.device == "cpu" and "EPYC" in one.source
+    assert summary(one, 1, "1 cores", "`x`")[0].startswith(amount(one.total, "CPU-"))
 
 
 def test_calibrated_seconds_are_steps_and_detections():
@@ -59,6 +60,7 @@ def test_runs_of_kinds_that_were_not_measured_are_left_out_and_named():
     assert plan.specs["table5", "FCOS"][0].id in known and plan.specs["table5", "All"][0].id in found.unknown
     assert found.total == len(known) * (90_000 * 2.0 + 5000 * 0.1)
     lines = summary(found, 1, "1 GPUs", "`x`")
+    assert lines[0].startswith(f"for {len(known)} of {len(plan.runs)} runs: {amount(found.total, 'GPU-')}, ")
     assert (
         "A made-up GPU" in lines[1] and f"without {len(found.unknown)} runs" in lines[2] and "`x` does it" in lines[2]
     )

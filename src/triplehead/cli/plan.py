@@ -111,7 +111,11 @@ def _document(plan: Plan, found: Estimate, sizes: dict[str, Footprint], workers:
             "wall_seconds": found.wall(workers) if known else None,
             "disk_bytes": disk,
         },
-        "silence": {"runs": len(more.runs), "seconds": more.total if len(more.unknown) < len(more.runs) else None},
+        "silence": {
+            "runs": len(more.runs),
+            "seconds": more.total if len(more.unknown) < len(more.runs) else None,
+            "unknown_runs": more.unknown,
+        },
         "runs": [
             {
                 "id": run.id,

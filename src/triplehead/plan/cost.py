@@ -53,11 +53,13 @@ class Estimate:
 
 def summary(found: Estimate, workers: int, machine: str, calibrate: str) -> list[str]:
     """What an estimate comes to, in words: for example of 8 runs at once on `machine` "8 GPUs"; calibrate: the command
-    that measures what nobody has."""
-    if len(found.unknown) == len(found.runs):
+    that measures what nobody has. A total of some runs says so before its number."""
+    known = len(found.runs) - len(found.unknown)
+    if not known:
         return [f"{found.device.upper()}-hours: not measured; {calibrate} times steps on the machine"]
+    some = f"for {known} of {len(found.runs)} runs: " if found.unknown else ""
     lines = [
-        f"{amount(found.total, f'{found.device.upper()}-')}, {amount(found.wall(workers))} on {machine}",
+        f"{some}{amount(found.total, f'{found.device.upper()}-')}, {amount(found.wall(workers))} on {machine}",
         f"by {found.source}",
     ]
     if found.devices > 1:
