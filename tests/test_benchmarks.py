@@ -1,6 +1,8 @@
 """What is timed side by side gives the same result; the harness itself."""
 
 import itertools
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,3 +64,17 @@ def test_coverage_is_of_the_interval_that_is_printed(monkeypatch):
     assert 93 <= coverage.coverage(generator, seeds=3, share=0.5, noise=2, studies=2000) <= 97
     monkeypatch.setattr(coverage, "half_width", lambda seed, seed_df, image, image_df, own: 1.96 * image)
     assert 89 <= coverage.coverage(generator, seeds=3, share=0.5, noise=1, studies=2000) <= 93  # 91.0: b is not all
+
+
+def test_the_gpu_table_of_the_docs_is_the_record():
+    rows = json.loads(Path("benchmarks/nvidia-h200-2026-11-26.json").read_text())["rows"]
+    text = Path("docs/performance.md").read_text()
+    for label in ("FCOS", "Faster R-CNN", "Ours"):
+        pair = [row for row in rows if row["label"] == label]
+        step = ", bfloat16 " if label == "FCOS" else ", "
+        cells = [step.join(f"{1000 * row['step_seconds']['median']:.0f}" for row in pair)]
+        cells.append(", ".join(f"{row['step_memory'] / 1e9:.1f}" for row in pair))
+        shares = [[f"{share:.1%}" for share in row.get("assign_share", {}).values()] for row in pair]
+        cells.append(", ".join(" and ".join(each) for each in shares) if label == "Ours" else "")
+        cells.append(", ".join(f"{row['FPS']:.1f}" for row in pair))
+        assert " ".join(f"| {label} | {' | '.join(cells)} |".split()) in text
