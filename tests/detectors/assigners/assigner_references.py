@@ -127,12 +127,12 @@ def jla_image(losses: dict[tuple[int, int], float], num_points: int, options, pr
 
 
 def fcos_image(xy, stride, level, gt_boxes, boundaries, center_radius) -> list[int]:
-    """One image -> matched_gt."""
+    """One image, gt_boxes x1, y1, x2, y2, label -> matched_gt. Of equals the first by these numbers."""
     edges = [-1, *boundaries, math.inf]
     matched = []
     for (x, y), s, k in zip(xy, stride, level, strict=True):
-        best, best_area = -1, math.inf
-        for m, (x1, y1, x2, y2) in enumerate(gt_boxes):
+        best = (math.inf, [], -1)
+        for m, (x1, y1, x2, y2, _) in enumerate(gt_boxes):
             ltrb = (x - x1, y - y1, x2 - x, y2 - y)
             region = (x1, y1, x2, y2)
             if center_radius is not None:
@@ -142,10 +142,8 @@ def fcos_image(xy, stride, level, gt_boxes, boundaries, center_radius) -> list[i
                 continue
             if not edges[k] <= max(ltrb) <= edges[k + 1]:
                 continue
-            area = (x2 - x1) * (y2 - y1)
-            if area < best_area:
-                best, best_area = m, area
-        matched.append(best)
+            best = min(best, ((x2 - x1) * (y2 - y1), gt_boxes[m], m))
+        matched.append(best[2])
     return matched
 
 
@@ -166,8 +164,8 @@ def anchor_of(point, stride, scale):
 
 
 def atss_image(xy, stride, level, gt_boxes, top_k, anchor_scale) -> list[int]:
-    """One image -> matched_gt."""
-    claims: dict[int, list[tuple[float, int]]] = {}
+    """One image, gt_boxes as in `fcos_image` -> matched_gt."""
+    claims: dict[int, list[tuple[float, list[float], int]]] = {}
     for m, gt in enumerate(gt_boxes):
         center = ((gt[0] + gt[2]) / 2, (gt[1] + gt[3]) / 2)
         candidates = []
@@ -179,12 +177,16 @@ def atss_image(xy, stride, level, gt_boxes, top_k, anchor_scale) -> list[int]:
         threshold = statistics.mean(ious.values()) + (statistics.stdev(ious.values()) if len(ious) > 1 else 0)
         for n, iou in ious.items():
             if iou >= threshold and in_box(xy[n], gt):
-                claims.setdefault(n, []).append((-iou, m))
-    return [min(claims[n])[1] if n in claims else -1 for n in range(len(xy))]
+                claims.setdefault(n, []).append((-iou, gt, m))
+    return [min(claims[n])[2] if n in claims else -1 for n in range(len(xy))]
 
 
 def max_iou_image(xy, stride, gt_boxes, options) -> list[int]:
-    """One image -> matched_gt."""
+    """One image, gt_boxes as in `fcos_image` -> matched_gt."""
+
+    def largest(values) -> int:
+        return min(range(len(values)), key=lambda m: (-values[m], gt_boxes[m]))
+
     ious = [
         [overlap(gt, anchor_of(p, s, options.anchor_scale)) for gt in gt_boxes] for p, s in zip(xy, stride, strict=True)
     ]
@@ -193,7 +195,7 @@ def max_iou_image(xy, stride, gt_boxes, options) -> list[int]:
     for of_point, may in zip(ious, allowed, strict=True):
         best = max(of_point, default=0)
         if best >= options.positive:
-            matched.append(of_point.index(best))
+            matched.append(largest(of_point))
             continue
         matched.append(-2 if best >= options.negative else -1)
         if options.low_quality == "none":
@@ -203,5 +205,5 @@ def max_iou_image(xy, stride, gt_boxes, options) -> list[int]:
             highest = max((row[m] for row, ok in zip(ious, allowed, strict=True) if ok[m]), default=0)
             if may[m] and of_point[m] == highest > 0:
                 of_allowed = [iou if ok else 0 for iou, ok in zip(of_point, may, strict=True)]
-                matched[-1] = of_allowed.index(max(of_allowed))
+                matched[-1] = largest(of_allowed)
     return matched

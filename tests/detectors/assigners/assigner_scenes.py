@@ -27,6 +27,11 @@ def make_targets(seed: int, boxes_per_image: tuple[int, ...] = (6, 0, 9, 1)) -> 
     return targets
 
 
+def rows_of(target: dict[str, torch.Tensor]) -> list[list[float]]:
+    """x1, y1, x2, y2, label of each box, for the loops."""
+    return torch.cat([target["boxes"].double(), target["labels"][:, None]], dim=1).tolist()
+
+
 def make_predictions(points: Points, targets: list[dict[str, torch.Tensor]], seed: int) -> Predictions:
     """Half-trained: every point predicts some box of the image, more or less displaced."""
     g = torch.Generator().manual_seed(1000 + seed)

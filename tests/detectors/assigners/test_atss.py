@@ -3,7 +3,7 @@
 import pytest
 import torch
 from tests.detectors.assigners.assigner_references import atss_image
-from tests.detectors.assigners.assigner_scenes import make_grid, make_targets
+from tests.detectors.assigners.assigner_scenes import make_grid, make_targets, rows_of
 
 from triplehead.detectors.assigners import ATSSAssigner
 from triplehead.detectors.boxes import make_points
@@ -11,7 +11,8 @@ from triplehead.plan import options as plan
 
 
 def assign(boxes: list[list[float]], points=None, **options) -> torch.Tensor:
-    target = {"boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)}
+    boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    target = {"boxes": boxes, "labels": torch.zeros(len(boxes))}
     return ATSSAssigner(plan.ATSS(**options))(None, points or make_grid(), [target], 0.0)[0]
 
 
@@ -25,8 +26,7 @@ def equals_the_loops(points, targets, **options) -> torch.Tensor:
     matched = ATSSAssigner(options)(None, points, targets, 0.0)
     arguments = (points.xy.tolist(), points.stride.tolist(), points.level.tolist())
     for found, target in zip(matched, targets, strict=True):
-        boxes = target["boxes"].double().tolist()
-        assert found.tolist() == atss_image(*arguments, boxes, options.top_k, options.anchor_scale)
+        assert found.tolist() == atss_image(*arguments, rows_of(target), options.top_k, options.anchor_scale)
     return matched
 
 
@@ -77,12 +77,15 @@ def test_a_positive_lies_in_its_box():
     assert barely.max() == -1
 
 
-def test_the_higher_overlap_wins_and_ties_go_to_the_first():
+def test_the_higher_overlap_wins_and_ties_go_to_the_first_by_coordinates():
     points = row(9)
     at_third = [16.0, 0.0, 24.0, 8.0]
     near = [15.0, 0.0, 24.0, 8.0]
     for boxes, winner in (([near, at_third], 1), ([at_third, near], 0), ([at_third, at_third], 0)):
         assert assign(boxes, points, anchor_scale=1.0)[2] == winner
+    left, right = [15.0, 0.0, 24.0, 8.0], [16.0, 0.0, 25.0, 8.0]
+    assert assign([left, right], points, anchor_scale=1.0)[2] == 0
+    assert assign([right, left], points, anchor_scale=1.0)[2] == 1
 
 
 def test_one_candidate_needs_no_deviation():
@@ -99,5 +102,5 @@ def test_order_of_boxes_does_not_matter():
     assigner = ATSSAssigner(plan.ATSS(anchor_scale=4.0))
     matched = assigner(None, points, targets, 0.0)[0]
     order = torch.randperm(10, generator=torch.Generator().manual_seed(0))
-    again = assigner(None, points, [{"boxes": targets[0]["boxes"][order]}], 0.0)[0]
+    again = assigner(None, points, [{key: value[order] for key, value in targets[0].items()}], 0.0)[0]
     assert torch.equal(torch.where(again >= 0, order[again], again), matched)

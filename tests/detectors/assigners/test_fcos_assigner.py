@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from tests.detectors.assigners.assigner_references import fcos_image
-from tests.detectors.assigners.assigner_scenes import make_case, make_grid, make_targets
+from tests.detectors.assigners.assigner_scenes import make_case, make_grid, make_targets, rows_of
 
 from triplehead.detectors.assigners import FCOSAssigner, JLAAssigner, build_assigner
 from triplehead.detectors.boxes import make_points
@@ -29,8 +29,7 @@ def test_equals_the_loops(center_radius, seed):
     matched_gt = FCOSAssigner(options)(None, points, targets, 0.0)
     arguments = (points.xy.tolist(), points.stride.tolist(), points.level.tolist())
     for b, target in enumerate(targets):
-        boxes = target["boxes"].double().tolist()
-        assert matched_gt[b].tolist() == fcos_image(*arguments, boxes, options.boundaries, center_radius)
+        assert matched_gt[b].tolist() == fcos_image(*arguments, rows_of(target), options.boundaries, center_radius)
     assert (matched_gt >= 0).any() and matched_gt.min() == -1
 
 
@@ -58,7 +57,7 @@ def test_points_on_the_border_are_outside():
     assert assign([[8.0, 8, 40, 40]], points, boundaries=()).ge(0).sum() == 1
 
 
-def test_smallest_area_wins_and_ties_go_to_the_first():
+def test_smallest_area_wins_and_ties_go_to_the_first_by_coordinates():
     points = make_points([(4, 4)], [16])
     inner, outer = [16.0, 16, 32, 32], [0.0, 0, 64, 64]
     at_24 = (points.xy == 24).all(dim=1)
@@ -67,7 +66,7 @@ def test_smallest_area_wins_and_ties_go_to_the_first():
     assert assign([outer, inner, inner], points, boundaries=())[at_24].tolist() == [1]
     wide, high = [8.0, 16, 56, 32], [16.0, 8, 32, 56]  # same area, both hold (24, 24)
     assert assign([wide, high], points, boundaries=())[at_24].tolist() == [0]
-    assert assign([high, wide], points, boundaries=())[at_24].tolist() == [0]
+    assert assign([high, wide], points, boundaries=())[at_24].tolist() == [1]
 
 
 def test_center_radius_stays_inside_the_box():
@@ -95,7 +94,7 @@ def test_order_of_boxes_does_not_matter():
     assigner = FCOSAssigner(plan.FCOSAssigner(boundaries=(16.0, 32.0)))
     matched = assigner(None, points, targets, 0.0)[0]
     order = torch.randperm(10, generator=torch.Generator().manual_seed(0))
-    again = assigner(None, points, [{"boxes": targets[0]["boxes"][order]}], 0.0)[0]
+    again = assigner(None, points, [{key: value[order] for key, value in targets[0].items()}], 0.0)[0]
     assert torch.equal(torch.where(again >= 0, order[again], again), matched)
 
 

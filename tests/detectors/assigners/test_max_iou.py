@@ -4,7 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from tests.detectors.assigners.assigner_references import max_iou_image
-from tests.detectors.assigners.assigner_scenes import SIZE, make_grid, make_targets
+from tests.detectors.assigners.assigner_scenes import SIZE, make_grid, make_targets, rows_of
 from torchvision.models.detection._utils import Matcher
 from torchvision.ops import box_iou
 
@@ -15,13 +15,14 @@ from triplehead.plan import options as plan
 
 
 def assign(boxes: list[list[float]], points=None, **options) -> torch.Tensor:
-    target = {"boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)}
+    boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    target = {"boxes": boxes, "labels": torch.zeros(len(boxes))}
     return MaxIoUAssigner(plan.MaxIoU(**options))(None, points or make_grid(), [target], 0.0)[0]
 
 
 def quarters(seed: int, counts: tuple[int, ...]):
     """Coordinates in quarters of a pixel: areas are exact, so overlaps that are equal are equal to the bit."""
-    return [{"boxes": (target["boxes"] * 4).round() / 4} for target in make_targets(seed, counts)]
+    return [target | {"boxes": (target["boxes"] * 4).round() / 4} for target in make_targets(seed, counts)]
 
 
 @pytest.mark.parametrize("low_quality", ["none", "inside", "all"])
@@ -36,8 +37,8 @@ def test_equals_the_loops(low_quality, thresholds, seed):
         targets = quarters(seed, counts)
         matched = MaxIoUAssigner(options)(None, points, targets, 0.0)
         for found, target in zip(matched, targets, strict=True):
-            boxes = target["boxes"].double().tolist()
-            assert found.tolist() == max_iou_image(points.xy.tolist(), points.stride.tolist(), boxes, options)
+            rows = rows_of(target)
+            assert found.tolist() == max_iou_image(points.xy.tolist(), points.stride.tolist(), rows, options)
         kinds |= set(matched.clamp(max=0).unique().tolist())
     assert kinds == ({0, -1} if positive == negative else {0, -1, -2})
 
@@ -51,6 +52,13 @@ def test_equals_torchvisions_matcher(low_quality, seed):
     expected = Matcher(0.5, 0.4, allow_low_quality_matches=low_quality == "all")(iou)
     found = MaxIoUAssigner(plan.MaxIoU(low_quality=low_quality))(None, points, [target], 0.0)[0]
     assert torch.equal(found, expected)
+
+
+def test_ties_go_to_the_first_by_coordinates():
+    """Both lie whole in the anchor of (30, 30) and have the same area."""
+    left, right = [22.0, 22, 34, 38], [26.0, 22, 38, 38]
+    at_30 = (make_grid().xy == 30).all(dim=1)
+    assert assign([left, right])[at_30].tolist() == [0] and assign([right, left])[at_30].tolist() == [1]
 
 
 def around(point: tuple[int, int], points, matched) -> dict[tuple[float, float], int]:

@@ -21,8 +21,8 @@ class ATSSAssigner(FixedAssigner[plan.ATSS]):
     3. positives: candidates with an IoU of at least the threshold whose point lies in the box.
 
     A point that several boxes claim goes to the one with the highest IoU. Nothing is ignored. Where the
-    publication is silent: of equally near points the first count, of equal IoUs the first box wins, and a single
-    candidate has deviation 0. Computed in float64, so that symmetric cases do not hang on rounding.
+    publication is silent: of equally near points the first count, of equal IoUs the first box wins (`in_order`), and a
+    single candidate has deviation 0. Computed in float64, so that symmetric cases do not hang on rounding.
     """
 
     def prepare(self, points: Points) -> Tensor:

@@ -24,6 +24,7 @@ from torch import Tensor
 from triplehead.detectors.assigners.ambiguous import BACKGROUND, resolve
 from triplehead.detectors.assigners.joint_loss import inside_pairs, joint_loss
 from triplehead.detectors.assigners.mixture import low_cluster
+from triplehead.detectors.assigners.order import in_order
 from triplehead.detectors.boxes import Points, Predictions
 from triplehead.plan import options as plan
 
@@ -52,6 +53,7 @@ class JLAAssigner:
         self.focal_gamma = focal_gamma
 
     @torch.no_grad()
+    @in_order
     def __call__(
         self, predictions: Predictions, points: Points, targets: list[dict[str, Tensor]], progress: float
     ) -> Tensor:
