@@ -87,15 +87,17 @@ def state_bytes(small_spec, small_data, tmp_path_factory):
 
 
 # torch has another error for each: an end without a text, bad seeks, no directory of the archive.
-@pytest.mark.parametrize("kept", [0, 1, 5_000, 20_000, 60_000, "half", -1])
+@pytest.mark.parametrize("kept", [0, 1, 5_000, 20_000, 60_000, "half", -1 - checkpoint.SEAL])
 def test_truncated_state_is_refused(small_spec, small_data, tmp_path, state_bytes, kept):
     state = tmp_path / "scratch" / "state.pt"
     state.parent.mkdir()
     state.write_bytes(state_bytes[: len(state_bytes) // 2 if kept == "half" else kept])
-    with pytest.raises(InputError, match=r"state\.pt: damaged, or no checkpoint of this suite; delete it") as caught:
+    with pytest.raises(InputError, match=r"state\.pt: damaged, not the bytes that were written.*delete both") as caught:
         run(small_spec, small_data, tmp_path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+    with pytest.raises(InputError, match=r"state\.pt: damaged, or no checkpoint of this suite; delete it"):
+        checkpoint.load(state, small_spec.id)
 
 
 def test_a_checkpoint_that_cannot_be_read_is_not_called_damaged(tmp_path):

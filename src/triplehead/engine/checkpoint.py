@@ -1,7 +1,7 @@
 """Training state and final weights on disk: written whole or not at all, read without executing anything.
 
-Of a training's state the one before is kept too, and the digests of both: bytes that a disk has changed are no state,
-and the one before stands in.
+Of a training's state the one before is kept too, and each ends in its own digest, which torch reads past: bytes that a
+disk has changed are no state, and the one before stands in.
 """
 
 import errno
@@ -17,31 +17,32 @@ import torch
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 
+SEAL, CHUNK = 32, 1 << 20  # bytes: of the SHA-256 that a state ends in, and that are read at once
 FULL, FULL_SAID = 1 << 20, os.strerror(errno.ENOSPC)  # bytes that a full disk may still have
 
 
 def save(path: Path, spec_id: str, **state: Any) -> None:
     """Write `state` and whose it is. Raises InputError where the disk will not take it."""
     with atomic(path) as temporary:
-        try:
-            torch.save({"spec": spec_id} | state, temporary)
-        except RuntimeError as error:  # what torch makes of a full or read-only disk; it does not say which
-            is_full = shutil.disk_usage(path.parent).free < FULL
-            raise InputError(path, f"cannot be written ({FULL_SAID if is_full else _line(error, 0)})") from None
+        _write(temporary, path, spec_id, state)
 
 
 def save_state(path: Path, spec_id: str, **state: Any) -> None:
     """As `save`; what lay at `path` becomes the state before it, if it is sound. A kill at any moment leaves one."""
-    fresh = path.with_name(f".{path.name}.fresh")
-    save(fresh, spec_id, **state)
-    known = _known(path)
-    is_sound = path.is_file() and digest(path) in (known or ())
-    kept = [digest(path if is_sound else before(path))] if is_sound or before(path).is_file() else []
-    with atomic(_digests(path)) as file:
-        file.write_text("".join(f"{each}\n" for each in (digest(fresh), *kept)))
-    if is_sound:
-        os.replace(path, before(path))
-    os.replace(fresh, path)
+    with atomic(path) as temporary:
+        _write(temporary, path, spec_id, state)
+        with open(temporary, "r+b") as file:
+            file.write(hashlib.file_digest(file, "sha256").digest())
+        if _is_sound(path):
+            os.replace(path, before(path))
+
+
+def _write(file: Path, path: Path, spec_id: str, state: dict[str, Any]) -> None:
+    try:
+        torch.save({"spec": spec_id} | state, file)
+    except RuntimeError as error:  # what torch makes of a full or read-only disk; it does not say which
+        is_full = shutil.disk_usage(path.parent).free < FULL
+        raise InputError(path, f"cannot be written ({FULL_SAID if is_full else _line(error, 0)})") from None
 
 
 def load_state(path: Path, spec_id: str, data: str) -> dict[str, Any] | None:
@@ -51,9 +52,8 @@ def load_state(path: Path, spec_id: str, data: str) -> dict[str, Any] | None:
     damaged, and as `load` does.
     """
     candidates = [file for file in (path, before(path)) if file.is_file()]
-    known = _known(path)
     for file in candidates:
-        if known is None or digest(file) in known:
+        if _is_sound(file):
             if file != path:
                 fate = "damaged, not the bytes that were written" if path.exists() else "gone"
                 print(f"warning: {path}: {fate}; going on from the state before", file=sys.stderr, flush=True)
@@ -69,19 +69,16 @@ def before(path: Path) -> Path:
     return path.with_name(f"{path.stem}.before{path.suffix}")
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
+def _is_sound(path: Path) -> bool:
+    """Whether the file ends in the digest of what stands before it."""
+    if not path.is_file():
+        return False
+    found, left = hashlib.sha256(), path.stat().st_size - SEAL
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digests(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
-
-
-def _known(path: Path) -> list[str] | None:
-    """The digests of the states that were written; None where nothing says."""
-    return _digests(path).read_text(errors="replace").split() if _digests(path).is_file() else None
+        while left > 0 and (part := file.read(min(left, CHUNK))):
+            found.update(part)
+            left -= len(part)
+        return file.read() == found.digest()
 
 
 def read(path: Path, damaged: str) -> Any:
