@@ -16,7 +16,7 @@ PRETRAINED = RESULTS / "pretrained"
 MATCHES = "matches.npz"  # in a run's folder: how its detections fared, image by image
 REPLICATES = "replicates.npz"  # beside it: the scores under resamples of the images
 TESTDEV = "testdev.json"  # in a run's folder: what COCO's server measured
-DIVERGED = "diverged"  # in scores.json: at which iteration the loss stopped being a number, and how
+DIVERGED = "diverged"  # in scores.json: at which iteration the loss or the weights ran away, and how
 DIGESTS = "digests"  # below results/: what each job made
 RUN_FILES = (  # what training and evaluation leave in a run's folder
     "spec.json",

@@ -92,11 +92,21 @@ def test_a_run_that_diverges_leaves_what_there_was(spec, data, tmp_path):
         run(wild, data, tmp_path)
     facts, history = raised.value.facts, (tmp_path / "history.csv").read_text().splitlines()
     assert 1 < facts["iteration"] <= ITERATIONS and len(facts["before"]) == facts["iteration"] - 1
-    assert np.isfinite(facts["before"]).all()
+    assert np.isfinite(facts["before"]).all() and not facts["losses"]["loss"] < 1e6
     assert facts["rate"] == pytest.approx(own_schedule.learning_rate(wild.schedule, facts["iteration"] - 1))
     assert len(history) == facts["iteration"] + 1
-    assert dict(zip(history[0].split(","), history[-1].split(","), strict=True))["loss"] == "nan"
     assert checkpoint.load(tmp_path / "model.pt", wild.id)["model"] and (tmp_path / "assignments.json.gz").is_file()
+
+
+@pytest.mark.parametrize(("rate", "what"), [(1e12, "its loss is "), (float("inf"), "its weights are not finite")])
+def test_a_run_whose_last_step_is_wild_diverges(spec, data, tmp_path, rate, what, monkeypatch):
+    monkeypatch.setattr("triplehead.detectron2.solver.learning_rate", lambda *_: rate)
+    wild = changed(
+        spec, schedule={"optimizer": "sgd", "clip_norm": None, "iterations": 1, "warmup_iterations": 0, "steps": []}
+    )
+    with pytest.raises(Diverged, match=f"diverged at iteration 1, {what}"):
+        run(wild, data, tmp_path)
+    assert not list((tmp_path / "scratch").glob("*.pth")) and (tmp_path / "history.csv").is_file()
 
 
 def test_state_of_another_run_is_refused(spec, data, tmp_path):

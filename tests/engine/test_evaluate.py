@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import shutil
 from types import SimpleNamespace
 
@@ -112,6 +113,25 @@ def test_scores_do_not_depend_on_the_number_of_workers(small_spec, small_data, t
         evaluate(spec, small_data, run, num_workers=workers)
         written[workers] = [(run / name).read_bytes() for name in ("scores.json", "detections.json.gz", MATCHES)]
     assert written[0] == written[2]
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda weights: {}, "holds no weights"),
+        (lambda weights: {"model": {name: value.half() for name, value in weights.items()}}, "do not fit the spec"),
+        (
+            lambda weights: {"model": weights | {"head.scale.factors.0": weights["head.scale.factors.0"] * math.nan}},
+            "not finite",
+        ),
+    ],
+)
+def test_weights_that_no_training_leaves_have_no_scores(small_spec, small_data, trained, tmp_path, harm, reason):
+    weights = checkpoint.load(trained / "model.pt", small_spec.id)["model"]
+    checkpoint.save(tmp_path / "model.pt", small_spec.id, **harm(weights))
+    with pytest.raises(InputError, match=rf"model\.pt: .*{reason}"):
+        evaluate(small_spec, small_data, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
 
 
 @pytest.mark.parametrize(("dataset", "protocol"), [("voc", voc_scores), ("visdrone", visdrone_scores)])

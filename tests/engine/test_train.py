@@ -1,6 +1,7 @@
 """Training: exact resume, the same bytes for the same spec, and honest refusals."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from triplehead.data.prepare import prepare
 from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint
 from triplehead.engine.evaluate import evaluate
-from triplehead.engine.train import Diverged, train
+from triplehead.engine.train import Diverged, runaway, train
 from triplehead.errors import InputError
 from triplehead.plan.options import FasterRCNN, RetinaNet
 from triplehead.plan.plan import load_plan
@@ -112,7 +113,6 @@ def test_a_checkpoint_that_cannot_be_read_is_not_called_damaged(tmp_path):
     [
         ({}, r"\(Missing key"),
         ({"weight": 1}, r"\(Missing key"),
-        (None, "dict-like"),
         ({1: torch.zeros(1)}, "startswith"),
     ],
 )
@@ -120,6 +120,20 @@ def test_weights_that_do_not_fit_are_one_line(state, reason):
     with pytest.raises(InputError, match=rf"model\.pt: weights do not fit the spec .*{reason}") as caught:
         checkpoint.load_weights(torch.nn.Linear(2, 2), state, Path("model.pt"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("weights", "reason"),
+    [
+        (None, "holds no weights"),
+        (lambda: torch.nn.Linear(2, 2).half().state_dict(), r"weights do not fit .*float16, expected torch\.float32\)"),
+        (lambda: {"weight": torch.full((2, 2), math.nan), "bias": torch.zeros(2)}, r"not finite \(weight\)"),
+        (lambda: {"weight": torch.zeros(2, 2), "bias": torch.full((2,), math.inf)}, r"not finite \(bias\)"),
+    ],
+)
+def test_weights_that_no_training_leaves_are_refused(weights, reason):
+    with pytest.raises(InputError, match=rf"model\.pt: .*{reason}"):
+        checkpoint.load_weights(torch.nn.Linear(2, 2), weights and weights(), Path("model.pt"))
 
 
 def test_state_from_other_data_is_refused(small_spec, small_data, tmp_path):
@@ -157,8 +171,41 @@ def test_weights_of_another_architecture_are_refused(small_spec, small_data, tmp
 def test_a_loss_that_is_no_number_stops_the_run(small_spec, small_data, tmp_path):
     with pytest.raises(Diverged, match=f"{small_spec.scale}.*diverged at iteration"):
         run(changed(small_spec, schedule={"lr": 1e30, "clip_norm": None, "optimizer": "sgd"}), small_data, tmp_path)
-    lines = (tmp_path / "run" / "history.csv").read_text().splitlines()
-    assert "nan" in lines[-1] and "nan" not in lines[-2] and not (tmp_path / "run" / "scores.json").exists()
+    assert not (tmp_path / "run" / "scores.json").exists()
+
+
+WILD = {"clip_norm": None, "optimizer": "sgd", "warmup_iterations": 0, "weight_decay": 0}
+
+
+@pytest.mark.parametrize(
+    ("rate", "iterations", "what"),
+    [
+        (1e6, 2, "over 1e\\+06 times the first"),
+        (1e6, 1, "over 1e"),
+        (1e38, 1, "its loss is"),
+        (math.inf, 1, "weights are not"),
+    ],
+)
+def test_a_run_whose_last_step_is_wild_diverges(small_spec, small_data, tmp_path, rate, iterations, what, monkeypatch):
+    """No later loss tells of it: the first was sound, the weights are absurd."""
+    monkeypatch.setattr("triplehead.engine.train.learning_rate", lambda *_: rate)
+    spec = changed(small_spec, schedule=WILD | {"iterations": iterations, "checkpoint_every": 1})
+    with pytest.raises(Diverged, match=f"diverged at iteration {iterations}, .*{what}") as caught:
+        run(spec, small_data, tmp_path)
+    assert not list((tmp_path / "scratch").glob("state.pt*")) or iterations > 1
+    assert len(caught.value.facts["before"]) == iterations - 1
+
+
+def test_a_sound_loss_is_far_from_running_away():
+    assert runaway(1e5, 0.0) is runaway(3e6, 4.0) is None
+    assert runaway(5e6, 4.0) == "its loss is over 1e+06 times the first"
+    assert runaway(math.nan, 4.0) == runaway(math.inf, 4.0) == "its loss is no number"
+
+
+def test_the_losses_after_the_last_step_change_nothing(small_spec, small_data, undisturbed, tmp_path, monkeypatch):
+    """The same bytes without them: they move no running statistics."""
+    monkeypatch.setattr("triplehead.engine.train.BatchGradients.losses", lambda *_: {"loss": 0.0})
+    assert run(small_spec, small_data, tmp_path) == undisturbed
 
 
 def test_a_full_disk_is_named(small_spec, small_data, tmp_path):

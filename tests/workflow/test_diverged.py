@@ -36,7 +36,7 @@ def test_the_study_goes_on_and_every_place_says_so(tmp_path):
     assert (results / "table1.tex").read_text().count("& diverged") == 2
     run = results / "runs" / sick[0]["run_ids"]
     facts = json.loads((run / "scores.json").read_text())
-    assert facts["AP"] is None and facts["diverged"]["losses"]["loss"] in ("nan", "inf")
+    assert facts["AP"] is None and not float(facts["diverged"]["losses"]["loss"]) < 1e6
     said = next((project.folder / "logs" / "train").glob(f"{sick[0]['run_ids']}.log")).read_text()
     assert (
         f"warning: {run.name}: diverged at iteration " in said and "losses before:" in said and "Traceback" not in said

@@ -93,7 +93,7 @@ def _diverged_notes(frame: pd.DataFrame) -> list[str]:
     if rows.empty:
         return []
     found = "; ".join(f"{row.label}: {row.diverged}" for row in rows.itertuples())
-    return [f"Diverged, the loss was no longer a number: {found}. No mean is taken of the other seeds."]
+    return [f"Diverged, the loss or the weights ran away: {found}. No mean is taken of the other seeds."]
 
 
 def _twin_notes(plan: Plan, exhibit: str) -> list[str]:

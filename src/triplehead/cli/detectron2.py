@@ -39,7 +39,7 @@ def export(
     spec = plan_from(config).run(run_id)
     file = paths.RUNS / run_id / "model.pt"
     model = build_detector(spec)
-    checkpoint.load_weights(model, checkpoint.load(file, spec.id)["model"], file)
+    checkpoint.load_weights(model, checkpoint.load(file, spec.id).get("model"), file)
     write(model, out)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -15,10 +16,11 @@ from triplehead.detectron2.contract import FORMAT, Contract
 from triplehead.detectron2.data import train_loader
 from triplehead.detectron2.solver import Rate, build_optimizer
 from triplehead.engine import checkpoint, runtime
+from triplehead.engine.batch import running_statistics_kept
 from triplehead.engine.history import History
 from triplehead.engine.progress import TrainingProgress
 from triplehead.engine.snapshots import Snapshots
-from triplehead.engine.train import LAST, Diverged, load_pretrained, write_run
+from triplehead.engine.train import LAST, NOT_FINITE, Diverged, load_pretrained, runaway, write_run
 from triplehead.errors import InputError
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.run import Tracker
@@ -67,7 +69,7 @@ def train(
         checkpointer, schedule.checkpoint_every, max_iter=schedule.iterations, max_to_keep=1
     )
     log = _Log(spec, kept, tracker)
-    trainer.register_hooks([_Seeds(spec), rate, kept, saver, log])
+    trainer.register_hooks([_Seeds(spec), rate, _Bounds(spec, model), kept, saver, log])
     start = 0
     if checkpointer.has_checkpoint():
         _resume(checkpointer, scratch)
@@ -77,13 +79,14 @@ def train(
     with TrainingProgress(start, schedule.iterations) as log.progress:
         try:
             trainer.train(start, stop)
-        except FloatingPointError:  # by detectron2's check, which does not hand down the losses
-            share = trainer.iter / schedule.iterations
-            losses = {"loss": math.nan}
+        except (FloatingPointError, _RanAway) as error:  # the former: detectron2's check, which hands down no losses
+            if not isinstance(error, _RanAway):
+                error = _RanAway("its loss is no number", {"loss": math.nan}, {"loss": math.nan})
+            done, at = trainer.iter + 1, kept.rate(trainer.iter / schedule.iterations)
             before = [record["loss"] for record in kept.history.records[-LAST:]]
-            facts = {"iteration": trainer.iter + 1, "rate": kept.rate(share), "losses": losses, "before": before}
-            tracker.log_history(kept.history.records)
-            kept.history.add(trainer.iter + 1, facts["rate"], kept.latest | losses, last=True)
+            facts = {"iteration": done, "what": error.what, "rate": at, "losses": error.losses, "before": before}
+            kept.history.add(done, at, kept.latest | error.values, last=True)
+            tracker.log_history([record for record in kept.history.records if math.isfinite(record["loss"])])
             write_run(spec, out, detector, kept.history, snapshots, provenance)
             raise Diverged(spec.id, facts) from None
     tracker.log_history(kept.history.records)
@@ -121,6 +124,53 @@ class _Seeds(HookBase):
 
     def before_step(self) -> None:
         runtime.seed_step(self.seed, self.trainer.iter)
+
+
+class _RanAway(Exception):
+    """What did; losses then; losses of the iteration, for the learning curve."""
+
+    def __init__(self, what: str, losses: dict[str, float], values: dict[str, float]):
+        self.what, self.losses, self.values = what, losses, values
+
+
+class _Bounds(HookBase):
+    """Ends a run whose loss or weights run away, by the rules of engine.train."""
+
+    def __init__(self, spec: RunSpec, model: Contract):
+        self.spec, self.model = spec, model
+        self.first: float | None = None  # loss
+        self.batch: list[dict] = []
+        model.register_forward_pre_hook(lambda _, inputs: setattr(self, "batch", inputs[0]))
+
+    def after_step(self) -> None:
+        schedule, done = self.spec.schedule, self.trainer.iter + 1
+        losses = values = _losses(self.trainer.storage.latest(), self.trainer.iter)
+        self.first = values["loss"] if self.first is None else self.first
+        is_last = done == schedule.iterations
+        if (what := runaway(values["loss"], self.first)) is None:
+            is_saved = is_last or done % schedule.checkpoint_every == 0
+            if is_saved and checkpoint.not_finite(self.model.state_dict()) is not None:
+                what = NOT_FINITE
+            elif is_last:
+                losses = self._losses_now()
+                what = runaway(losses["loss"], self.first)
+        if what is not None:
+            raise _RanAway(what, losses, values)
+
+    def _losses_now(self) -> dict[str, float]:
+        """Of the last batch, after the step."""
+        runtime.seed_step(self.spec.seed, self.trainer.iter)
+        precision, device = self.spec.schedule.precision, self.model.device.type
+        mixed = torch.autocast(device, AMP[precision]) if precision in AMP else nullcontext()
+        with torch.no_grad(), running_statistics_kept(self.model), mixed:
+            found = {name.removeprefix("loss_"): float(value) for name, value in self.model(self.batch).items()}
+        return found | {"loss": sum(found.values())}
+
+    def state_dict(self) -> dict:
+        return {"first": self.first}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.first = state["first"]
 
 
 class _Kept(HookBase):

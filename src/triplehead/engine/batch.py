@@ -38,6 +38,16 @@ class BatchGradients:
     def __call__(self, images: list[Tensor], targets: list[dict], seed: int, step: int) -> dict[str, float]:
         """images, targets: this device's part. Returns the whole batch's losses, their sum as `loss` and, of dense
         detectors, `positives` per box. Raises InputError where the device's memory is too small."""
+        return self._losses(images, targets, seed, step, backward=True)
+
+    def losses(self, images: list[Tensor], targets: list[dict], seed: int, step: int) -> dict[str, float]:
+        """What a call would return; gradients and the running statistics of BatchNorm stay as they are."""
+        with torch.no_grad(), running_statistics_kept(self.detector):
+            return self._losses(images, targets, seed, step, backward=False)
+
+    def _losses(
+        self, images: list[Tensor], targets: list[dict], seed: int, step: int, backward: bool
+    ) -> dict[str, float]:
         size = self.micro_batch or len(images)
         turns = [slice(first, first + size) for first in range(0, len(images), size)]
         parts = [(self._on_device(images[turn]), self._targets(targets[turn])) for turn in turns]
@@ -57,7 +67,8 @@ class BatchGradients:
                 total = sum(losses.values())
                 # DDP averages over devices and a dense detector's losses add up; torchvision's are averages.
                 factor = self.fabric.world_size if dense is not None else 1 / len(parts)
-                self.fabric.backward(total if factor == 1 else total * factor)
+                if backward:
+                    self.fabric.backward(total if factor == 1 else total * factor)
             weight = 1 if dense is not None else 1 / (len(parts) * self.fabric.world_size)
             found = {name: value.detach() * weight for name, value in (losses | {"loss": total}).items()}
             if dense is not None:
@@ -83,7 +94,7 @@ class BatchGradients:
             return counts
 
         dense.share = count
-        with torch.no_grad(), self.fabric.autocast(), _running_statistics_kept(dense):
+        with torch.no_grad(), self.fabric.autocast(), running_statistics_kept(dense):
             for images, targets in parts:
                 with runtime.enough_memory(self.fabric.device, "micro_batch", len(images)):
                     dense(images, targets)
@@ -111,7 +122,7 @@ class BatchGradients:
 
 
 @contextmanager
-def _running_statistics_kept(model: nn.Module) -> Iterator[None]:
+def running_statistics_kept(model: nn.Module) -> Iterator[None]:
     """BatchNorm goes by the images at hand but does not count them in: the pass that trains will."""
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d) and module.track_running_stats]
     for norm in norms:

@@ -105,12 +105,28 @@ def load(path: Path, spec_id: str, data: str | None = None) -> dict[str, Any]:
     return state
 
 
-def load_weights(model: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
-    """Strict: every key and shape must fit."""
+def not_finite(weights: dict[str, torch.Tensor]) -> str | None:
+    """The name of a tensor that holds a value which is not finite; None where all are."""
+    return next((name for name, value in weights.items() if not bool(value.isfinite().all())), None)
+
+
+def load_weights(
+    model: torch.nn.Module, state: dict[str, torch.Tensor] | None, path: Path, finite: bool = True
+) -> None:
+    """Strict: every key, shape and type of numbers must fit, and with `finite` every number be one."""
+    if state is None:
+        raise InputError(path, "holds no weights; delete it and it is made anew")
+    own = {name: value.dtype for name, value in model.state_dict().items()}
     try:
         model.load_state_dict(state)
+        other = next((name for name in own if state[name].dtype != own[name]), None)
     except (RuntimeError, TypeError, AttributeError) as error:  # the latter two: no mapping of names at all
         raise InputError(path, f"weights do not fit the spec ({_line(error, 1)})") from None
+    if other is not None:
+        problem = f"weights do not fit the spec ({other} is {state[other].dtype}, expected {own[other]})"
+        raise InputError(path, problem)
+    if finite and (name := not_finite(state)) is not None:
+        raise InputError(path, f"weights are not finite ({name}); delete it and it is made anew")
 
 
 def _line(error: Exception, index: int) -> str:

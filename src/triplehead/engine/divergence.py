@@ -1,4 +1,4 @@
-"""A run whose loss stopped being a number: a result of its own kind, which no mean takes in."""
+"""A run whose loss or weights ran away: a result of its own kind, which no mean takes in."""
 
 from pathlib import Path
 

@@ -83,10 +83,10 @@ def protocol_scores(
 
 
 def trained_model(spec: RunSpec, run: Path, fabric: Fabric) -> nn.Module:
-    """The model that a run's folder holds, on the device. InputError where it is missing or another spec's."""
+    """The model that a run's folder holds, on the device. InputError where it is missing, another's or not finite."""
     state = checkpoint.load(run / "model.pt", spec.id)
     model = build_detector(spec)
-    checkpoint.load_weights(model, state["model"], run / "model.pt")
+    checkpoint.load_weights(model, state.get("model"), run / "model.pt")
     return fabric.setup(model.to(memory_format=torch.channels_last).eval())
 
 

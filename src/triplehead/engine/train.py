@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 
 from triplehead.data.loader import train_loader
 from triplehead.data.transforms import TrainTransform
@@ -22,18 +23,20 @@ from triplehead.paths import atomic
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.run import Tracker
 
+FAR = 1e6  # times its first loss, of which nothing comes back (docs/torture.md)
+NOT_FINITE = "its weights are not finite"
 LAST = 5  # records of losses that a diverged run is reported with
 
 
 class Diverged(InputError):
-    """The loss of run `spec_id` stopped being a number. `facts`: iteration (counted from 1), rate, losses then, and
-    `before`, the last losses that were numbers."""
+    """The loss or the weights of run `spec_id` ran away. `facts`: iteration (counted from 1), `what` did, rate, losses
+    then, and `before`, the last losses that were recorded."""
 
     def __init__(self, spec_id: str, facts: dict[str, Any]):
         said = ", ".join(f"{name} {value:g}" for name, value in facts["losses"].items())
         before = ", ".join(f"{value:.4g}" for value in facts["before"]) or "none"
-        problem = f"diverged at iteration {facts['iteration']}: {said}, rate {facts['rate']:g}; losses before: {before}"
-        super().__init__(spec_id, problem)
+        found = f"{facts['what']}: {said}, rate {facts['rate']:g}; losses before: {before}"
+        super().__init__(spec_id, f"diverged at iteration {facts['iteration']}, {found}")
         self.facts = facts
 
     def __reduce__(self):
@@ -74,11 +77,13 @@ def train(
     optimizer = build_optimizer(detector, schedule)
 
     state_file, start, history = scratch / "state.pt", 0, History(schedule.iterations)
+    first: float | None = None  # loss
     snapshots = Snapshots(spec, runtime.open_data(spec, data, "val"))
     if (state := checkpoint.load_state(state_file, spec.id, data_digest)) is not None:
-        checkpoint.load_weights(detector, state["model"], state_file)
+        checkpoint.load_weights(detector, state.get("model"), state_file)
         fabric.strategy.precision.load_state_dict(state["scaler"])
         start, history = state["step"], History(schedule.iterations, state["history"])
+        first = state["first"]
         snapshots.taken = state["snapshots"]
     model, optimizer = fabric.setup(detector, optimizer)
     if state is not None:  # behind the detector, whose device its moments take
@@ -103,31 +108,40 @@ def train(
             rate = learning_rate(schedule, step)
             set_learning_rate(optimizer, rate)
             optimizer.zero_grad(set_to_none=True)
-            values = gradients(images, targets, spec.seed, step)
-            if not math.isfinite(values["loss"]):
+            losses = values = gradients(images, targets, spec.seed, step)
+            first = values["loss"] if first is None else first
+            done, is_last = step + 1, step + 1 == schedule.iterations
+            is_saved = is_last or done % schedule.checkpoint_every == 0
+            if (what := runaway(values["loss"], first)) is None:
+                if schedule.clip_norm is not None:
+                    fabric.clip_gradients(model, optimizer, max_norm=schedule.clip_norm, error_if_nonfinite=False)
+                optimizer.step()
+                if is_saved and not _is_finite(detector, fabric):
+                    what = NOT_FINITE
+                elif is_last:  # there is no next loss that would tell
+                    losses = gradients.losses(images, targets, spec.seed, step)
+                    what = runaway(losses["loss"], first)
+            if what is not None:
                 before = [record["loss"] for record in history.records[-LAST:]]
-                facts = {"iteration": step + 1, "rate": rate, "losses": values, "before": before}
+                facts = {"iteration": done, "what": what, "rate": rate, "losses": losses, "before": before}
                 if fabric.is_global_zero:
-                    tracker.log_history(history.records)
-                    history.add(step + 1, rate, values, last=True)
+                    history.add(done, rate, values, last=True)
+                    tracker.log_history([record for record in history.records if math.isfinite(record["loss"])])
                     write_run(spec, out, detector, history, snapshots, provenance)
                 raise Diverged(spec.id, facts)
-            if schedule.clip_norm is not None:
-                fabric.clip_gradients(model, optimizer, max_norm=schedule.clip_norm, error_if_nonfinite=False)
-            optimizer.step()
 
-            done = step + 1
             if not fabric.is_global_zero:
                 continue
             history.add(done, rate, values)
             progress.update(done, values)
             snapshots.take(done, detector, fabric)
-            if done % schedule.checkpoint_every == 0 or done == schedule.iterations:
+            if is_saved:
                 checkpoint.save_state(
                     state_file,
                     spec.id,
                     data=data_digest,
                     step=done,
+                    first=first,
                     model=detector.state_dict(),
                     optimizer=optimizer.state_dict(),
                     scaler=fabric.strategy.precision.state_dict(),
@@ -143,13 +157,26 @@ def train(
         write_run(spec, out, detector, history, snapshots, provenance)
 
 
+def runaway(loss: float, first: float) -> str | None:
+    """What is wrong with a loss, given the run's first one; None for that of a sound run."""
+    if not math.isfinite(loss):
+        return "its loss is no number"
+    return f"its loss is over {FAR:g} times the first" if loss > FAR * max(1, abs(first)) else None
+
+
+def _is_finite(detector: AnyDetector, fabric: Fabric) -> bool:
+    """On every device: the running statistics of BatchNorm differ between them."""
+    found = torch.tensor(float(checkpoint.not_finite(detector.state_dict()) is not None), device=fabric.device)
+    return not fabric.all_reduce(found, reduce_op="sum")
+
+
 def load_pretrained(detector: AnyDetector, spec: RunSpec, pretrained: Path | None) -> dict[str, str]:
     """Give the backbone the weights that it starts from, if any -> what is known of their origin."""
     if pretrained is None:
         return {}
     assert spec.pretrained_id is not None and isinstance(detector.backbone, ResNetFPN | TinyFPN)
     found = checkpoint.load(pretrained, spec.pretrained_id)
-    checkpoint.load_weights(detector.backbone.body, found["body"], pretrained)
+    checkpoint.load_weights(detector.backbone.body, found.get("body"), pretrained)
     return {"weights": found["file"]} if "file" in found else {}
 
 
