@@ -23,7 +23,7 @@ class RunSpec(Options):
 
     later = ("engine",)
 
-    format: Literal[2] = 2  # of the code's meaning: raised when the same spec trains to other weights
+    format: Literal[3] = 3  # of the code's meaning: raised when the same spec trains to other weights
     scale: str
     dataset: str
     data: Data
