@@ -148,7 +148,7 @@ def misused(error: typer.BadParameter) -> str:
 
 
 def main() -> None:
-    """Run a command; InputError exits with 2, as do mistakes in the command line."""
+    """Run a command; InputError exits with 2, as do mistakes in the command line, and Ctrl-C with 130."""
     # As an exception, so that what is half done is put away and MLflow learns of it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if sys.stdout is None:  # closed: >&-
@@ -167,4 +167,6 @@ def main() -> None:
         if said := misused(error):
             print(said, file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:  # outside of the command itself, where Typer does the same
+        sys.exit(128 + signal.SIGINT)
     sys.exit(status)
