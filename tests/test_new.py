@@ -66,6 +66,13 @@ def test_a_name_that_cannot_be_is_one_line(tmp_path, arguments, message):
     assert not (tmp_path / "mine").exists()
 
 
+def test_outside_of_the_projects_root_it_writes_nothing(tmp_path):
+    result = triplehead("new", "assigner", "mine", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr == "error: experiments: no such folder; run from the project's root\n"
+    assert not list(tmp_path.iterdir())
+
+
 def test_it_overwrites_nothing(tmp_path):
     folder = tmp_path / "mine"
     assert triplehead("new", "assigner", "mine", "--into", str(folder)).returncode == 0

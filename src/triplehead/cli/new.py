@@ -13,7 +13,7 @@ import typer
 
 from triplehead.cli.app import MORE, app
 from triplehead.errors import InputError
-from triplehead.paths import EXPERIMENTS, atomic
+from triplehead.paths import atomic
 from triplehead.plan.experiments import Experiments
 from triplehead.plan.own_folder import RESERVED
 
@@ -97,10 +97,10 @@ next:
 
 
 def _check(name: str) -> None:
-    """Raises InputError for a name that the module or the table cannot have."""
+    """Raises InputError for a name that the module or the table cannot have, and outside of the project's root."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name.startswith("test_"):
         raise InputError(name, "is no name of a module; expected small letters, digits and _, for example my_assigner")
     if name in RESERVED or name.startswith("claims_"):
         raise InputError(name, "is the name of something else below results/; choose another")
-    if EXPERIMENTS.is_dir() and name in Experiments().exhibits:
+    if name in Experiments().exhibits:
         raise InputError(name, "is a table or figure of the paper's; choose another")
