@@ -1,8 +1,10 @@
 """The user's own folder: its classes resolve, its rows share the paper's runs, and what is wrong is one line."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -12,6 +14,7 @@ from triplehead.plan.options import OwnAssigner
 from triplehead.plan.own_code import find, made_of
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.plan.runs import RunSpec
+from triplehead.plan.schema import Drawing
 
 CLASS = '''
 from pydantic import PositiveInt
@@ -153,7 +156,7 @@ def test_beside_a_table_its_rows_come_first_with_what_they_print(folder):
 
 
 def test_a_figure_is_drawn_as_another_with_rows_of_a_table_of_the_folder(folder):
-    from triplehead.analysis.figures import figures, inputs
+    from triplehead.analysis.figures import FIGURES, figures, inputs
 
     (folder / "a_figure.yaml").write_text(
         "{kind: figure, drawn_as: fig5, title: Mine, rows: [{same_as: [mine, Mine]}, {same_as: [fig5, ATSS]}]}\n"
@@ -162,11 +165,20 @@ def test_a_figure_is_drawn_as_another_with_rows_of_a_table_of_the_folder(folder)
     assert figures(plan)[-1] == "a_figure" and plan.own == {"mine", "a_figure"}
     run = plan.specs["mine", "Mine"][0].id
     assert f"runs/{run}/detections.json.gz" in inputs(plan, "a_figure")
+    assert set(get_args(Drawing)) == set(FIGURES)
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "claims"])
+def test_a_drawing_that_is_not_there_is_a_mistake_of_the_plan(folder, command):
     (folder / "a_figure.yaml").write_text(
-        "{kind: figure, drawn_as: fig9, title: Mine, rows: [{same_as: [mine, Mine]}]}\n"
+        "{kind: figure, drawn_as: fig44, title: Mine, rows: [{same_as: [mine, Mine]}]}\n"
     )
-    with pytest.raises(InputError, match=r"a_figure: drawn_as: no such figure 'fig9'; allowed: fig4"):
-        figures(plan_of(folder))
+    arguments = [sys.executable, "-m", "triplehead", command, "-c", "scale=smoke", "--extra", str(folder)]
+    result = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stdout) == (2, "")
+    problem = "drawn_as: input should be 'fig4', 'fig5', 'fig6', 'fig_learning_curves', 'fig_ap_by_size' or"
+    assert result.stderr.startswith(f"error: {folder / 'a_figure.yaml'}: {problem}")
+    assert result.stderr.endswith("found 'fig44'\n") and result.stderr.count("\n") == 1
 
 
 def test_claims_of_the_folder_come_after_the_papers(folder):

@@ -24,6 +24,9 @@ Accelerator = Literal["cpu", "auto", "gpu"]  # auto: a GPU where there is one
 BackboneName = Literal["resnet50", "resnet101"]
 HeadName = Literal["fcos", "triple", "border", "dyhead"]
 AssignerName = Literal["fcos", "jla", "atss", "max_iou"]
+Drawing = Literal[  # that triplehead.analysis.figures can make
+    "fig4", "fig5", "fig6", "fig_learning_curves", "fig_ap_by_size", "fig_heads_by_assigners"
+]  # fmt: skip
 Settings = dict[str, Any]  # part of an Options class; checked when merged
 SCORES = {  # what tables may print, by the protocol that measures it
     "coco": ("AP", "AP50", "AP75", "APS", "APM", "APL"),
@@ -230,7 +233,7 @@ class Exhibit(Options):
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     rows_of: str | None = None  # instead of rows: the labels and specs of that exhibit
-    drawn_as: str | None = None  # of a figure: the one whose drawing it is with other rows; none: its own
+    drawn_as: Drawing | None = None  # of a figure: the one whose drawing it is with other rows; none: its own
 
     @model_validator(mode="after")
     def _has_rows(self) -> Self:
