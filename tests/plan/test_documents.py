@@ -7,6 +7,7 @@ import pytest
 from triplehead.errors import InputError
 from triplehead.plan.documents import Layer, merge, read_yaml, validate
 from triplehead.plan.options import Assigner, Data, Dense, Schedule
+from triplehead.plan.schema import Exhibit
 
 
 def error_of(model, values: dict) -> str:
@@ -46,6 +47,18 @@ def test_missing_name_of_a_part():
 
 def test_missing_key():
     assert error_of(Schedule, {}) == "a.yaml: iterations: required, but missing"
+
+
+def test_a_misspelt_key_is_named_before_what_is_missing_for_it():
+    row = {"label": "A", "spec": {"detectr": "baseline"}}
+    table = {"kind": "scores", "title": "T", "metrics": ["AP"], "rows": [row]}
+    said = error_of(Exhibit, table)
+    assert said.startswith("a.yaml: rows.0.spec.detectr: unknown key; did you mean detector? allowed: detector, engine")
+    said = error_of(Exhibit, table | {"rows": [{"label": "A"}, {"lable": "B"}]})
+    assert said.startswith("a.yaml: rows.1.lable: unknown key; did you mean label?")
+    # One elsewhere has nothing to do with it.
+    said = error_of(Exhibit, table | {"rows": [{}, {"label": "A", "spec": {"detector": "jla", "x": 1}}]})
+    assert said == "a.yaml: rows.0.label: required, but missing"
 
 
 def test_nan_is_no_number():

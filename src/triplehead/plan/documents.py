@@ -22,6 +22,7 @@ except ImportError:  # PyYAML built without libyaml
     from yaml import SafeLoader  # type: ignore[assignment]
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
     from typing_extensions import TypeForm
 
 Model = TypeVar("Model")
@@ -144,7 +145,7 @@ def _adapter(model: Any) -> TypeAdapter[Any]:
 
 
 def _explain(model: Any, layers: list[Layer], error: ValidationError) -> InputError:
-    details = error.errors(include_url=False)[0]
+    details = _first(error.errors(include_url=False))
     path = _document_path(details["loc"], merge(layers))
     kind = details["type"]
     message = details["msg"].removeprefix("Value error, ")
@@ -170,6 +171,15 @@ def _explain(model: Any, layers: list[Layer], error: ValidationError) -> InputEr
         layer = _last_with(layers, path)
     where = layer.place(path)
     return InputError(layer.file, f"{where}: {message}" if where else message)
+
+
+def _first(found: list["ErrorDetails"]) -> "ErrorDetails":
+    """The mistake to speak of: an unknown key before what is missing beside it, which it may be misspelt."""
+    first = found[0]
+    if first["type"] != "missing":
+        return first
+    unknown = (each for each in found if each["type"] == "extra_forbidden" and each["loc"][:-1] == first["loc"][:-1])
+    return next(unknown, first)
 
 
 def _of_a_whole(layers: list[Layer], path: list, message: str) -> tuple[Layer, list, str]:
