@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT
 
+from triplehead import __version__
 from triplehead.digests import record
 from triplehead.plan.plan import load_plan
 
@@ -111,6 +112,15 @@ def test_params_are_table_4():
         (("testdev", "scores", "nothing", "stdout.txt"), "nothing: no such run at scale proxy"),
         (("figure", "fig99"), "fig99: no such figure; allowed: overview, fig4"),
         (("data", "prepare", "nothing"), "nothing: no such data at scale proxy"),
+        (
+            ("claims", "jla-gian"),
+            "jla-gian: no such claim; did you mean jla-gain? `triplehead claims` has each one's id",
+        ),
+        (("claims", "??"), "??: no such claim; `triplehead claims` has each one's id"),
+        (
+            ("audit", "theta-rul"),
+            "theta-rul: no such entry; did you mean theta-rule? `triplehead audit` has each one's id",
+        ),
         (("plan", "-c", "tracking_uri=5"), "--config: tracking_uri: input should be a valid string, found 5"),
         (("plan", "-c", "tracking_uri=foo"), "--config: tracking_uri: expected one of http://..., https://..., sqlite"),
         (("plan", "--gpus", "0"), "error: triplehead plan: invalid value for '--gpus': Input should be greater"),
@@ -213,7 +223,7 @@ def test_audit_as_json_and_one_entry():
     one = triplehead("audit", "theta-rule")
     assert one.returncode == 0 and "0.433 (n = 3)" in one.stdout
     wrong = triplehead("audit", "theta")
-    assert wrong.returncode == 2 and wrong.stderr == "error: theta: no such entry in experiments/audit.yaml\n"
+    assert wrong.returncode == 2 and wrong.stderr.startswith("error: theta: no such entry; did you mean theta-rule? ")
 
 
 def test_audit_shows_the_sentence_of_each_finding():
@@ -275,6 +285,11 @@ def test_a_full_disk_is_one_line(command):
         result = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
     assert result.returncode == 2
     assert result.stderr == "error: standard output: cannot be written (No space left on device)\n"
+
+
+def test_the_version():
+    result = triplehead("--version")
+    assert (result.returncode, result.stdout) == (0, f"triplehead {__version__}\n")
 
 
 def test_standard_output_may_be_closed():

@@ -1,6 +1,8 @@
 """The one error that a user's input can cause."""
 
+import difflib
 import reprlib
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -25,3 +27,9 @@ def shown(value: object) -> str:
     text = _SHORT.repr(value)  # of lists in lists it may still be long
     half = _LONGEST // 2
     return text if len(text) <= _LONGEST else f"{text[:half]}...{text[-half:]}"
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """("jla-gian", ids) -> "did you mean jla-gain? "; empty where nothing is like it."""
+    close = difflib.get_close_matches(name, list(allowed), n=1)
+    return f"did you mean {close[0]}? " if close else ""

@@ -150,6 +150,10 @@ def test_a_mirror_by_configuration(project, server):
         (("download", "coco"), "data_root: is not set"),
         (("check", "coco"), "data_root: is not set"),
         (("check", "imagenet", "-c", "data_root=root"), "imagenet: no such data set at scale mini; allowed: coco"),
+        (
+            ("check", "coco", "-c", "scale=smoke", "-c", "data_root=root"),
+            "coco: no such data set at scale smoke; allowed: none, it draws its own; -c scale=paper has it",
+        ),
     ],
 )
 def test_mistakes(project, arguments, said):

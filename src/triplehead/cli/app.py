@@ -10,6 +10,7 @@ from typing import Annotated, Any, TextIO, cast
 import typer
 import yaml
 
+from triplehead import __version__
 from triplehead.cli.pipe import Pipe
 from triplehead.errors import InputError
 from triplehead.jobs import handed_down
@@ -30,6 +31,22 @@ UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
 
 # The panels of --help, in its order.
 LOOK, JOBS, MORE = PANELS = "To look at a study", "What Snakemake calls", "Beside it"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"triplehead {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Say the version, and end.")
+    ] = False,
+) -> None:
+    """What a command line may say before its command."""
+
 
 ConfigOption = Annotated[
     list[str] | None,

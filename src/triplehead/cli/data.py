@@ -67,7 +67,8 @@ def data_check(
     }
     if unknown := next((name for name in datasets or () if name not in folders), None):
         known = ", ".join(folders) or "none, it draws its own"
-        raise InputError(unknown, f"no such data set at scale {plan.config.scale}; allowed: {known}")
+        hint = "; -c scale=paper has it" if unknown in LAYOUTS and not folders else ""
+        raise InputError(unknown, f"no such data set at scale {plan.config.scale}; allowed: {known}{hint}")
     root = _data_root(plan) if folders else Path()
     found = {name: _state(plan, name, folders[name], root) for name in datasets or folders}
     if as_json:

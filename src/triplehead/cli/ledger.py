@@ -23,7 +23,8 @@ from triplehead.cli.app import (
 )
 from triplehead.cli.tables import Column, show
 from triplehead.digests import record
-from triplehead.errors import InputError
+from triplehead.errors import InputError, nearest
+from triplehead.plan.hints import command
 
 if TYPE_CHECKING:
     from triplehead.analysis.claims.ledger import Judged
@@ -55,9 +56,10 @@ def audit(
 
     found = findings()
     if entry is not None:
+        if entry not in (known := [finding.id for finding in found]):
+            all_of_them = f"{command('triplehead audit')} has each one's id"
+            raise InputError(entry, f"no such entry; {nearest(entry, known)}{all_of_them}")
         found = [finding for finding in found if finding.id == entry]
-        if not found:
-            raise InputError(entry, "no such entry in experiments/audit.yaml")
     if as_json:
         print(json.dumps([finding.document() for finding in found], ensure_ascii=False, indent=1))
         return
@@ -97,9 +99,10 @@ def claims(
         write_csv(entries, paths.RESULTS / "claims.csv")
         record("claims", [paths.RESULTS / "claims.csv"])
     if claim is not None:
+        if claim not in (known := [entry.claim for entry in entries]):
+            all_of_them = f"{plan.command('triplehead claims')} has each one's id"
+            raise InputError(claim, f"no such claim; {nearest(claim, known)}{all_of_them}")
         entries = [entry for entry in entries if entry.claim == claim]
-        if not entries:
-            raise InputError(claim, f"no such claim; {plan.command('triplehead claims')} has each one's id")
     if as_json:
         print(json.dumps([entry.document() for entry in entries], ensure_ascii=False, indent=1))
         return

@@ -11,8 +11,9 @@ HEAD = """\
 # Commands
 
 Written by `python -m triplehead.cli.reference > docs/commands.md`. All are run from the project's root. `triplehead
---help` and `triplehead COMMAND --help` say the same; `triplehead --install-completion` teaches the shell to complete
-them; `python -m triplehead` is the same program. What to do about an error: [troubleshooting.md](troubleshooting.md).
+--help` and `triplehead COMMAND --help` say the same; `triplehead --version` its version; `triplehead
+--install-completion` teaches the shell to complete them; `python -m triplehead` is the same program. What to do about
+an error: [troubleshooting.md](troubleshooting.md).
 
 `--config` (`-c`) takes what Snakemake's `--config` takes, once for each key: what `experiments/config.yaml` says holds
 otherwise. A command is about the study in `results/`, as Snakemake was last started there: its scale, seeds, `extra`

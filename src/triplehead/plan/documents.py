@@ -1,6 +1,5 @@
 """YAML in, validated models out; every mistake is one line with file, path and what is allowed."""
 
-import difflib
 import json
 import re
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from triplehead.errors import InputError, shown
+from triplehead.errors import InputError, nearest, shown
 
 try:
     from yaml import CSafeLoader as SafeLoader
@@ -151,8 +150,7 @@ def _explain(model: Any, layers: list[Layer], error: ValidationError) -> InputEr
     message = details["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
         allowed = _keys_at(model, details["loc"][:-1])
-        close = difflib.get_close_matches(str(details["loc"][-1]), allowed, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
+        hint = nearest(str(details["loc"][-1]), allowed)
         message = f"unknown key; {hint}allowed: {', '.join(allowed)}"
     elif kind == "missing":
         message = "required, but missing"
