@@ -52,6 +52,21 @@ def test_plan_as_a_table():
     assert "table5: FCOS" in result.stdout
 
 
+def test_a_plan_of_some_exhibits_has_their_runs_alone():
+    plan = load_plan({"scale": "smoke"})
+    wanted = {*plan.run_ids("table6"), *plan.run_ids("fig4")}
+    found = json.loads(triplehead("plan", "table6", "fig4", "--scale", "smoke", "--json").stdout)
+    assert {run["id"] for run in found["runs"]} == wanted and len(wanted) < len(plan.runs)
+    assert found["cost"]["seconds"] == pytest.approx(sum(run["seconds"] for run in found["runs"]))
+    whole = json.loads(triplehead("plan", "--scale", "smoke", "--json").stdout)
+    assert found["cost"]["disk_bytes"] < whole["cost"]["disk_bytes"]
+    said = triplehead("plan", "table6", "--scale", "smoke").stdout
+    assert f"{len(plan.run_ids('table6'))} runs of " in said and "silence" not in said
+    assert triplehead("plan", "table4").stdout.endswith("No runs: parameters are counted without any.\n")
+    counted = json.loads(triplehead("plan", "table4", "--json").stdout)
+    assert (counted["runs"], counted["cost"]["seconds"], counted["cost"]["disk_bytes"]) == ([], 0, 0)
+
+
 def test_a_plan_says_what_the_open_choices_would_add():
     extra = load_plan({"scale": "smoke"}).extra_runs
     said = triplehead("plan", "-c", "scale=smoke").stdout
@@ -101,6 +116,8 @@ def test_params_are_table_4():
         (("plan", "--scale", "huge"), "error: --config: scale: no scale 'huge'"),
         (("plan", "--scale", "smoke", "-c", "scale=proxy"), "--scale: smoke, but --config says scale=proxy"),
         (("plan", "--batch-size", "2"), "--batch-size: is for --calibrate alone"),
+        (("plan", "tabel5"), "tabel5: no such exhibit; did you mean table5? allowed: table1"),
+        (("plan", "table5", "--power"), "--power: is about the whole study, not table5 alone"),
         (("bench", "--scale", "huge"), "error: --config: scale: no scale 'huge'"),
         (("plan", "-c", "scale"), "--config: expected KEY=VALUE, found 'scale'"),
         (("train", "nothing"), "nothing: no such run at scale proxy"),

@@ -56,6 +56,9 @@ SilenceOption = Annotated[
 
 @app.command(epilog="Example: triplehead plan --scale paper --gpus 8", rich_help_panel=LOOK)
 def plan(
+    exhibits: Annotated[
+        list[str] | None, typer.Argument(help="Tables and figures to plan; all if none is named.")
+    ] = None,
     config: ConfigOption = None,
     scale: ScaleOption = None,
     as_json: JsonOption = False,
@@ -71,6 +74,10 @@ def plan(
     if batch_size is not None and not calibrate:
         raise InputError("--batch-size", "is for --calibrate alone")
     plan = scaled(config, scale, extra)
+    if exhibits:
+        if power or silence:
+            raise InputError("--power" if power else "--silence", f"is about the whole study, not {exhibits[0]} alone")
+        plan = plan.only(exhibits)
     if power:
         from triplehead.cli.power import show_power
 
@@ -98,7 +105,7 @@ def plan(
 
 
 def _document(plan: Plan, found: Estimate, sizes: dict[str, Footprint], workers: int, disk: int) -> dict[str, Any]:
-    known = len(found.unknown) < len(plan.runs)
+    known = not plan.runs or len(found.unknown) < len(plan.runs)
     more = estimate(plan.only_variants(), read_calibration())
     return {
         "scale": plan.config.scale,
@@ -148,6 +155,9 @@ def _print(plan: Plan, found: Estimate, workers: int, machine: str, disk: int) -
         rows.append((runs[0].id, users, str(len(runs)), "not measured" if seconds is None else f"{seconds:.0f}"))
     console = Console()
     console.print(scale_line(plan))
+    if not plan.runs:
+        print("No runs: parameters are counted without any.")
+        return
     show(console, columns, rows)
     size = f"{disk / 1e9:.1f} GB" if disk >= 1e9 else f"{disk / 1e6:.0f} MB"
     first = f"{len(plan.runs)} runs of {len(groups)} specs, {workers} at once, at most {size} on disk"

@@ -1,11 +1,12 @@
 """The whole study: every exhibit, its rows, and the runs behind them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from triplehead.errors import InputError
+from triplehead.errors import InputError, nearest
 from triplehead.paths import EXPERIMENTS
 from triplehead.plan.claims import Claims
 from triplehead.plan.documents import read_yaml
@@ -63,6 +64,16 @@ class Plan:
     def only_variants(self) -> "Plan":
         """The runs that `snakemake silence` adds to the study's, as a plan of their own."""
         return replace(self.with_variants(), runs=self.extra_runs)
+
+    def only(self, exhibits: Sequence[str]) -> "Plan":
+        """A plan of the runs that these want, and no others. Raises InputError for one that there is not."""
+        for name in exhibits:
+            if name not in self.exhibits:
+                allowed = f"{nearest(name, self.exhibits)}allowed: {', '.join(self.exhibits)}"
+                raise InputError(name, f"no such exhibit; {allowed}")
+        wanted = {run_id for name in exhibits for run_id in self.run_ids(name)}
+        runs = {run_id: run for run_id, run in self.runs.items() if run_id in wanted}
+        return replace(self, runs=runs, variants=(), extra_runs={})
 
     def run_ids(self, exhibit: str, label: str | None = None) -> list[str]:
         """Ids behind an exhibit, or one of its rows, without repetition."""
