@@ -93,6 +93,17 @@ def test_holds_every_cell_of_every_table(built):
         assert row.ticks["Method"] in " ".join(cells["table9"])
 
 
+def test_each_metric_is_a_pair_of_columns_with_space_and_a_rule(built):
+    plan, _, file = built
+    text = file.read_text()
+    tables = [exhibit for exhibit in plan.exhibits.values() if exhibit.kind == "scores" and not exhibit.transposed]
+    assert text.count('<th colspan="2" class="pair"><span>') == sum(len(table.metrics) for table in tables) > 20
+    cells = sum(len(table.metrics) * len(table.rows) for table in tables)
+    assert text.count('<td class="n paper pair">') == cells
+    for rule in (".pair { padding-left:", "th.pair span { display: block; padding-bottom: .2rem; border-bottom: 1px"):
+        assert rule in text
+
+
 def test_the_same_results_give_the_same_bytes(built, tmp_path):
     plan, results, file = built
     build_report(plan, results, tmp_path / "again.pdf")
