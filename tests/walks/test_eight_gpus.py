@@ -14,6 +14,7 @@ from triplehead.plan.plan import load_plan
 
 TINY = "iterations=2 batch_size=2 short_side=64 accelerator=cpu"
 CHECK = "triplehead data check -c scale=paper -c data_root=DIR"
+PLAN = "triplehead plan table5 --scale paper --gpus 8"
 EIGHT = "snakemake --cores 16 results/table5.csv --config scale=paper data_root=DIR devices=8"
 NINE = "snakemake results/table9.csv --config scale=paper data_root=DATA"
 MINI = "snakemake --cores 2 results/table5.csv --config scale=mini data_root=DIR"
@@ -22,6 +23,7 @@ MINI = "snakemake --cores 2 results/table5.csv --config scale=mini data_root=DIR
 def test_the_commands_are_the_readmes():
     assert {CHECK, EIGHT, MINI} <= set(commands(ROOT / "README.md"))
     assert NINE in commands(ROOT / "docs" / "data.md")
+    assert PLAN in commands(ROOT / "docs" / "training.md")
     assert "triplehead plan --scale paper --gpus 8" in commands(ROOT / "docs" / "cluster.md")
 
 
@@ -31,6 +33,7 @@ def test_from_the_data_to_table_5(clone, shell, root):
     assert "has 8 images, expected 118,287" in check.stderr  # a sample is not what the scale demands
     said = shell("triplehead plan --scale paper --gpus 8").stdout
     assert f"{len(load_plan({'scale': 'paper'}).runs)} runs of" in said and "8 at once" in said
+    assert "7 runs of 7 specs" in shell(PLAN).stdout
     planned = jobs(shell(f"{EIGHT.replace('DIR', str(root))} -n"))
     assert (planned["train"], planned["pretrain"], planned["data"], planned["table"]) == (7, 1, 1, 1)
     planned = jobs(shell(f"{NINE.replace('DATA', str(root))} -n"))
