@@ -4,15 +4,18 @@ import re
 from html import unescape
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
+from triplehead.analysis.claims.ledger import read_csv as read_ledger
+from triplehead.analysis.claims.verdict import NOT_MEASURED
 from triplehead.analysis.layout import table_layout
 from triplehead.analysis.printing import number
 from triplehead.analysis.tables import read_csv
 from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan
 from triplehead.report.build import TEMPLATE, build_report
-from triplehead.report.claims import HEADLINES
+from triplehead.report.claims import HEADLINES, claims_content
 from triplehead.report.page import PAGE, page
 
 LINKS = {"src", "href", "srcset", "poster", "data", "action", "background", "content", "style", "xlink:href"}
@@ -117,6 +120,31 @@ def test_says_scale_claims_and_captions(built):
         assert claim.title in text
     for wanted in ("proxy", "What these numbers are not", "means over 2 seeds", "The paper against itself"):
         assert wanted in text
+
+
+def test_what_all_verdicts_are_about_is_said_once_and_one_reason_heads_its_claims(built):
+    _, results, file = built
+    text, said = unescape(file.read_text()), "about the mechanism on small data, not about COCO's numbers"
+    assert text.count(f"Verdicts on scores are {said}.") == 1 and text.lower().count(said.lower()) == 1
+    heading = text.index('<p class="reason">The other row is only cited by the paper, not run.</p>')
+    assert text[heading:].split("</ul>")[0].count("<li>") == 7 and "Not judged: the" not in text
+    judged = (read_ledger(results / "claims.csv")["verdict"] != NOT_MEASURED).sum()
+    assert text.count('<tr class="words"><td colspan="6">') == judged > 20
+
+
+def test_a_claims_sentence_is_shorter_in_the_report_than_in_its_file(built, tmp_path):
+    plan, results, _ = built
+    few, about = (
+        "Not judged: 2 of the 3 seeds that a verdict needs.",
+        "About the mechanism on small data, not about COCO's",
+    )
+    ledger = pd.read_csv(results / "claims.csv", dtype=str, keep_default_na=False)
+    assert (ledger["says"] == few).any()
+    changed = ledger.replace({"says": {few: f"Undecided. {about} numbers; A is b here."}})
+    changed.to_csv(tmp_path / "claims.csv", index=False)
+    content = claims_content(plan, tmp_path)
+    assert "Undecided. A is b here." in {line["says"] for line in content["lines"]}
+    assert not any("mechanism" in line["says"] for line in content["lines"])
 
 
 def test_the_first_page_shows_claims_that_there_are():

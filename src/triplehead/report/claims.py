@@ -7,6 +7,7 @@ from typing import Any
 from triplehead.analysis.audit import findings, tally
 from triplehead.analysis.claims.ledger import read_csv
 from triplehead.analysis.claims.numbers import interval, published, signed
+from triplehead.analysis.claims.sentences import NOT_JUDGED, SMALL_DATA, shortened
 from triplehead.analysis.claims.verdict import NOT_MEASURED, VERDICTS
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
@@ -21,7 +22,7 @@ HEADLINES = (
 
 def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
     """Counts of the verdicts, the lines of HEADLINES, a line for each claim that was judged, and of the others their
-    titles by the reason, from results/claims.csv; `own`: the lines of the user's claims.
+    titles by the reason, from results/claims.csv; `own`: the lines of the user's claims; `about`: what goes for all.
 
     Raises InputError if that file is of other claims, another scale or other runs.
     """
@@ -48,7 +49,7 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
                 "interval": interval(entry["low"], entry["high"], entry["unit"]),
                 "n": str(entry["n"]) if entry["n"] and entry["kind"] != "parameters" else "",
                 "verdict": entry["verdict"],
-                "says": entry["says"],
+                "says": shortened(entry["says"]),
             }
         )
         if claim.id in HEADLINES:
@@ -57,14 +58,28 @@ def claims_content(plan: Plan, results: Path) -> dict[str, Any]:
     unjudged: dict[str, list[dict[str, str]]] = {}
     for line in lines:
         if line["verdict"] == NOT_MEASURED:
-            unjudged.setdefault(line["says"], []).append(line)
+            unjudged.setdefault(_reason(line["says"]), []).append(line)
     return {
         "headlines": [line for _, line in sorted(headlines, key=itemgetter(0))],
         "lines": [line for line in lines if line["verdict"] != NOT_MEASURED],
         "unjudged": [{"reason": reason, "lines": named} for reason, named in unjudged.items()],
         "counts": [[name, str(verdicts.count(name))] for name in VERDICTS if name in verdicts],
         "own": own,
+        "about": _about(plan),
     }
+
+
+def _reason(says: str) -> str:
+    """ "Not judged: the other row is only cited." -> "The other row is only cited." """
+    reason = says.removeprefix(NOT_JUDGED)
+    return reason[:1].upper() + reason[1:]
+
+
+def _about(plan: Plan) -> str:
+    """What all verdicts on scores are about; nothing where there are none."""
+    if plan.at_paper_scale or not plan.scale.meaningful:
+        return ""
+    return f"Verdicts on scores are {SMALL_DATA[:1].lower()}{SMALL_DATA[1:]}."
 
 
 def audit_content() -> dict[str, Any]:

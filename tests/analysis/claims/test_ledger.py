@@ -10,6 +10,7 @@ from tests.helpers import write_speed_record
 from triplehead.analysis.claims.inputs import inputs
 from triplehead.analysis.claims.ledger import ledger, read_csv, write_csv
 from triplehead.analysis.claims.numbers import published
+from triplehead.analysis.claims.sentences import shortened
 from triplehead.analysis.claims.verdict import (
     CONTRADICTED,
     INCONCLUSIVE,
@@ -87,6 +88,21 @@ def test_the_papers_own_numbers_support_its_claims(plan, as_published):
     assert set(gain.run_ids.split(";")) == {*plan.run_ids("table5", "JLA"), *plan.run_ids("table5", "Baseline")}
 
 
+def test_a_list_that_says_once_what_verdicts_are_about_leaves_it_out_of_each(plan, as_published):
+    found = {name: shortened(entry.says) for name, entry in by_id(plan, as_published).items()}
+    assert found["jla-gain"] == "As claimed: the interval over seeds shows a gain of more than 0.2 points."
+    assert not any("mechanism" in text for text in found.values())
+    about = "About the mechanism on small data, not about COCO's numbers"
+    assert shortened(f"Undecided. {about}; it rests on 4 images; A is b here.") == (
+        "Undecided. It rests on 4 images; A is b here."
+    )
+    assert shortened("As claimed, and holds the published +4.5. At the paper's scale.") == (
+        "As claimed, and holds the published +4.5."
+    )
+    machine = "As claimed. About these detectors on this machine, not the paper's."
+    assert shortened(machine) == machine
+
+
 def test_what_an_interval_covers_is_said(plan, as_published, tmp_path):
     """Of a pair of rows, images too only where both were scored on the same resamples."""
     drawn = np.random.default_rng(0).normal(0, 1, (2, plan.scale.resampling.replicates))
@@ -142,7 +158,9 @@ def test_an_empty_folder_supports_nothing_but_counts(plan, tmp_path):
 def test_what_a_scale_cannot_tell_is_said(plan, tmp_path):
     found = by_id(plan, tmp_path)
     assert "are the same runs at the proxy scale" in found["backbones"].says
-    assert "GA-RPN, ResNet50: cited by the paper, not run here" in found["testdev-ga-rpn"].says
+    cited = [entry.claim for entry in found.values() if "cited" in entry.says]
+    assert cited == [name for name in found if name.startswith("testdev-")] and len(cited) == 7
+    assert {found[name].says for name in cited} == {"Not judged: the other row is only cited by the paper, not run."}
     smoke = load_plan({"scale": "smoke"})
     assert all(
         entry.verdict == NOT_MEASURED and "mean nothing" in entry.says
@@ -351,10 +369,11 @@ def test_rows_that_detect_nothing_are_not_alike(plan, tmp_path):
 def test_what_a_published_number_is_of_claims_of_several_rows(plan, tmp_path):
     entries = by_id(plan, tmp_path)
     told = {name: (entries[name].published_as, published(entries[name].published, "points", entries[name].kind))
-            for name in ("jla-gain", "components-add-up", "all-best", "testdev-iqdet")}  # fmt: skip
+            for name in ("jla-gain", "components-add-up", "all-best", "testdev-iqdet", "theta-insensitive")}  # fmt: skip
     assert told == {
         "jla-gain": ("", "+4.5"),
         "components-add-up": ("smallest of the steps", "each ≥ +0.7"),
         "all-best": ("lead over the next best", "leads by 0.7"),
         "testdev-iqdet": ("largest difference between two of the rows", "within 0.1"),
+        "theta-insensitive": ("largest difference between two of the rows", "all equal"),  # 38.0 each, in Table 2
     }

@@ -51,12 +51,15 @@ def test_heat_map_cells_say_score_and_n_and_why_one_is_empty(experiments, tmp_pa
     assert texts.count("they do not fit") == 1
     assert [tick.get_text() for tick in axis.get_yticklabels()] == ["FCOS", "BorderDet", "DyHead", "Triple head"]
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["Max-IoU", "ATSS", "FCOS", "JLA"]
-    assert "Hatched" in " ".join(heads_by_assigners.caption(plan, "fig_heads_by_assigners"))
+    said = " ".join(heads_by_assigners.caption(plan, "fig_heads_by_assigners"))
+    assert "Hatched" in said and "n: seeds, ±: sample standard deviation." in said
 
 
 def test_one_seed_is_enough_for_the_heat_map():
     plan = load_plan({"scale": "proxy"})
     assert {len(specs) for (name, _), specs in plan.specs.items() if name == "fig_heads_by_assigners"} == {1}
+    said = " ".join(heads_by_assigners.caption(plan, "fig_heads_by_assigners"))
+    assert "n: seeds." in said and "±" not in said
 
 
 def test_a_row_without_a_place_is_named(experiments, tmp_path):
@@ -126,6 +129,8 @@ def test_the_overview_shows_each_row_on_both_sides_with_its_interval(smoke):
         assert start.get_xdata()[0] == rows.loc[rows["label"] == "Baseline", column].item()
     assert [tick.get_text() for tick in left.get_yticklabels()] == rows["label"].tolist()
     assert "smoke scale: means nothing" in right.get_title(loc="left")
+    assert [text.get_text() for text in left.texts if text.get_fontweight() == "bold"] == ["40.3"]
+    assert not any(text.get_fontweight() == "bold" for text in right.texts)  # as in the tables
     text = overview.caption(plan, frame)
     assert "smoke scale" in text and "mean nothing" in text and "one seed" in text
 
@@ -138,6 +143,17 @@ def test_the_overviews_bars_are_the_tables_intervals(tmp_path):
     half = stats.t.ppf(0.975, 2) / math.sqrt(3)
     for bar in right.containers[0].lines[2][0].get_segments():
         assert bar[:, 0].tolist() == pytest.approx([11 - half, 11 + half], abs=1e-4)
+
+
+def test_the_overviews_best_are_those_of_the_table_ties_in_print_included(tmp_path):
+    plan = load_plan({"scale": "proxy", "seeds": 1})
+    scores = {"JLA": 38.01, "All": 38.04}
+    write_scores(
+        plan, "table5", tmp_path, lambda label, _: dict.fromkeys(("AP", "AP50", "AP75"), scores.get(label, 30.0))
+    )
+    write_csv(table_frame(plan, "table5", tmp_path / "runs"), tmp_path / "table5.csv")
+    _, right = overview.draw(plan, "overview", tmp_path).axes
+    assert [text.get_text() for text in right.texts if text.get_fontweight() == "bold"] == ["38.0", "38.0"]
 
 
 def test_an_overview_without_its_table_is_one_line(tmp_path):

@@ -34,6 +34,8 @@ def published(value: float | None, unit: str, kind: str) -> str:
     """A published number in a column of numbers: of rows that are claimed to be alike it has no sign."""
     if value is None or not math.isfinite(value):
         return ""
+    if kind == "insensitive" and not value:
+        return "all equal"  # as printed
     return {
         "ordering": f"each ≥ {signed(value, unit)}",
         "best": f"leads by {signed(abs(value), unit).lstrip('+')}",

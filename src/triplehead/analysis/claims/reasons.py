@@ -18,8 +18,9 @@ def not_measurable(plan: Plan, claim: Claim) -> str | None:
     if claim.scales is not None and scale not in claim.scales:
         return claim.why_not
     rows = places(claim.quantity)
-    if cited := [label for exhibit, label in rows if (exhibit, label) not in plan.specs]:
-        return f"{'; '.join(cited)}: cited by the paper, not run here"
+    if cited := [place for place in rows if place not in plan.specs]:
+        which = {1: "the other row is"}.get(len(cited), "some of its rows are")
+        return f"{which if len(cited) < len(rows) else 'its rows are'} only cited by the paper, not run"
     runs: dict[tuple[str, ...], str] = {}
     for exhibit, label in rows:
         ids = tuple(plan.run_ids(exhibit, label))

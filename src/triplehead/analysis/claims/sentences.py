@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from triplehead.analysis.claims.ledger import Judged
 
 
+SMALL_DATA = "About the mechanism on small data, not about COCO's numbers"
+PAPER_SCALE = "At the paper's scale"
+NOT_JUDGED = "Not judged: "
+
+
 def says(
     entry: "Judged",
     plan: Plan,
@@ -28,11 +33,11 @@ def says(
 ) -> str:
     """What was found, about what, and at which scale; without numbers where the entry has none."""
     if entry.verdict == NOT_MEASURED:
-        return f"Not judged: {reason or 'nothing was measured, or no number'}."
+        return f"{NOT_JUDGED}{reason or 'nothing was measured, or no number'}."
     if entry.kind == "parameters":
         return f"Counted exactly, at any scale: {'as claimed' if entry.verdict == SUPPORTED else 'not as claimed'}."
     if entry.verdict == TOO_FEW:
-        return f"Not judged: {entry.n} of the {entry.n_needed} seeds that a verdict needs."
+        return f"{NOT_JUDGED}{entry.n} of the {entry.n_needed} seeds that a verdict needs."
     measured = size(deciding) if deciding is not None and plan.at_paper_scale else None
     found = {
         SUPPORTED: {"smaller": "Smaller than claimed", "larger": "Larger than claimed"}.get(
@@ -67,9 +72,17 @@ def _about(entry: "Judged", plan: Plan) -> str:
     """What a verdict at this scale is about."""
     if entry.kind == "ratio":
         return "About these detectors on this machine" + ("" if plan.at_paper_scale else ", not the paper's")
-    if plan.at_paper_scale:
-        return "At the paper's scale"
-    return "About the mechanism on small data, not about COCO's numbers"
+    return PAPER_SCALE if plan.at_paper_scale else SMALL_DATA
+
+
+def shortened(sentence: str) -> str:
+    """What `says` makes of a claim, for a list of them that says once what all verdicts at its scale are about."""
+    for about in (SMALL_DATA, PAPER_SCALE):
+        before, found, after = sentence.partition(f" {about}")
+        if found:  # "; the remarks." is left of it
+            rest = after.lstrip("; ").removeprefix(".")
+            return f"{before} {rest[:1].upper()}{rest[1:]}".rstrip()
+    return sentence
 
 
 def _published(entry: "Judged", measured: str, claimed: str | None) -> str:

@@ -22,8 +22,10 @@ CELL = 0.55  # inches, height
 def caption(plan: Plan, exhibit: str) -> list[str]:
     cells = plan.exhibits[exhibit].rows
     hatched = ["Hatched: the two do not go together."] if any(row.spec is None for row in cells) else []
+    several = any(len(plan.specs.get((exhibit, row.label), ())) > 1 for row in cells)
     return [
-        "AP (%) of each head (row) with each assigner (column); n: seeds, ±: sample standard deviation.",
+        "AP (%) of each head (row) with each assigner (column); n: seeds"
+        f"{', ±: sample standard deviation' if several else ''}.",
         *hatched,
         "No head has a quality branch, so that cells differ in head and assigner alone.",
     ]

@@ -46,7 +46,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     figure = Figure(figsize=(WIDTH, 0.75 + 0.25 * len(rows)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     _side(left, rows["label"], rows["published"], None, PAPER)
-    _side(right, rows["label"], rows["mean"], bars(rows), MEASURED)
+    _side(right, rows["label"], rows["mean"], bars(rows), MEASURED, best=plan.scale.meaningful)
     left.set_title(f"Published, {PUBLISHED_ON[plan.exhibits[OVERVIEW_OF].protocol]}", loc="left", color="#555555")
     nothing = "" if plan.scale.meaningful else ": means nothing"
     right.set_title(f"Measured, {plan.config.scale} scale{nothing}", loc="left", color=MEASURED)
@@ -55,7 +55,10 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     return figure
 
 
-def _side(axis: Axes, labels: pd.Series, values: pd.Series, reach: np.ndarray | None, color: str) -> None:
+def _side(
+    axis: Axes, labels: pd.Series, values: pd.Series, reach: np.ndarray | None, color: str, best: bool = True
+) -> None:
+    """best: whether the highest value is bold, as in the tables: those that are printed alike are."""
     look: dict[str, Any] = {"color": color, "markersize": 5, "elinewidth": 1.2, "capsize": 2.5}
     axis.errorbar(values, range(len(values)), xerr=reach, fmt="o", **look)
     axis.set_xlabel(f"{METRIC} (%)")
@@ -67,8 +70,9 @@ def _side(axis: Axes, labels: pd.Series, values: pd.Series, reach: np.ndarray | 
         return
     for place, value in enumerate(values):
         text = "–" if pd.isna(value) else number(value)
+        bold = best and text == number(values.max())
         axis.text(1.02, place, text, transform=axis.get_yaxis_transform(), ha="left", va="center",
-                  fontweight="bold" if value == values.max() else "normal")  # fmt: skip
+                  fontweight="bold" if bold else "normal")  # fmt: skip
     start = values[labels == START]
     if start.notna().any():
         axis.axvline(float(start.iloc[0]), color="#777777", linewidth=0.8, linestyle=":", zorder=0)
