@@ -87,6 +87,8 @@ def test_half_width_of_a_single_source_is_students_whatever_stands_beside_it():
     assert half_width(2.0, 2, None, -1) == pytest.approx(2 * stats.t.ppf(0.975, 2))
     assert half_width(2.0, 2, 0.0, 499) == pytest.approx(2 * stats.t.ppf(0.975, 2))
     assert half_width(0.0, 2, 2.0, 499) == pytest.approx(2 * stats.t.ppf(0.975, 499))
+    assert half_width(0.0, 2, 0.0, 499, 2.0) == pytest.approx(2 * stats.t.ppf(0.975, 499))  # each seed's luck alone
+    assert half_width(0.0, 2, 0.0, 499) == half_width(1e-200, 2, 0.0, 499) == 0
     assert half_width(None, 0, None, 0) is None
 
 

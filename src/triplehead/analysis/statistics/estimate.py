@@ -83,11 +83,11 @@ def half_width(
     alone = [math.sqrt(variance) * float(stdtrit(df, quantile)) for variance, df in parts]
     if image_se is not None:
         alone.append(math.hypot(image_se, own_se) * float(stdtrit(image_df, quantile)))
-    if not any(alone):
-        return 0.0
     total = math.fsum(variance for variance, _ in parts)
-    freedom = total**2 / math.fsum(variance**2 / df for variance, df in parts)
-    return max(*alone, math.sqrt(total) * float(stdtrit(freedom, quantile)))
+    spread = math.fsum(variance**2 / df for variance, df in parts)
+    if not spread:  # seeds and images alike that do not matter at all
+        return max(alone)
+    return max(*alone, math.sqrt(total) * float(stdtrit(total**2 / spread, quantile)))
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float | None, float | None]:
