@@ -170,7 +170,7 @@ def test_mlflow_is_served_on_this_machine(tmp_path):
         )
     try:
         assert answers(f"http://127.0.0.1:{port}/", server) == 200, log.read_text()
-        assert f"http://127.0.0.1:{port}  Choose" in log.read_text()
+        assert f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning" in log.read_text()
         assert (tmp_path / "results" / "mlflow.db").is_file()
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -68,7 +68,7 @@ def test_asking_or_not_retrains_nothing(project, monkeypatch):
     monkeypatch.setenv("AUTHORS", str(project / "authors"))
     for file in (project / "workflow" / "rules").glob("*.smk"):
         text = file.read_text().replace(
-            '"triplehead data download {wildcards.layout} > {log:q} 2>&1"',
+            '"triplehead data download {wildcards.layout:q} > {log:q} 2>&1"',
             '"mkdir -p root && cp -r $AUTHORS root/coco"',
         )
         file.write_text(re.sub(r'"triplehead [^"]*"', '"touch {output:q}"', text))
