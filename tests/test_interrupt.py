@@ -21,12 +21,16 @@ sys.meta_path.insert(0, Interrupt())
 """
 
 
-def interrupted(tmp_path, module: str, **options) -> subprocess.CompletedProcess:
+def interrupted(tmp_path, module: str, sigint: signal.Handlers = signal.SIG_DFL) -> subprocess.CompletedProcess:
+    """`sigint`: what the command starts with; what a shell sends to the background ignores it."""
     (tmp_path / "sitecustomize.py").write_text(INTERRUPT)
     paths = os.pathsep.join([str(tmp_path), str(ROOT / "src")])
     environment = os.environ | {"PYTHONPATH": paths, "MODULE": module}
     command = [sys.executable, "-m", "triplehead", "audit"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, sigint),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -45,5 +49,5 @@ def test_while_it_imports(tmp_path, module):
 
 
 def test_where_it_is_ignored_it_stays_ignored(tmp_path):
-    result = interrupted(tmp_path, "typer", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    result = interrupted(tmp_path, "typer", signal.SIG_IGN)
     assert result.returncode == 0 and "agrees" in result.stdout
