@@ -56,7 +56,7 @@ def test_a_second_one_leaves_the_lock_of_a_living_one(tmp_path, command, unseen)
     process = start_snakemake(tmp_path)
     try:
         second = [*before, sys.executable, "-m", *command]
-        said = subprocess.run(second, cwd=tmp_path, capture_output=True, text=True, timeout=60).stderr
+        said = subprocess.run(second, cwd=tmp_path, capture_output=True, text=True, timeout=180).stderr
         assert "released" not in said
         assert "cannot be locked" in said or "--nolock" in command
         assert any((tmp_path / ".snakemake" / "locks").iterdir())
