@@ -1,13 +1,14 @@
 """Detectors at work on made-up images, and torchvision's FCOS on the same."""
 
 import torch
-from torch import nn
 from torchvision.models.detection import FCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from triplehead.detectors.backbone import build_backbone
 from triplehead.engine import runtime
 from triplehead.engine.probe import Probe
+from triplehead.plan.options import ResNet
 from triplehead.plan.plan import Plan, load_plan
 from triplehead.plan.runs import RunSpec
 
@@ -27,12 +28,20 @@ def paper_probe(exhibit: str, label: str, batch_size: int, short: int, long: int
 
 
 class Torchvision:
-    """torchvision's FCOS on a probe's backbone options, images and boxes."""
+    """torchvision's FCOS with its own ResNet, as deep and as much of it frozen as a probe's, on the probe's images."""
 
     def __init__(self, like: Probe):
         spec = like.spec
-        backbone = _Named(build_backbone(spec.detector.backbone))
-        sizes = tuple((stride,) for stride in backbone.pyramid.strides)
+        resnet = spec.detector.backbone
+        assert isinstance(resnet, ResNet)
+        backbone = resnet_fpn_backbone(
+            backbone_name=f"resnet{resnet.depth}",
+            weights=None,
+            trainable_layers=5 - resnet.frozen_stages,
+            returned_layers=[2, 3, 4],
+            extra_blocks=LastLevelP6P7(resnet.channels, resnet.channels),
+        )
+        sizes = tuple((stride,) for stride in like.detector.backbone.strides)
         generator = AnchorGenerator(sizes, ((1.0,),) * len(sizes))
         short, long = spec.input.short, spec.input.long
         self.model = FCOS(backbone, spec.num_classes, min_size=short, max_size=long, anchor_generator=generator)
@@ -46,14 +55,3 @@ class Torchvision:
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         self.optimizer.step()
-
-
-class _Named(nn.Module):
-    """A pyramid in the form that torchvision's detectors ask for."""
-
-    def __init__(self, pyramid: nn.Module):
-        super().__init__()
-        self.pyramid, self.out_channels = pyramid, pyramid.channels
-
-    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {str(level): feature for level, feature in enumerate(self.pyramid(images))}

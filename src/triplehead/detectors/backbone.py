@@ -3,8 +3,10 @@
 from typing import Literal
 
 from torch import Tensor, nn
-from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.models.resnet import BasicBlock
+from torch.nn.functional import conv2d
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.resnet import BasicBlock, Bottleneck
+from torchvision.models.resnet import ResNet as Body
 from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
@@ -16,6 +18,28 @@ class Pyramid(nn.Module):
 
     channels: int
     strides: list[int]
+
+
+BLOCKS = {50: [3, 4, 6, 3], 101: [3, 4, 23, 3]}  # of each stage, by depth
+STAGES = ("conv1", "layer1", "layer2", "layer3", "layer4")
+
+
+class FoldedBottleneck(Bottleneck):
+    """torchvision's, with each frozen BatchNorm folded into its convolution: no pass over a map for a norm."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, 4 * planes, H / stride, W / stride]."""
+        identity = x if self.downsample is None else normed_conv(x, *self.downsample)
+        out = normed_conv(x, self.conv1, self.bn1).relu_()
+        out = normed_conv(out, self.conv2, self.bn2).relu_()
+        return normed_conv(out, self.conv3, self.bn3).add_(identity).relu_()
+
+
+def normed_conv(x: Tensor, conv: nn.Conv2d, norm: FrozenBatchNorm2d) -> Tensor:
+    """`norm(conv(x))` but for rounding: frozen, a norm is a factor and a shift of each of the kernel's outputs."""
+    factor = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    shift = norm.bias - norm.running_mean * factor
+    return conv2d(x, conv.weight * factor.view(-1, 1, 1, 1), shift, conv.stride, conv.padding)
 
 
 class ResNetFPN(Pyramid):
@@ -31,12 +55,15 @@ class ResNetFPN(Pyramid):
         p6_channels = channels if p6_from == "P5" else 2048  # by which LastLevelP6P7 tells the two apart
         self.channels = channels
         self.strides = [4, 8, 16, 32, 64] if two_stage else [8, 16, 32, 64, 128]
-        self.fpn = resnet_fpn_backbone(
-            backbone_name=f"resnet{options.depth}",
-            weights=None,
-            norm_layer=FrozenBatchNorm2d,
-            trainable_layers=5 - options.frozen_stages,
-            returned_layers=[1, 2, 3, 4] if two_stage else [2, 3, 4],
+        body = Body(FoldedBottleneck, BLOCKS[options.depth], norm_layer=FrozenBatchNorm2d)
+        for stage in STAGES[: options.frozen_stages]:
+            body.get_submodule(stage).requires_grad_(False)
+        returned = [1, 2, 3, 4] if two_stage else [2, 3, 4]
+        self.fpn = BackboneWithFPN(
+            body,
+            return_layers={f"layer{stage}": str(level) for level, stage in enumerate(returned)},
+            in_channels_list=[128 * 2**stage for stage in returned],
+            out_channels=channels,
             extra_blocks=LastLevelMaxPool() if two_stage else LastLevelP6P7(p6_channels, channels),
         )
         if options.stride_in_1x1:

@@ -11,10 +11,10 @@ from torch.nn.utils.rnn import pad_sequence
 Assign = Callable[..., Tensor]
 
 
-def by_place(boxes: Tensor, labels: Tensor) -> Tensor:
-    """Boxes [M, 4] by x1, y1, x2, y2, then by label -> indices [M]."""
+def by_place(boxes: Tensor, labels: Tensor, image: Tensor) -> Tensor:
+    """Boxes [M, 4] by image [M], x1, y1, x2, y2, then by label -> indices [M]."""
     order = labels.argsort()
-    for column in reversed(boxes.unbind(dim=1)):
+    for column in (*reversed(boxes.unbind(dim=1)), image):
         order = order[column[order].argsort(stable=True)]
     return order
 
@@ -24,11 +24,14 @@ def in_order(assign: Assign) -> Assign:
 
     @wraps(assign)
     def call(self: Any, predictions: Any, points: Any, targets: list[dict[str, Tensor]], progress: float) -> Tensor:
-        orders = [by_place(target["boxes"], target["labels"]) for target in targets]
-        turned = [
-            {key: target[key][order] for key in ("boxes", "labels")}
-            for target, order in zip(targets, orders, strict=True)
-        ]
+        boxes, labels = (torch.cat([target[key] for target in targets]) for key in ("boxes", "labels"))
+        counts = [len(target["boxes"]) for target in targets]
+        number = torch.tensor(counts, device=boxes.device)
+        image = torch.arange(len(counts), device=boxes.device).repeat_interleave(number)
+        order = by_place(boxes, labels, image)
+        orders = (order - (number.cumsum(0) - number)[image]).split(counts)
+        boxes, labels = boxes[order].split(counts), labels[order].split(counts)
+        turned = [{"boxes": each, "labels": label} for each, label in zip(boxes, labels, strict=True)]
         matched = assign(self, predictions, points, turned, progress)
         index = pad_sequence(orders, batch_first=True).to(matched.device)  # [B, largest M]
         if not index.shape[1]:
