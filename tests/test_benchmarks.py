@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks import coverage, evaluation, measure
+from benchmarks import coverage, evaluation, measure, plan
 from benchmarks.__main__ import _line
 from benchmarks.assigner import OneByOne, scene
 
@@ -64,6 +64,15 @@ def test_coverage_is_of_the_interval_that_is_printed(monkeypatch):
     assert 93 <= coverage.coverage(generator, seeds=3, share=0.5, noise=2, studies=2000) <= 97
     monkeypatch.setattr(coverage, "half_width", lambda seed, seed_df, image, image_df, own: 1.96 * image)
     assert 89 <= coverage.coverage(generator, seeds=3, share=0.5, noise=1, studies=2000) <= 93  # 91.0: b is not all
+
+
+def test_a_sweep_is_planned_and_its_dag_built():
+    rows = list(plan.run(specs=3, rounds=1))
+    assert [(row.subject, row.ours) for row in rows] == [
+        ("plan of 9 runs", "triplehead plan"),
+        ("plan of 9 runs", "snakemake -n"),
+    ]
+    assert all(row.seconds > 0.1 and row.ratio[0] == row.other_seconds / row.seconds for row in rows)
 
 
 def test_the_gpu_table_of_the_docs_is_the_record():

@@ -17,6 +17,7 @@ from triplehead.paths import REPLICATES
 from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Resampling
 
+RUN = "[^/]+-s[0-9]+-[0-9a-f]+"  # the form of a run's id
 _VARIABLE = "TRIPLEHEAD_CONFIG"
 _LABELS: dict[str, str] = {}  # run id -> what a reader calls it, in the process that builds the DAG
 
@@ -52,6 +53,16 @@ def require(executor: str) -> None:
 def one_of(names: Iterable[str]) -> str:
     """The constraint of a wildcard that is one of these; of none it is nothing that occurs."""
     return "|".join(map(re.escape, sorted(names))) or "none"
+
+
+def one_of_runs(chosen: Iterable[str], others: Iterable[str] = ()) -> str:
+    """The constraint of a run that is among the chosen and none of the others: said by the fewer of them, since
+    Snakemake reads the expression anew for each job. Of a name that is neither it may be true of one that looks like
+    a run's: whoever asks for it is told that there is no such run."""
+    chosen, others = list(chosen), list(others)
+    if len(chosen) <= len(others):
+        return one_of(chosen)
+    return (f"(?!(?:{one_of(others)})(?:[/.]|$))" if others else "") + RUN
 
 
 def declared(rules: Iterable[Any], values: Mapping[str, Sequence[str]] | None = None) -> list[str]:

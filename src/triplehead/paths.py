@@ -61,10 +61,13 @@ def atomic(path: Path) -> Iterator[Path]:
 def check_places(files: Iterable[str | Path], folders: Iterable[str | Path] = ()) -> None:
     """Raise InputError where a file could not be put: something that is no folder stands on the way to it, a folder
     that cannot be written to, or a folder stands in its own place."""
-    places = [Path(file) for file in files]
-    checked = set()
-    for folder in [Path(folder) for folder in folders] + [file.parent for file in places]:
-        nearest = next(path for path in (folder, *folder.parents) if path.exists() or path.is_symlink())
+    files = [os.fspath(file) for file in files]
+    checked, existing = set(), set()
+    for folder in dict.fromkeys([*map(os.fspath, folders), *map(os.path.dirname, files)]):
+        path = Path(folder)
+        nearest = next(each for each in (path, *path.parents) if each.exists() or each.is_symlink())
+        if nearest == path:
+            existing.add(folder)
         if nearest in checked:
             continue
         checked.add(nearest)
@@ -72,8 +75,8 @@ def check_places(files: Iterable[str | Path], folders: Iterable[str | Path] = ()
             raise InputError(nearest, f"is no folder, but {folder}/ is to be written; move it away")
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise InputError(nearest, f"cannot be written to, but {folder}/ is to be")
-    for file in places:
-        if file.is_dir():
+    for file in files:
+        if os.path.dirname(file) in existing and os.path.isdir(file):
             raise InputError(file, "is a folder, but a file of this name is to be written; move it away")
 
 

@@ -11,7 +11,7 @@ from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.clock import bring_back, check_past
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
-from triplehead.jobs import hand_down, name_runs, one_of, require, resampled_after
+from triplehead.jobs import hand_down, name_runs, one_of, one_of_runs, require, resampled_after
 from triplehead.needs import check_devices, check_folders, weights_file
 from triplehead.devices import count_gpus
 from triplehead.locking import release_stale
@@ -60,6 +60,7 @@ RESAMPLED_AFTER = [
     for run in PLAN.all_runs
     if resampled_after(paths.RUNS / run, PLAN.scale.resampling)
 ]
+RESAMPLED_WITHIN = sorted(set(PLAN.all_runs) - set(RESAMPLED_AFTER))
 
 EXHIBITS = [name for name, exhibit in PLAN.exhibits.items() if exhibit.kind != "figure"]
 TABLES = [f"results/{name}.{suffix}" for name in EXHIBITS for suffix in ("csv", "tex")]
@@ -312,8 +313,7 @@ onstart:
 
 
 wildcard_constraints:
-    # Of the form of an id, not one of them: Snakemake reads the expression anew for each job. spec_of knows them.
-    run="[^/]+-s[0-9]+-[0-9a-f]+",
+    run=one_of_runs(PLAN.all_runs),
     data=one_of(PLAN.data),
     layout=one_of(LAYOUTS),
     pretrained=one_of(PLAN.pretrained),

@@ -10,7 +10,7 @@ rule resample:
     log:
         "logs/resample/{run}.log",
     wildcard_constraints:
-        run=one_of(RESAMPLED_AFTER),
+        run=one_of_runs(RESAMPLED_AFTER, RESAMPLED_WITHIN),
     conda:
         "../../environment.yml"
     resources:

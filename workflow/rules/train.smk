@@ -27,7 +27,7 @@ rule train:
     log:
         "logs/train/{run}.log",
     wildcard_constraints:
-        run=one_of(set(PLAN.all_runs) - set(RESAMPLED_AFTER)),
+        run=one_of_runs(RESAMPLED_WITHIN, RESAMPLED_AFTER),
     conda:
         "../../environment.yml"
     threads: THREADS * PLAN.scale.devices
@@ -41,4 +41,4 @@ use rule train as train_without_resamples with:
     output:
         expand("results/runs/{{run}}/{name}", name=RUN_FILES),
     wildcard_constraints:
-        run=one_of(RESAMPLED_AFTER),
+        run=one_of_runs(RESAMPLED_AFTER, RESAMPLED_WITHIN),
