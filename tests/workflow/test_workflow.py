@@ -73,10 +73,21 @@ def test_a_wrong_claim_ends_before_anything_runs(clone):
     assert not (clone / "results").exists()
 
 
-@pytest.mark.parametrize("target", ["results/table99.csv", "results/runs/proxy-coco-fcos-s0-0000000000/scores.json"])
-def test_what_nothing_makes_is_named_before_anything_runs(clone, target):
+@pytest.mark.parametrize(
+    ("target", "status", "said"),
+    [
+        ("results/table99.csv", 1, "No rule to produce results/table99.csv"),
+        ("results/runs/nothing/scores.json", 1, "No rule to produce results/runs/nothing/scores.json"),
+        (
+            "results/runs/proxy-fcos-s0-0000000000/scores.json",
+            2,
+            "error: proxy-fcos-s0-0000000000: no such run at scale",
+        ),
+    ],
+)
+def test_what_nothing_makes_is_named_before_anything_runs(clone, target, status, said):
     result = snakemake(clone, "--cores", "1", target)
-    assert result.returncode == 1 and f"No rule to produce {target}" in result.stderr
+    assert result.returncode == status and said in result.stderr
     assert "Traceback" not in result.stderr and not (clone / "results").exists()
 
 
