@@ -38,6 +38,9 @@ def test_a_run_is_of_the_chosen_and_none_of_the_others(chosen):
         expression = pattern.format(one_of_runs(picked, others))
         places = [pattern.replace("\\", "").replace("({})", run) for run in runs]
         assert [run for run, place in zip(runs, places, strict=True) if re.fullmatch(expression, place)] == picked
+        unknown = places[0].replace("s0", "s9")
+        rest = pattern.format(one_of_runs(others, picked))
+        assert bool(re.fullmatch(expression, unknown)) != bool(re.fullmatch(rest, unknown))  # one rule says so
         assert not re.fullmatch(expression, places[0].replace(runs[0], "a/b"))
 
 

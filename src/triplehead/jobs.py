@@ -55,12 +55,11 @@ def one_of(names: Iterable[str]) -> str:
     return "|".join(map(re.escape, sorted(names))) or "none"
 
 
-def one_of_runs(chosen: Iterable[str], others: Iterable[str] = ()) -> str:
+def one_of_runs(chosen: Sequence[str], others: Sequence[str] = ()) -> str:
     """The constraint of a run that is among the chosen and none of the others: said by the fewer of them, since
-    Snakemake reads the expression anew for each job. Of a name that is neither it may be true of one that looks like
-    a run's: whoever asks for it is told that there is no such run."""
-    chosen, others = list(chosen), list(others)
-    if len(chosen) <= len(others):
+    Snakemake reads the expression anew for each job. Of two such rules one takes what only looks like a run, so that
+    whoever asks for it is told that there is no such run."""
+    if not chosen or (len(chosen), min(chosen)) < (len(others), min(others, default="")):
         return one_of(chosen)
     return (f"(?!(?:{one_of(others)})(?:[/.]|$))" if others else "") + RUN
 

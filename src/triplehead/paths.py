@@ -63,7 +63,7 @@ def check_places(files: Iterable[str | Path], folders: Iterable[str | Path] = ()
     that cannot be written to, or a folder stands in its own place."""
     files = [os.fspath(file) for file in files]
     checked, existing = set(), set()
-    for folder in dict.fromkeys([*map(os.fspath, folders), *map(os.path.dirname, files)]):
+    for folder in dict.fromkeys([os.fspath(folder) for folder in folders] + [os.path.dirname(file) for file in files]):
         path = Path(folder)
         nearest = next(each for each in (path, *path.parents) if each.exists() or each.is_symlink())
         if nearest == path:
@@ -72,9 +72,9 @@ def check_places(files: Iterable[str | Path], folders: Iterable[str | Path] = ()
             continue
         checked.add(nearest)
         if not nearest.is_dir():
-            raise InputError(nearest, f"is no folder, but {folder}/ is to be written; move it away")
+            raise InputError(nearest, f"is no folder, but {path}/ is to be written; move it away")
         if not os.access(nearest, os.W_OK | os.X_OK):
-            raise InputError(nearest, f"cannot be written to, but {folder}/ is to be")
+            raise InputError(nearest, f"cannot be written to, but {path}/ is to be")
     for file in files:
         if os.path.dirname(file) in existing and os.path.isdir(file):
             raise InputError(file, "is a folder, but a file of this name is to be written; move it away")

@@ -47,13 +47,18 @@ def test_no_number_of_seeds_helps_against_the_images():
 
 def test_claimed_are_the_printed_differences_between_rows_that_run():
     pairs = claimed_differences(load_plan({"scale": "proxy"}))
-    found = {(a[0], a[1], b[1]): claimed for a, b, claimed in pairs}
+    found = {(a[0], a[1], b[1]): claimed for a, b, metric, claimed in pairs if metric == "AP"}
     assert found["table5", "JLA", "Baseline"] == pytest.approx(4.5)
     assert found["table6", "Ours", "FCOS"] == pytest.approx(3.7)
     assert ("table1", "K = 25", "K = 30") not in found  # both 37.9
     assert not any("Cas-RetinaNet" in label for _, label, _ in found)
     assert not any(name == "table9" for name, _, _ in found)  # at this scale both of its rows are the same runs
     assert min(found.values()) > 0
+    others = {(metric, a[1], b[1]): claimed for a, b, metric, claimed in pairs if metric != "AP"}
+    assert others == pytest.approx({
+        ("AP75", "JLA", "Baseline"): 5.0, ("APS", "All", "FCOS"): 1.9, ("APM", "All", "FCOS"): 3.8,
+        ("AP75", "Ours", "BorderDet"): 0.3, ("AP75", "Ours", "DyHead"): 0.6,
+    })  # fmt: skip
 
 
 def test_noise_is_that_of_the_paired_runs_and_what_is_not_there_is_not_measured(tmp_path):
@@ -62,8 +67,12 @@ def test_noise_is_that_of_the_paired_runs_and_what_is_not_there_is_not_measured(
         for spec, value in zip(plan.specs["table5", label], values, strict=False):
             folder = tmp_path / "runs" / spec.id
             folder.mkdir(parents=True)
-            (folder / "scores.json").write_text(json.dumps({"AP": value}))
-    found = {(each.a[1], each.b[1]): each for each in needed(plan, tmp_path, claimed_differences(plan))}
+            (folder / "scores.json").write_text(json.dumps(dict.fromkeys(("AP", "AP75", "APS", "APM"), value)))
+    found = {
+        (each.a[1], each.b[1]): each
+        for each in needed(plan, tmp_path, claimed_differences(plan))
+        if each.metric == "AP"
+    }
     pair = found["JLA", "Baseline"]
     assert pair.measured.std == pytest.approx(np.std([2, 1, 1.5], ddof=1))
     assert pair.seeds == seeds_needed(4.5, 0.5) and not pair.hopeless
@@ -76,5 +85,5 @@ def test_noise_is_that_of_the_paired_runs_and_what_is_not_there_is_not_measured(
 def test_noise_is_at_least_what_the_resamples_allow(monkeypatch):
     close = Estimate(1.0, std=0.06, n=3, low=0.0, high=2.0, seed_se=0.2, image_se=0.0)
     monkeypatch.setattr(power, "difference", lambda *_: close)
-    (found,) = needed(None, None, [(("table5", "All"), ("table5", "FCOS"), 0.5)])
+    (found,) = needed(None, None, [(("table5", "All"), ("table5", "FCOS"), "AP", 0.5)])
     assert found.std == pytest.approx(0.2 * np.sqrt(3)) and found.seeds == seeds_needed(0.5, found.std) > 3

@@ -150,15 +150,21 @@ def test_one_sentence_says_which_choice_counts_and_which_do_not(plan, results, t
 
     for spec in (spec for variant in plan.variants if variant.switch == "fallback" for spec in variant.specs):
         score(results, spec, 30 + spec.seed + (spec.seed - 1))
+    for spec in (spec for variant in plan.variants if variant.switch == "switch_at" for spec in variant.specs):
+        score(results, spec, 30 + spec.seed + (spec.seed - 1) / 100)
     last, index = plan.variants[-1], len(plan.variants) - 1
     default = effects(plan, results)[-1].default
     assert f"moves AP most is {last.switch} ({default} → {last.value}: +{index / 10:.1f} points" in said()
-    assert said().endswith("within noise (every 95% interval holds 0): fallback.")
-    assert plan.variants[2].switch in said().split("also beyond noise: ")[1].split(";")[0]
+    beyond, hardly, undecided = said().split("; ")[1:]
+    assert beyond.startswith(
+        "also beyond noise: resolve (within 0.5 points), boundary (within 0.5 points), joint_box, "
+    )
+    assert hardly == "within 0.5 points at every value, with all of the interval: switch_at"
+    assert undecided == "undecided with 3 seeds (an interval holds 0, and effects beyond 0.5): fallback."
     for variant in plan.variants:
         for spec in variant.specs:
             score(results, spec, 30 + spec.seed + (spec.seed - 1))
-    assert said().startswith("None of the open choices moves AP beyond noise; within noise")
+    assert said().startswith("None of the open choices moves AP beyond noise; undecided with 3 seeds")
     single = load_plan({"scale": "proxy", "seeds": 1})
     assert "one seed does not tell it from noise" in said(single)
     for variant in plan.variants:

@@ -9,16 +9,20 @@ from triplehead.detectors.backbone import ResNetFPN
 from triplehead.plan.options import ResNet
 
 
-def pair(depth: int, frozen_stages: int) -> tuple[ResNetFPN, torch.nn.Module]:
-    """Ours and torchvision's with the same weights, and norms that do something."""
-    ours = ResNetFPN(ResNet(name="resnet", depth=depth, frozen_stages=frozen_stages))
-    theirs = resnet_fpn_backbone(
+def torchvisions(depth: int, frozen_stages: int) -> torch.nn.Module:
+    return resnet_fpn_backbone(
         backbone_name=f"resnet{depth}",
         weights=None,
         trainable_layers=5 - frozen_stages,
         returned_layers=[2, 3, 4],
         extra_blocks=LastLevelP6P7(256, 256),
     )
+
+
+def pair(depth: int, frozen_stages: int) -> tuple[ResNetFPN, torch.nn.Module]:
+    """Ours and torchvision's with the same weights, and norms that do something."""
+    ours = ResNetFPN(ResNet(name="resnet", depth=depth, frozen_stages=frozen_stages))
+    theirs = torchvisions(depth, frozen_stages)
     generator = torch.Generator().manual_seed(depth)
     state = theirs.state_dict()
     for name, value in state.items():
@@ -57,3 +61,12 @@ def test_freezes_what_torchvision_freezes(frozen_stages):
     frozen = [name for name, parameter in theirs.named_parameters() if not parameter.requires_grad]
     assert [name for name, parameter in ours.fpn.named_parameters() if not parameter.requires_grad] == frozen
     assert bool(frozen) == (frozen_stages > 0)
+
+
+@pytest.mark.parametrize("depth", [50, 101])
+def test_a_seed_draws_the_weights_that_torchvisions_has(depth):
+    torch.manual_seed(0)
+    ours = ResNetFPN(ResNet(name="resnet", depth=depth)).fpn.state_dict()
+    torch.manual_seed(0)
+    theirs = torchvisions(depth, 2).state_dict()
+    assert list(ours) == list(theirs) and all(torch.equal(ours[name], theirs[name]) for name in theirs)

@@ -313,7 +313,7 @@ onstart:
 
 
 wildcard_constraints:
-    run=one_of_runs(PLAN.all_runs),
+    run=one_of_runs(list(PLAN.all_runs)),
     data=one_of(PLAN.data),
     layout=one_of(LAYOUTS),
     pretrained=one_of(PLAN.pretrained),

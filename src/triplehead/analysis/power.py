@@ -10,6 +10,7 @@ from scipy.special import nctdtr, stdtrit
 
 from triplehead.analysis.statistics.cells import Row, difference
 from triplehead.analysis.statistics.estimate import Estimate
+from triplehead.plan.claims import Best, Difference
 from triplehead.plan.plan import Plan
 
 POWER, LEVEL = 0.80, 0.05
@@ -34,25 +35,43 @@ class Needed:
     hopeless: bool
 
 
-def claimed_differences(plan: Plan, metric: str = "AP") -> list[tuple[Row, Row, float]]:
-    """Each pair of rows of a table of scores whose published numbers differ, the higher first: what a reader takes
-    the table to say. Rows that are only cited cannot be measured, and rows that share their runs cannot differ."""
-    pairs = []
+Pair = tuple[Row, Row, str, float]  # a, b, metric, claimed difference
+
+
+def claimed_differences(plan: Plan) -> list[Pair]:
+    """Each pair of rows of a table of scores whose published AP differs, the higher first: what a reader takes the
+    table to say; and what the ledger has of other metrics. Rows that are only cited cannot be measured, and rows that
+    share their runs cannot differ."""
+    pairs: list[Pair] = []
     for name, exhibit in plan.exhibits.items():
-        if exhibit.kind != "scores" or metric not in exhibit.metrics:
+        if exhibit.kind != "scores" or "AP" not in exhibit.metrics:
             continue
-        rows = [row for row in exhibit.rows if row.spec is not None and metric in row.published]
+        rows = [row for row in exhibit.rows if row.spec is not None and "AP" in row.published]
         for one, other in combinations(rows, 2):
-            high, low = sorted((one, other), key=lambda row: row.published[metric], reverse=True)
-            claimed = high.published[metric] - low.published[metric]
-            if claimed > 0 and plan.run_ids(name, high.label) != plan.run_ids(name, low.label):
-                pairs.append(((name, high.label), (name, low.label), claimed))
-    return pairs
+            high, low = sorted((one, other), key=lambda row: row.published["AP"], reverse=True)
+            pairs.append(((name, high.label), (name, low.label), "AP", high.published["AP"] - low.published["AP"]))
+    for claim in plan.claims.claims:
+        quantity = claim.quantity
+        if isinstance(quantity, Difference) and quantity.metric != "AP" and claim.published is not None:
+            pairs.append((quantity.of, quantity.minus, quantity.metric, claim.published))
+        elif isinstance(quantity, Best) and quantity.metric != "AP":
+            pairs += [(quantity.of, other, quantity.metric, _printed(plan, quantity, other)) for other in quantity.over]
+    trained = [pair for pair in pairs if pair[0] in plan.specs and pair[1] in plan.specs and pair[3] > 0]
+    return [pair for pair in trained if plan.run_ids(*pair[0]) != plan.run_ids(*pair[1])]
 
 
-def needed(plan: Plan, results: Path, pairs: list[tuple[Row, Row, float]], metric: str = "AP") -> Iterator[Needed]:
-    """For each (a, b, claimed difference). The noise is that of the paired difference of the runs in `results`."""
-    for a, b, claimed in pairs:
+def _printed(plan: Plan, quantity: Best, other: Row) -> float:
+    """By how much the first row leads the other in print; NaN where one of them is not printed."""
+    of, than = (
+        next(row for row in plan.exhibits[exhibit].rows if row.label == label).published.get(quantity.metric, math.nan)
+        for exhibit, label in (quantity.of, other)
+    )
+    return of - than
+
+
+def needed(plan: Plan, results: Path, pairs: list[Pair]) -> Iterator[Needed]:
+    """The seeds that each pair takes. The noise is that of the paired difference of the runs in `results`."""
+    for a, b, metric, claimed in pairs:
         found = difference(plan, results, a, b, metric)
         if found.seed_se is None:
             yield Needed(a, b, metric, claimed, found, None, None, False)

@@ -95,8 +95,8 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def summary(plan: Plan, frame: pd.DataFrame) -> str:
-    """One sentence on `frame` (from `read_csv`): which choice moves the score most, and which do so within noise, that
-    is by differences whose 95% intervals hold 0 at every value."""
+    """One sentence on `frame` (from `read_csv`): which choice moves the score most; which others do for sure, by a 95%
+    interval without 0; which hardly matter, by intervals within the region at every value; and which are undecided."""
     metric = plan.silence.metric
     if not plan.scale.meaningful:
         return f"At the {plan.config.scale} scale no effect means anything."
@@ -107,15 +107,33 @@ def summary(plan: Plan, frame: pd.DataFrame) -> str:
         largest = known.loc[known["effect"].abs().idxmax()]
         said = f"The largest of {len(known)} effects on {metric} is {_change(largest)}"
         return f"{said}; one seed does not tell it from noise."
-    beyond = known[(known["low"] > 0) | (known["high"] < 0)]
-    quiet = [name for name in dict.fromkeys(known["switch"]) if name not in set(beyond["switch"])]
-    within = f"within noise (every 95% interval holds 0): {', '.join(quiet) or 'none'}"
-    if beyond.empty:
-        return f"None of the open choices moves {metric} beyond noise; {within}."
-    worst = beyond.loc[beyond["effect"].abs().idxmax()]
-    others = [name for name in dict.fromkeys(beyond["switch"]) if name != worst["switch"]]
-    also = f"; also beyond noise: {', '.join(others)}" if others else ""
-    return f"The open choice that moves {metric} most is {_change(worst)}{also}; {within}."
+    region = plan.silence.region
+    moves = (known["low"] > 0) | (known["high"] < 0)
+    small = (known["low"] >= -region) & (known["high"] <= region)
+    switches = list(dict.fromkeys(known["switch"]))
+    sure = [name for name in switches if moves[known["switch"] == name].any()]
+    hardly = [name for name in switches if name not in sure and small[known["switch"] == name].all()]
+    undecided = [name for name in switches if name not in (*sure, *hardly)]
+    parts, few = [], f"within {region:g} points"
+    if sure:
+        worst = known[moves].loc[known[moves]["effect"].abs().idxmax()]
+        parts.append(f"The open choice that moves {metric} most is {_change(worst)}")
+        if others := [
+            f"{name} ({few})" if small[known["switch"] == name].all() else name
+            for name in sure
+            if name != worst["switch"]
+        ]:
+            parts.append(f"also beyond noise: {', '.join(others)}")
+    else:
+        parts.append(f"None of the open choices moves {metric} beyond noise")
+    if hardly:
+        parts.append(f"{few} at every value, with all of the interval: {', '.join(hardly)}")
+    if undecided:
+        seeds = f"{known['n'].min()} seeds"
+        parts.append(
+            f"undecided with {seeds} (an interval holds 0, and effects beyond {region:g}): {', '.join(undecided)}"
+        )
+    return "; ".join(parts) + "."
 
 
 def _change(effect: pd.Series) -> str:

@@ -23,18 +23,20 @@ def show_power(plan: Plan, results: Path, as_json: bool) -> None:
         return
     columns = [Column("difference"), Column("paper", number=True), Column("measured", number=True),
                Column("std (n)", number=True, below=True), Column("seeds", number=True)]  # fmt: skip
-    rows = [
-        (escape(f"{each.a[0]}: {each.a[1]} - {each.b[1]}"), f"{each.claimed:.1f}", *_measured(each), _seeds(each))
-        for each in found
-    ]
+    rows = [(escape(_name(each)), f"{each.claimed:.1f}", *_measured(each), _seeds(each)) for each in found]
     console = Console()
     console.print(scale_line(plan))
-    show(console, columns, rows, "Seeds to see a difference in AP of the size that the paper prints")
+    show(console, columns, rows, "Seeds to see a difference of the size that the paper prints")
     console.print(
         "Power 80%, two-sided 5%, paired by seed and image; the noise is measured at this scale, the difference is the "
         "paper's. std: of the paired difference, at least what its resamples allow; uncertain where n is small. "
         f"none: {MOST:,} are too few, mostly since no seed lessens the noise of the validation images."
     )
+
+
+def _name(each: Needed) -> str:
+    metric = "" if each.metric == "AP" else f", {each.metric}"
+    return f"{each.a[0]}{metric}: {each.a[1]} - {each.b[1]}"
 
 
 def _measured(each: Needed) -> tuple[str, str]:

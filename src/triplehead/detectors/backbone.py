@@ -55,6 +55,8 @@ class ResNetFPN(Pyramid):
         p6_channels = channels if p6_from == "P5" else 2048  # by which LastLevelP6P7 tells the two apart
         self.channels = channels
         self.strides = [4, 8, 16, 32, 64] if two_stage else [8, 16, 32, 64, 128]
+        # First, as torchvision builds them: what a seed draws for each stays the same.
+        extra = LastLevelMaxPool() if two_stage else LastLevelP6P7(p6_channels, channels)
         body = Body(FoldedBottleneck, BLOCKS[options.depth], norm_layer=FrozenBatchNorm2d)
         for stage in STAGES[: options.frozen_stages]:
             body.get_submodule(stage).requires_grad_(False)
@@ -64,7 +66,7 @@ class ResNetFPN(Pyramid):
             return_layers={f"layer{stage}": str(level) for level, stage in enumerate(returned)},
             in_channels_list=[128 * 2**stage for stage in returned],
             out_channels=channels,
-            extra_blocks=LastLevelMaxPool() if two_stage else LastLevelP6P7(p6_channels, channels),
+            extra_blocks=extra,
         )
         if options.stride_in_1x1:
             for stage in ("layer2", "layer3", "layer4"):

@@ -19,11 +19,10 @@ def build_optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.Optimiz
         {"params": weights, "factor": 1.0, "weight_decay": schedule.weight_decay},
         {"params": biases, "factor": schedule.bias_lr_factor, "weight_decay": schedule.bias_weight_decay},
     ]
-    # In one call; that one unscales fp16's gradients itself, after they should have been clipped.
-    fused = schedule.precision != "16-mixed"
     if schedule.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=schedule.lr, fused=fused)
-    return torch.optim.SGD(groups, lr=schedule.lr, momentum=schedule.momentum, fused=fused)
+        # In one call, but for fp16: that one unscales its gradients itself, after they should have been clipped.
+        return torch.optim.AdamW(groups, lr=schedule.lr, fused=schedule.precision != "16-mixed" or None)
+    return torch.optim.SGD(groups, lr=schedule.lr, momentum=schedule.momentum)
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:

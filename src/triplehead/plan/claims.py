@@ -126,6 +126,7 @@ class Claim(Options):
     seeds: Annotated[int, Field(ge=2)] | None = None  # fewest that are judged; none: the file's
     scales: tuple[str, ...] | None = None  # where it can be measured; none: at every scale
     why_not: str | None = None  # elsewhere
+    remark: str | None = None  # a clause that ends the verdict's sentence
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -30,6 +30,7 @@ class Silence(Options):
 
     row: Place = ("table5", "All")
     metric: str = "AP"
+    region: Annotated[float, Field(gt=0)] = 0.5  # differences up to it make no practical difference, points
     beside: tuple[str, ...] = ()  # ids of claims whose published effects are drawn beside
     switches: tuple[Switch, ...] = ()
 

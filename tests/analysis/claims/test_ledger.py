@@ -10,6 +10,7 @@ from tests.helpers import write_speed_record
 from triplehead.analysis.claims.inputs import inputs
 from triplehead.analysis.claims.ledger import ledger, read_csv, write_csv
 from triplehead.analysis.claims.numbers import published
+from triplehead.analysis.claims.reasons import not_measurable
 from triplehead.analysis.claims.sentences import shortened
 from triplehead.analysis.claims.verdict import (
     CONTRADICTED,
@@ -22,6 +23,7 @@ from triplehead.analysis.claims.verdict import (
 from triplehead.data.archive import write_archive
 from triplehead.data.prepare import open_split, prepare
 from triplehead.errors import InputError
+from triplehead.plan.claims import Difference
 from triplehead.plan.plan import Plan, load_plan
 
 SEEDS = 5
@@ -118,7 +120,7 @@ def test_what_an_interval_covers_is_said(plan, as_published, tmp_path):
     assert by_id(plan, tmp_path)["parameters-exact"].interval_over == ""
     write_csv(ledger(plan, as_published), tmp_path / "claims.csv")
     stored = read_csv(tmp_path / "claims.csv").set_index("claim")["interval_over"]
-    assert stored["jla-gain"] == "seeds and images" and stored["backbones"] == ""
+    assert stored["jla-gain"] == "seeds and images" and stored["testdev-fcos"] == ""
 
 
 def test_the_opposite_and_nothing_contradict_them(plan, as_published):
@@ -157,9 +159,11 @@ def test_an_empty_folder_supports_nothing_but_counts(plan, tmp_path):
 
 def test_what_a_scale_cannot_tell_is_said(plan, tmp_path):
     found = by_id(plan, tmp_path)
-    assert "are the same runs at the proxy scale" in found["backbones"].says
+    depths = Difference(kind="difference", of=("table9", "Ours, ResNet101"), minus=("table9", "Ours, ResNet50"))
+    deeper = plan.claims.claims[0].model_copy(update={"quantity": depths})
+    assert "are the same runs at the proxy scale" in str(not_measurable(plan, deeper))
     cited = [entry.claim for entry in found.values() if "cited" in entry.says]
-    assert cited == [name for name in found if name.startswith("testdev-")] and len(cited) == 7
+    assert cited == [name for name in found if name.startswith("testdev-")] and len(cited) == 8
     assert {found[name].says for name in cited} == {"Not judged: the other row is only cited by the paper, not run."}
     smoke = load_plan({"scale": "smoke"})
     assert all(
@@ -169,7 +173,7 @@ def test_what_a_scale_cannot_tell_is_said(plan, tmp_path):
     )
     assert inputs(smoke) == []
     paper = load_plan({"scale": "paper"})
-    assert not any("same runs" in entry.says for entry in ledger(paper, tmp_path))
+    assert not_measurable(paper, deeper) is None
 
 
 def test_insensitive_within_half_a_point(plan, tmp_path):
@@ -329,6 +333,7 @@ def test_shares_above_an_iou_are_compared_by_their_ratio(plan, tmp_path):
     assert alike.low == pytest.approx(0) == alike.high  # the same boxes in every resample: paired
     assert found["iou95-jla-below-fcos"].verdict == found["iou95-triple-over-jla"].verdict == CONTRADICTED
     assert "retinanet_one_anchor" in found["iou95-jla-over-retinanet"].says
+    assert gain.says.endswith("216 predictions a seed against 108, of up to 270.")
 
 
 def test_the_csv_is_the_same_again_and_complete(plan, as_published, tmp_path):
@@ -377,3 +382,21 @@ def test_what_a_published_number_is_of_claims_of_several_rows(plan, tmp_path):
         "testdev-iqdet": ("largest difference between two of the rows", "within 0.1"),
         "theta-insensitive": ("largest difference between two of the rows", "all equal"),  # 38.0 each, in Table 2
     }
+
+
+def test_what_a_verdict_rests_on_is_said(plan, as_published):
+    """Seeds that lie far apart, rivals that are smaller than theirs, and what the claim itself remarks."""
+    score(plan, as_published, ("table6", "FCOS"), [35.0, 35.1, 35.2, 34.9, 35.0])
+    score(plan, as_published, ("table6", "Ours"), [14.1, 34.1, 16.2, 30.0, 20.0])
+    for place in (("table8", "Ours"), ("table8", "BorderDet"), ("table8", "DyHead")):
+        score(plan, as_published, place, [40.0, 40.1, 39.9, 40.2, 40.0])
+    found = by_id(plan, as_published)
+    assert found["voc-fcos"].says.endswith(
+        "Ours has the COCO scenes' K, 7; seeds of Ours: 14.1, 34.1, 16.2, 30.0, 20.0."
+    )
+    assert "border branch has 0.25 of the channels here, not 1;" in found["heads-best"].says
+    assert found["heads-best"].says.endswith("DyHead has 1 of 6 blocks here.")
+    assert "ticked there, too" in found["box-refinement"].says and "seeds of" not in found["jla-gain"].says
+    write_speed_record(plan, "table3", as_published)
+    assert "second stage has 128 units here, not 1,024" in by_id(plan, as_published)["faster-than-faster-rcnn"].says
+    assert "second stage" not in by_id(plan, as_published)["slower-than-fcos"].says

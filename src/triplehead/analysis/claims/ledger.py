@@ -114,7 +114,8 @@ def judged(plan: Plan, results: Path, claim: Claim) -> Judged:
         verdict=verdict,
         run_ids=";".join(ids),
     )
-    return replace(found, says=says(found, plan, deciding, remarks=[*stand_ins(plan, claim), *rests_on(claim)]))
+    remarks = [*stand_ins(plan, claim), *rests_on(plan, results, claim)]
+    return replace(found, says=says(found, plan, deciding, remarks + ([claim.remark] if claim.remark else [])))
 
 
 def write_csv(entries: list[Judged], path: Path) -> None:

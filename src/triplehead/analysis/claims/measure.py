@@ -6,17 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from triplehead.analysis.claims.shares import share_sample
+from triplehead.analysis.claims.shares import reaching, share_sample
 from triplehead.analysis.claims.verdict import Claimed, Comparison
 from triplehead.analysis.figures.read import read_assignments, read_history
 from triplehead.analysis.statistics import Estimate, difference, estimate, excess, ratio
+from triplehead.analysis.statistics.samples import sample
 from triplehead.data.examples import EXAMPLES
 from triplehead.data.overlaps import overlaps
 from triplehead.errors import InputError
-from triplehead.plan.claims import Claim, Place
+from triplehead.plan.claims import Best, Claim, Difference, Insensitive, Ordering, Place, places
 from triplehead.plan.plan import Plan
 
 TENTH = 10
+SCATTER = 5.0  # points between seeds, in standard deviation, beyond which a mean says little
 
 
 def comparisons(plan: Plan, results: Path, claim: Claim) -> list[Comparison]:
@@ -64,11 +66,29 @@ def comparisons(plan: Plan, results: Path, claim: Claim) -> list[Comparison]:
     raise AssertionError(quantity.kind)
 
 
-def rests_on(claim: Claim) -> list[str]:
-    """A clause where it is less than the whole validation set."""
-    if claim.quantity.kind == "trend" and claim.quantity.series == "positive_iou":
+def rests_on(plan: Plan, results: Path, claim: Claim) -> list[str]:
+    """Clauses on what lies behind a verdict: part of the validation set, few predictions, seeds that lie far apart."""
+    quantity = claim.quantity
+    if quantity.kind == "trend" and quantity.series == "positive_iou":
         return [f"it rests on the {EXAMPLES} example images of Figure 4 alone"]
-    return []
+    if quantity.kind == "share_above":
+        of, minus = (reaching(plan, results, place, quantity.iou) for place in (quantity.of, quantity.minus))
+        every = max([*of[1], *minus[1]], default=0)
+        return [f"{_span(of[0])} predictions a seed against {_span(minus[0])}, of up to {every:,}"]
+    if not isinstance(quantity, Difference | Ordering | Best | Insensitive):
+        return []
+    rows = {place[1]: sample(plan, results / "runs", *place, quantity.metric).values for place in places(quantity)}
+    return [
+        f"seeds of {label}: {', '.join(f'{value:.1f}' for value in values.values())}"
+        for label, values in rows.items()
+        if len(values) > 1 and np.std(list(values.values()), ddof=1) > SCATTER
+    ]
+
+
+def _span(counts: list[int]) -> str:
+    """For example 24 to 30."""
+    low, high = min(counts, default=0), max(counts, default=0)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _by_seed(plan: Plan, results: Path, place: Place, value: Callable[[Path], float]) -> dict[int, float]:

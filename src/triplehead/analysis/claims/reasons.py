@@ -4,7 +4,7 @@ from pathlib import Path
 
 from triplehead.analysis.speed import of_another_scale
 from triplehead.analysis.statistics.samples import sample
-from triplehead.plan.claims import Best, Claim, Difference, Insensitive, Ordering, places
+from triplehead.plan.claims import Best, Claim, Difference, Insensitive, Ordering, Place, places
 from triplehead.plan.plan import Plan
 
 
@@ -54,19 +54,42 @@ def not_there(plan: Plan, results: Path, claim: Claim) -> str | None:
     return None
 
 
+# Options, at their defaults those of the rivals' originals, by which a rival alone is made smaller, and in words.
+SIZES = {
+    "num_blocks": "{} has {} of {} blocks here",
+    "cls_width": "{}'s border branch has {} of the channels here, not {:g}",
+    "hidden": "{}'s second stage has {} units here, not {:,}",
+}
+
+
 def stand_ins(plan: Plan, claim: Claim) -> list[str]:
-    """Clauses on rows that another detector stands for at this scale, and on a K that was scaled for other data."""
+    """Clauses on rows that another detector stands for at this scale, or a smaller one, and on a K that was scaled for
+    other data."""
     if claim.quantity.kind == "parameters":
         return []
     rows = {(name, row.label): row for name, exhibit in plan.exhibits.items() for row in exhibit.rows}
     detectors = [(label, rows[exhibit, label].spec) for exhibit, label in places(claim.quantity)]
-    return [
+    others = [
         f"{label} is {plan.scale.detectors[spec.detector]} here"
         for label, spec in detectors
         if spec is not None and spec.detector in plan.scale.detectors
-    ] + [
-        f"{label}'s K, {k}, was scaled to the COCO scenes' objects"
+    ]
+    foreign = [
+        f"{label} has the COCO scenes' K, {k}"
         for place in places(claim.quantity)
         if place in plan.specs and (k := plan.specs[place][0].foreign_k) is not None
         for label in place[1:]
     ]
+    return others + foreign + [clause for place in places(claim.quantity) for clause in _smaller(plan, place)]
+
+
+def _smaller(plan: Plan, place: Place) -> list[str]:
+    clauses = []
+    for spec in plan.specs.get(place, ())[:1]:
+        for part in (getattr(spec.detector, name, None) for name in ("head", "second_stage")):
+            for name, words in SIZES.items():
+                if part is not None and name in (fields := type(part).model_fields):
+                    value, original = getattr(part, name), fields[name].default
+                    if value < original:
+                        clauses.append(words.format(place[1], value, original))
+    return clauses

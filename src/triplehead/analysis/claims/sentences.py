@@ -28,8 +28,8 @@ def says(
     entry: "Judged",
     plan: Plan,
     deciding: Comparison | None = None,
-    reason: str | None = None,
     remarks: Sequence[str] = (),
+    reason: str | None = None,
 ) -> str:
     """What was found, about what, and at which scale; without numbers where the entry has none."""
     if entry.verdict == NOT_MEASURED:

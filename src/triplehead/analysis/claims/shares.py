@@ -33,6 +33,13 @@ def share_sample(plan: Plan, results: Path, place: Place, iou: float) -> Sample:
     return Sample(values, replicates, num_images)
 
 
+def reaching(plan: Plan, results: Path, place: Place, iou: float) -> tuple[list[int], list[int]]:
+    """How many predictions of each run reach the IoU, and of how many."""
+    runs = [spec for spec in plan.specs.get(place, ()) if (results / "runs" / spec.id / "detections.json.gz").exists()]
+    counts = [_by_image(results.absolute(), spec, iou) for spec in runs]
+    return [int(reached.sum()) for reached, _ in counts], [int(every.sum()) for _, every in counts]
+
+
 def resampled(reached: np.ndarray, every: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The share in percent under each resample: float64 [B], of `counts` [B, N]; NaN where it holds no prediction."""
     of = counts @ every

@@ -13,7 +13,7 @@ Assign = Callable[..., Tensor]
 
 def by_place(boxes: Tensor, labels: Tensor, image: Tensor) -> Tensor:
     """Boxes [M, 4] by image [M], x1, y1, x2, y2, then by label -> indices [M]."""
-    order = labels.argsort()
+    order = labels.argsort(stable=True)
     for column in (*reversed(boxes.unbind(dim=1)), image):
         order = order[column[order].argsort(stable=True)]
     return order
