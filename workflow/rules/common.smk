@@ -11,7 +11,14 @@ from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.clock import bring_back, check_past
 from triplehead.data.fingerprint import fingerprint
 from triplehead.errors import InputError
-from triplehead.jobs import hand_down, name_runs, one_of, one_of_runs, require, resampled_after
+from triplehead.jobs import (
+    hand_down,
+    name_runs,
+    one_of,
+    one_of_runs,
+    require,
+    resampled_after,
+)
 from triplehead.needs import check_devices, check_folders, weights_file
 from triplehead.devices import count_gpus
 from triplehead.locking import release_stale
