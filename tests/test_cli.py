@@ -201,7 +201,9 @@ def test_a_table_that_is_cut_short_is_not_logged(tmp_path, experiments, command)
 def test_power_says_what_is_not_measured():
     result = triplehead("plan", "--power", "--json", "-c", "scale=smoke")
     found = json.loads(result.stdout)["differences"]
-    claimed = {(each["metric"], each["a"][1], each["b"][1]): each["claimed"] for each in found if each["a"][0] == "table5"}
+    claimed = {
+        (each["metric"], each["a"][1], each["b"][1]): each["claimed"] for each in found if each["a"][0] == "table5"
+    }
     assert claimed["AP", "JLA", "Baseline"] == pytest.approx(4.5)
     assert claimed["AP75", "JLA", "Baseline"] == pytest.approx(5.0)
     assert "not measured" in triplehead("plan", "--power", "-c", "scale=smoke").stdout
