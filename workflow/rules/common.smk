@@ -31,8 +31,8 @@ from triplehead.tracking.store import uri as check_uri
 
 
 def stop(error):
-    """One line and status 2, as the command line's."""
-    print(f"error: {error}", file=sys.stderr)
+    """One line and status 2, as the command line's. In one piece: Snakemake's log is written by another thread."""
+    sys.stderr.write(f"error: {error}\n")
     sys.exit(2)
 
 
@@ -315,8 +315,7 @@ onstart:
             )
         remember(PLAN.config, config)
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        stop(error)
 
 
 wildcard_constraints:

@@ -7,9 +7,8 @@ try:
     paths.check_places(made, (paths.SCRATCH, paths.LOCKS))
     code = Path(paths.__file__).parent.rglob("*.py")
     if count := bring_back([*made, *code, *Path("reports").iterdir(), *AUDIT]):
-        print(
-            f"the clock was set back: files of the future, dated now: {count}",
-            file=sys.stderr,
+        sys.stderr.write(
+            f"the clock was set back: files of the future, dated now: {count}\n"
         )
 except InputError as error:
     stop(error)
