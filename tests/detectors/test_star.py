@@ -51,6 +51,12 @@ def test_equals_torchvisions_deformable_convolution(taps_of):
         assert (got - want).abs().max() / want.abs().max() < 5e-6
 
 
+def test_a_norm_over_the_batch_wants_all_cells():
+    assert StarConv(4).cell_by_cell
+    assert not StarConv(4, "batch").cell_by_cell
+    assert StarConv(4, "batch").eval().cell_by_cell
+
+
 def test_box_of_one_cell_is_an_ordinary_convolution():
     x = torch.randn(1, 4, 6, 6, generator=torch.Generator().manual_seed(2))
     conv = StarConv(4)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision.ops import deform_conv2d
 
-from triplehead.detectors.boxes import make_points
+from triplehead.detectors.boxes import LazyPredictions, make_points
 from triplehead.detectors.heads.triple import TripleHead
 from triplehead.plan.options import TripleHead as Options
 
@@ -89,3 +89,64 @@ def test_an_untrained_regression_leaves_the_coarse_box(head):
     torch.nn.init.zeros_(head.regressor.bias)
     _, found = predict(head)
     torch.testing.assert_close(found.boxes, found.coarse_boxes)
+
+
+@pytest.fixture
+def levels():
+    """Heads of two levels on the same features and weights: `levels(**options)`."""
+
+    def predict(training=True, **options):
+        torch.manual_seed(3)
+        head = TripleHead(Options(num_convs=2, **options), 32, 3, [8, 16]).train(training)
+        for parameter in head.parameters():
+            torch.nn.init.normal_(parameter, mean=0.05, std=0.1)
+        features = [torch.randn(2, 32, *size) for size in ((6, 7), (3, 4))]
+        return head, head(features, make_points([(6, 7), (3, 4)], [8, 16]))
+
+    return predict
+
+
+CHOSEN = torch.tensor([0, 0, 0, 1, 1, 1, 1]), torch.tensor([53, 0, 8, 42, 41, 8, 42])  # images, samples
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"offset_gradient": 0.1},
+        {"refinement": False, "unrefined_box": "regressed", "box_unit": "pixel"},
+        {"norm": "batch", "star_norm": "batch", "training": False},
+    ],
+)
+def test_chosen_boxes_are_those_of_all(levels, options):
+    """In any order, twice, at the rim, of one image and level or none; the gradients are the same."""
+    head, found = levels(**options)
+    assert isinstance(found, LazyPredictions)
+    parameters = dict(head.named_parameters())
+    for image, sample in (CHOSEN, (CHOSEN[0][:1], CHOSEN[1][:1]), (CHOSEN[0][:0], CHOSEN[1][:0])):
+        alone, whole = found.chosen_boxes(image, sample), found.all_boxes()[image, sample]
+        torch.testing.assert_close(alone, whole, rtol=1e-5, atol=1e-4)
+        grads, expected = (
+            torch.autograd.grad(boxes.square().sum(), parameters.values(), retain_graph=True, allow_unused=True)
+            for boxes in (alone, whole)
+        )
+        for name, got, want in zip(parameters, grads, expected, strict=True):
+            # None and zero are not the same to an optimiser: of zero, momentum and decay still act.
+            assert (got is None) == (want is None), name
+            if want is not None:
+                torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5 * max(1.0, float(want.abs().max())))
+
+
+def test_boxes_that_were_asked_for_without_gradient_have_one(levels):
+    """An assigner looks at all boxes, then the losses choose some."""
+    _, found = levels()
+    with torch.no_grad():
+        all_boxes = found.boxes
+    assert found.boxes_of(*CHOSEN).requires_grad
+    assert torch.equal(found.boxes_of(*CHOSEN), all_boxes[CHOSEN])
+
+
+def test_a_batch_norm_sees_all_cells_in_training(levels):
+    _, found = levels(norm="batch", star_norm="batch")
+    assert not isinstance(found, LazyPredictions)
+    assert found.two_boxes

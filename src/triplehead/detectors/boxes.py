@@ -1,6 +1,8 @@
 """Points, boxes and what a head predicts for them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -55,6 +57,49 @@ class Predictions:
         if self.border_logits is None or self.coarse_boxes is None:
             return self
         return Predictions(self.logits, self.coarse_boxes, None, self.quality)
+
+    @property
+    def two_boxes(self) -> bool:
+        """Whether a point has a final box beside the coarse one."""
+        return self.coarse_boxes is not None and self.coarse_boxes is not self.boxes
+
+    def boxes_of(self, image: Tensor, sample: Tensor) -> Tensor:
+        """The final boxes [P, 4] of chosen points: samples [P] of images [P]."""
+        return self.boxes[image, sample]
+
+
+class LazyPredictions(Predictions):
+    """Predictions whose final boxes are computed once somebody asks: all of them, or those of chosen points alone.
+
+    all_boxes: () -> [B, N, 4]. chosen_boxes: image [P], sample [P] -> [P, 4], the same up to rounding.
+    """
+
+    two_boxes = True
+    all_boxes: Callable[[], Tensor]
+    chosen_boxes: Callable[[Tensor, Tensor], Tensor]
+    with_gradient: bool
+
+    def __init__(
+        self,
+        logits: Tensor,
+        coarse_boxes: Tensor,
+        quality: Tensor | None,
+        all_boxes: Callable[[], Tensor],
+        chosen_boxes: Callable[[Tensor, Tensor], Tensor],
+    ):
+        # Not the parent's initialiser, which wants the boxes; the fields are frozen.
+        values = {"logits": logits, "coarse_boxes": coarse_boxes, "quality": quality}
+        vars(self).update(values, all_boxes=all_boxes, chosen_boxes=chosen_boxes)
+        vars(self)["with_gradient"] = torch.is_grad_enabled()
+
+    @cached_property
+    def boxes(self) -> Tensor:  # type: ignore[override]
+        # An assigner asks without gradient, and the losses may ask again.
+        with torch.set_grad_enabled(self.with_gradient):
+            return self.all_boxes()
+
+    def boxes_of(self, image: Tensor, sample: Tensor) -> Tensor:
+        return super().boxes_of(image, sample) if "boxes" in vars(self) else self.chosen_boxes(image, sample)
 
 
 def size_of(maps: Tensor) -> tuple[int, int]:

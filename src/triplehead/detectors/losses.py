@@ -80,13 +80,13 @@ def dense_losses(
     losses = {"classification": focal[matched_gt != -2].sum() / num_positive}
 
     box_loss = box_loss or build_box_loss(options)
-    final, coarse = predictions.boxes[image, sample], None
+    final, coarse = predictions.boxes_of(image, sample), None
     one_box = predictions.coarse_boxes is None
     scale = options.box_weight if one_box else options.refined_weight if refined else options.coarse_weight
     losses["box"] = scale * (box_loss(final, gt_boxes) * weight).sum() / total_weight
     if predictions.coarse_boxes is not None:
         coarse = predictions.coarse_boxes[image, sample]
-        if predictions.coarse_boxes is not predictions.boxes:
+        if predictions.two_boxes:
             losses["coarse_box"] = options.coarse_weight * box_loss(coarse, gt_boxes).sum() / num_positive
 
     if quality != "none":

@@ -26,24 +26,36 @@ def detect(
     if predictions.border_logits is not None:
         scores = (scores * predictions.border_logits.sigmoid()).sqrt()
     kept_by = scores if options.rule == "detectron2" else probabilities
+    candidates = [_candidates(kept_by[i], scores[i], points, options) for i in range(len(sizes))]
+    samples = [sample for sample, _, _ in candidates]
+    image = torch.cat([torch.full_like(sample, i) for i, sample in enumerate(samples)])
+    boxes = predictions.boxes_of(image, torch.cat(samples)).split([len(sample) for sample in samples])
     return [
-        _one_image(kept_by[i], scores[i], predictions.boxes[i], points, size, options) for i, size in enumerate(sizes)
+        _best(each, score, label, size, options)
+        for each, (_, score, label), size in zip(boxes, candidates, sizes, strict=True)
     ]
 
 
-def _one_image(
-    probabilities: Tensor, scores: Tensor, boxes: Tensor, points: Points, size: tuple[int, int], options: Postprocess
-) -> dict[str, Tensor]:
-    kept_boxes, kept_scores, kept_labels = [], [], []
-    levels = (points.split(values, dim=0) for values in (probabilities, scores, boxes))
-    for level_probabilities, level_scores, level_boxes in zip(*levels, strict=True):
+def _candidates(
+    probabilities: Tensor, scores: Tensor, points: Points, options: Postprocess
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One image's candidates, the best of each level: samples, scores and labels, [D] each."""
+    kept, first = [], 0
+    levels = (points.split(values, dim=0) for values in (probabilities, scores))
+    for level_probabilities, level_scores in zip(*levels, strict=True):
         sample, label = (level_probabilities > options.score_threshold).nonzero(as_tuple=True)
         candidates = level_scores[sample, label]
         best = candidates.argsort(descending=True, stable=True)[: options.pre_nms]
-        kept_scores.append(candidates[best])
-        kept_labels.append(label[best])
-        kept_boxes.append(level_boxes[sample[best]])
-    boxes, scores, labels = torch.cat(kept_boxes), torch.cat(kept_scores), torch.cat(kept_labels)
+        kept.append((first + sample[best], candidates[best], label[best]))
+        first += len(level_scores)
+    samples, found, labels = (torch.cat(part) for part in zip(*kept, strict=True))
+    return samples, found, labels
+
+
+def _best(
+    boxes: Tensor, scores: Tensor, labels: Tensor, size: tuple[int, int], options: Postprocess
+) -> dict[str, Tensor]:
+    """One image's detections, of its candidates."""
     if options.rule == "fcos":
         boxes, scores, labels = _inside(boxes, scores, labels, size)
     keep = batched_nms(boxes, scores, labels, options.nms_iou)[: options.max_detections]

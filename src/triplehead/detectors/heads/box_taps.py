@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
-from torch.nn.functional import conv2d, embedding_bag
+from torch.nn.functional import embedding_bag
 
 # On each axis five cells are read: two around the box's near side, the cell's own, two around its far side.
 SIDES = ((0, 1), (2,), (3, 4))
@@ -24,37 +24,67 @@ class BoxTaps:
 
     def __init__(self, ltrb: Tensor):
         batch, _, height, width = self.shape = ltrb.shape
-        left, top, right, bottom = ltrb.detach().float().unbind(1)  # [B, H, W]
-        row, row_share = _cells(top, bottom, torch.arange(height).view(height, 1), height)
-        column, column_share = _cells(left, right, torch.arange(width), width)
-        image = torch.arange(batch, dtype=torch.int32).view(batch, 1, 1) * (height * width)
-        row = row * width + image
-        # Cells lie last while this is computed, where it is fast, then first: [25, B, H, W] -> [BHW, 25].
-        places = row.index_select(0, ROWS).add_(column.index_select(0, COLUMNS)).flatten(1).t().flatten()
-        shares = row_share.index_select(0, ROWS).mul_(column_share.index_select(0, COLUMNS)).flatten(1).t().flatten()
-        first = (torch.arange(0, len(places), END)[:, None] + torch.tensor(FIRST)).flatten().int()
-        self.readings = places, first, shares
+        row, column = torch.arange(height).view(height, 1), torch.arange(width)
+        first = torch.arange(batch, dtype=torch.int32).view(batch, 1, 1) * (height * width)
+        self.readings = box_readings(ltrb.detach(), row, column, height, width, first, batch * height * width)
 
-    def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        """x [B, C, H, W] read at the taps and summed under weight [C', C, 3, 3] -> [B, C', H, W]."""
+    def read(self, x: Tensor) -> Tensor:
+        """Maps [B, C, H, W] -> [B, 9C, H, W], tap by tap."""
         batch, _, height, width = self.shape
-        cells = x.permute(0, 2, 3, 1).reshape(batch * height * width, -1)  # [BHW, C]
-        read = _Read.apply(cells, self).view(batch, height, width, -1).permute(0, 3, 1, 2)  # [B, 9C, H, W]
-        # As a 1x1 convolution: at 256 channels in float32 a third of the matrix product's time on an AMD processor.
-        return conv2d(read, weight.permute(0, 2, 3, 1).reshape(weight.shape[0], -1, 1, 1))
+        cells = x.permute(0, 2, 3, 1).reshape(batch * height * width, -1)
+        return self.readings.read(cells).view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+class Readings:
+    """A sparse matrix that reads cells of maps: each of nine taps of R boxes is a sum over some of 25 places.
+
+    places: [R, 25] int32, numbers of `num_cells` cells. shares: [R, 25].
+    """
+
+    def __init__(self, places: Tensor, shares: Tensor, num_cells: int):
+        self.num_cells, device = num_cells, places.device
+        first = torch.arange(0, places.numel(), END, device=device)[:, None] + torch.tensor(FIRST, device=device)
+        self.taps = places.flatten(), first.flatten().int(), shares.flatten()
+
+    def read(self, cells: Tensor) -> Tensor:
+        """Values [N, C] of the cells -> [9R, C]."""
+        # On a CPU the transpose's product is several times as fast as what autograd knows of `embedding_bag`.
+        by_hand = not (cells.is_cuda or self.taps[2].requires_grad)
+        return _Read.apply(cells, self) if by_hand else _sums(self.taps, cells)
 
     @cached_property
     def cells(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of each cell the readings that it takes part in: the transpose, which only a gradient needs."""
-        places, first, shares = (part.numpy() for part in self.readings)
-        batch, _, height, width = self.shape
+        """Of each cell the taps that it takes part in: the transpose, which only a gradient needs."""
+        places, first, shares = (part.numpy() for part in self.taps)
         ends = np.append(first, first.dtype.type(len(places)))
-        turned = csr_array((shares, places, ends), (len(ends) - 1, batch * height * width)).tocsc()
+        turned = csr_array((shares, places, ends), (len(first), self.num_cells)).tocsc()
         return torch.from_numpy(turned.indices), torch.from_numpy(turned.indptr[:-1]), torch.from_numpy(turned.data)
 
 
-def _cells(before: Tensor, after: Tensor, own: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """On an axis, of distances [B, H, W] to a box's sides: the cells that are read, int32, and their shares, [5, ...].
+def box_readings(
+    ltrb: Tensor,
+    row: Tensor,
+    column: Tensor,
+    height: int | Tensor,
+    width: int | Tensor,
+    first: Tensor,
+    num_cells: int,
+) -> Readings:
+    """What lies at the taps of boxes, ltrb [B, 4, ...] in cells around the cells at `row` and `column` of maps of
+    `height` x `width`, whose cells are numbered from `first` on, int32, row by row."""
+    left, top, right, bottom = ltrb.float().unbind(1)
+    rows, row_shares = _cells(top, bottom, row, height)
+    columns, column_shares = _cells(left, right, column, width)
+    rows = rows * width + first
+    # Cells lie last while this is computed, where it is fast, then first: [25, ...] -> [R, 25].
+    each, other = (part.to(ltrb.device) for part in (ROWS, COLUMNS))
+    places = rows.index_select(0, each).add_(columns.index_select(0, other)).flatten(1).t()
+    shares = row_shares.index_select(0, each).mul_(column_shares.index_select(0, other)).flatten(1).t()
+    return Readings(places, shares, num_cells)
+
+
+def _cells(before: Tensor, after: Tensor, own: Tensor, size: int | Tensor) -> tuple[Tensor, Tensor]:
+    """On an axis, of distances to a box's sides: the cells that are read, int32, and their shares, [5, ...].
 
     own: the axis' place of each cell. A cell outside the map, or at a place that is no number, has no share.
     """
@@ -70,16 +100,16 @@ def _cells(before: Tensor, after: Tensor, own: Tensor, size: int) -> tuple[Tenso
 
 
 class _Read(torch.autograd.Function):
-    """The matrix [R, N] @ cells [N, C]; the gradient is the transpose's product. Each sum in a fixed order."""
+    """The matrix [9R, N] @ cells [N, C]; the gradient is the transpose's product. Each sum in a fixed order."""
 
     @staticmethod
-    def forward(ctx, cells: Tensor, taps: BoxTaps) -> Tensor:
-        ctx.taps = taps
-        return _sums(taps.readings, cells)
+    def forward(ctx, cells: Tensor, readings: Readings) -> Tensor:
+        ctx.readings = readings
+        return _sums(readings.taps, cells)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
-        return _sums(ctx.taps.cells, grad), None
+        return _sums(ctx.readings.cells, grad), None
 
 
 def _sums(bags: tuple[Tensor, Tensor, Tensor], rows: Tensor) -> Tensor:

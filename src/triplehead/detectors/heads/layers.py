@@ -57,8 +57,9 @@ class Scale(nn.Module):
         super().__init__()
         self.factors = nn.ParameterList(nn.Parameter(torch.tensor(1.0)) for _ in range(num_levels))
 
-    def forward(self, x: Tensor, level: int) -> Tensor:
-        return x * self.factors[level]
+    def forward(self, x: Tensor, level: int | Tensor) -> Tensor:
+        """x: of one level, or rows [P, C] of levels [P]."""
+        return x * (self.factors[level] if isinstance(level, int) else torch.stack(list(self.factors))[level, None])
 
 
 def exp(x: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 
-from triplehead.detectors.heads.box_taps import BoxTaps
+from triplehead.detectors.heads.box_taps import BoxTaps, Readings
 from triplehead.detectors.heads.deform import deform_conv
 
 
@@ -39,7 +40,28 @@ class StarConv(nn.Module):
         self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
         nn.init.normal_(self.weight, std=0.01)
 
+    @property
+    def cell_by_cell(self) -> bool:
+        """Whether what it makes of a cell is the same whichever others it is asked for."""
+        return not (self.norm and self.training)
+
     def forward(self, x: Tensor, taps: Tensor | BoxTaps, level: int = 0) -> Tensor:
         """x: [B, C, H, W]. taps: `star_taps` of the distances from each cell to its coarse box."""
-        x = taps.convolve(x, self.weight) if isinstance(taps, BoxTaps) else deform_conv(x, taps, self.weight)
+        x = self._summed(taps.read(x)) if isinstance(taps, BoxTaps) else deform_conv(x, taps, self.weight)
         return (self.norm[level](x) if self.norm else x).relu_()
+
+    def chosen(self, cells: Tensor, readings: Readings, counts: Tensor) -> Tensor:
+        """The same of R cells alone, `counts` of each level, finest first -> [R, C'].
+
+        cells: values [N, C] of all cells of all levels. readings: at the taps of the chosen ones.
+        """
+        x = self._summed(readings.read(cells).view(1, int(counts.sum()), 1, -1).permute(0, 3, 1, 2))  # [1, C', R, 1]
+        if self.norm:
+            levels = x.split(counts.tolist(), dim=2)
+            x = torch.cat([norm(part) for norm, part in zip(self.norm, levels, strict=True)], dim=2)
+        return x.relu_()[0, :, :, 0].t()
+
+    def _summed(self, read: Tensor) -> Tensor:
+        """What was read at the taps [B, 9C, H, W], tap by tap, under the weight."""
+        # As a 1x1 convolution: at 256 channels in float32 a third of the matrix product's time on an AMD processor.
+        return conv2d(read, self.weight.permute(0, 2, 3, 1).reshape(self.weight.shape[0], -1, 1, 1))

@@ -1,11 +1,13 @@
 """The triple head (paper, section 3.3): pre-regression, classification and regression branches."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from triplehead.detectors.boxes import Points, Predictions, ltrb_to_boxes
+from triplehead.detectors.boxes import LazyPredictions, Points, Predictions, ltrb_to_boxes
+from triplehead.detectors.heads.chosen import Chosen, by_cell
 from triplehead.detectors.heads.layers import Scale, Tower, exp, flatten, init_head, init_hidden
 from triplehead.detectors.heads.star import StarConv, star_taps
 from triplehead.plan.options import TripleHead as Options
@@ -44,19 +46,23 @@ class TripleHead(nn.Module):
         init_hidden(self, options.init, *outputs, self.regressor if self.refined else None)
 
     def forward(self, features: list[Tensor], points: Points) -> Predictions:
-        levels = [self._level(x, level) for level, x in enumerate(features)]
-        logits, coarse, final, quality = (_joined(outputs) for outputs in zip(*levels, strict=True))
-        unit = points.stride[:, None]  # distances come in cells
-        coarse_boxes = ltrb_to_boxes(points.xy, coarse * unit)
-        return Predictions(
-            logits=logits,
-            boxes=coarse_boxes if final is None else ltrb_to_boxes(points.xy, final * unit),
-            coarse_boxes=coarse_boxes,
-            quality=None if quality is None else quality.squeeze(2),
+        branches = [self._branches(x, level) for level, x in enumerate(features)]
+        coarse_boxes = ltrb_to_boxes(points.xy, _joined(each.coarse for each in branches) * points.stride[:, None])
+        logits = _joined(each.logits for each in branches)
+        quality = None if self.quality is None else _joined(each.quality for each in branches).squeeze(2)
+        if not self.refined:
+            return Predictions(logits, coarse_boxes, coarse_boxes, quality)
+        if not self.reg_star.cell_by_cell:
+            return Predictions(logits, self._all_boxes(branches, points), coarse_boxes, quality)
+        return LazyPredictions(
+            logits,
+            coarse_boxes,
+            quality,
+            all_boxes=lambda: self._all_boxes(branches, points),
+            chosen_boxes=lambda image, sample: self._chosen_boxes(branches, points, image, sample),
         )
 
-    def _level(self, x: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        """Class logits, coarse and final ltrb in cells, confidence; each [B, *, H, W]."""
+    def _branches(self, x: Tensor, level: int) -> "_Branches":
         options = self.options
         pre = self.pre_tower(x, level)
         coarse = exp(self.pre_scale(self.pre_regressor(pre), level)) * self.cells[level]
@@ -65,15 +71,47 @@ class TripleHead(nn.Module):
         box = coarse.detach() if share == 0 else share * coarse + (1 - share) * coarse.detach()
         taps = star_taps(box)
         logits = self.classifier(self.cls_star(self.cls_tower(x, level), taps, level))
-        if not self.refined:
-            return logits, coarse, None, quality
-        star = self.reg_star(self.reg_tower(x, level), taps, level)
-        final = exp(self.scale(self.regressor(star), level))
-        # eq. (8), or the distances themselves
-        final = final * (coarse.detach() if options.refinement else self.cells[level])
-        return logits, coarse, final, quality
+        return _Branches(logits, coarse, quality, box, taps, self.reg_tower(x, level) if self.refined else None)
+
+    def _all_boxes(self, branches: list["_Branches"], points: Points) -> Tensor:
+        """Final boxes [B, N, 4]."""
+        ltrb = []
+        for level, each in enumerate(branches):
+            raw = self.regressor(self.reg_star(each.regression, each.taps, level))
+            ltrb.append(self._distances(raw, each.coarse, level))
+        return ltrb_to_boxes(points.xy, _joined(ltrb) * points.stride[:, None])
+
+    def _chosen_boxes(self, branches: list["_Branches"], points: Points, image: Tensor, sample: Tensor) -> Tensor:
+        """Final boxes of samples [P] of images [P], [P, 4]: the last two layers work on what these need alone."""
+        chosen = Chosen(points, len(branches[0].logits), image, sample)
+        boxes = by_cell([each.box for each in branches])
+        star = self.reg_star.chosen(
+            by_cell([each.regression for each in branches]), chosen.readings(boxes), chosen.counts
+        )
+        raw = chosen.convolve(star, self.regressor)
+        ltrb = self._distances(raw, boxes[chosen.own], points.level[sample])
+        return ltrb_to_boxes(points.xy[sample], ltrb * points.stride[sample, None])
+
+    def _distances(self, raw: Tensor, coarse: Tensor, level: int | Tensor) -> Tensor:
+        """The regression branch's output -> final ltrb in cells: eq. (8), or the distances themselves."""
+        factor = exp(self.scale(raw, level))
+        if self.options.refinement:
+            return factor * coarse.detach()
+        return factor * (self.cells[level] if isinstance(level, int) else raw.new_tensor(self.cells)[level, None])
 
 
-def _joined(outputs: tuple[Any, ...]) -> Any:
-    """A branch's outputs [B, *, H, W] of each level -> [B, N, *]; None if there is no such branch."""
-    return torch.cat([flatten(out) for out in outputs], dim=1) if outputs[0] is not None else None
+class _Branches(NamedTuple):
+    """What the branches make of one level: class logits, coarse ltrb in cells and confidence; the coarse ltrb whose
+    taps are read, and the regression tower's output, two layers before the branch's; each [B, *, H, W]."""
+
+    logits: Tensor
+    coarse: Tensor
+    quality: Any
+    box: Tensor
+    taps: Any
+    regression: Any
+
+
+def _joined(outputs: Iterable[Any]) -> Tensor:
+    """A branch's outputs [B, *, H, W] of each level -> [B, N, *]."""
+    return torch.cat([flatten(out) for out in outputs], dim=1)
