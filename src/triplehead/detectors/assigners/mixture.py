@@ -2,7 +2,7 @@
 
 Every row holds the losses of one ground-truth box's candidates. The result is that of scikit-learn's
 `GaussianMixture(2, weights_init=[.5, .5], means_init=[[min], [max]], precisions_init=[[[1]], [[1]]])`
-with its other settings left alone, but all rows advance together; the converged are set aside once they are half.
+with its other settings left alone, but all rows advance together until they converge.
 """
 
 import math
@@ -15,6 +15,7 @@ from torch import Tensor
 TOLERANCE = 1e-3  # EM stops when the mean log-likelihood changes by less
 MAX_ITERATIONS = 100
 VARIANCE_FLOOR = 1e-6  # added to every variance
+EMPTY = 10 * torch.finfo(torch.float64).eps  # added to a component's mass
 # Two densities closer than this are equal: two samples on either side of their mean differ by rounding only.
 DENSITY_TIE = 1e-9
 
@@ -36,21 +37,25 @@ class Mixture:
     n_iter: Tensor
 
 
-def _log_joint(x: Tensor, weights: Tensor, means: Tensor, variances: Tensor) -> Tensor:
-    """log(gamma_c N(x | mu_c, Sigma_c)) of samples [R, K] under both components, parameters [2, R] -> [2, R, K]."""
-    root = variances.rsqrt()
-    distance = (x - means[:, :, None]).mul_(root[:, :, None])
-    constant = (weights * root).log_().sub_(0.5 * math.log(2 * math.pi))
-    return constant[:, :, None].sub(distance.square_(), alpha=0.5)
+def _distance(x: Tensor, means: Tensor) -> Tensor:
+    """(x - mu_c)^2 of samples [R, K] from both components' means [2, R] -> [2, R, K]."""
+    return (x - means[:, :, None]).square_()
 
 
-def _maximise(x: Tensor, responsibility: Tensor) -> Tensor:
-    """M-step: samples [R, K], responsibilities [2, R, K] (0 where invalid) -> weights, means, variances [3, 2, R]."""
-    mass = responsibility.sum(dim=2).add_(10 * torch.finfo(x.dtype).eps)
+def _log_joint(distance: Tensor, weights: Tensor, variances: Tensor) -> Tensor:
+    """log(gamma_c N(x | mu_c, Sigma_c)) of `_distance` [2, R, K], parameters [2, R] -> [2, R, K]."""
+    constant = (weights * variances.rsqrt()).log_().sub_(0.5 * math.log(2 * math.pi))
+    return (distance * (-0.5 / variances)[:, :, None]).add_(constant[:, :, None])
+
+
+def _maximise(x: Tensor, responsibility: Tensor, total: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """M-step: samples [R, K], responsibilities [2, R, K] (0 where invalid; spent) and their sums [R] -> weights,
+    means, variances [2, R], and the samples' `_distance`."""
+    mass = responsibility.sum(dim=2).add_(EMPTY)
     means = (responsibility * x).sum(dim=2).div_(mass)
-    deviation = x - means[:, :, None]
-    variances = deviation.square_().mul_(responsibility).sum(dim=2).div_(mass).add_(VARIANCE_FLOOR)
-    return torch.stack([mass / mass.sum(dim=0), means, variances])
+    distance = _distance(x, means)
+    variances = responsibility.mul_(distance).sum(dim=2).div_(mass).add_(VARIANCE_FLOOR)
+    return mass.div_(total), means, variances, distance
 
 
 def fit(losses: Tensor, valid: Tensor) -> Mixture:
@@ -64,33 +69,31 @@ def fit(losses: Tensor, valid: Tensor) -> Mixture:
     high = x.masked_fill(~valid, -math.inf).amax(dim=1).where(count > 0, 0.0)
     x = torch.where(valid, x, low[:, None])  # padding must be finite: 0 * inf is NaN
 
-    start = torch.stack([low, high])
-    fitted = torch.stack([torch.full_like(start, 0.5), start, torch.ones_like(start)])  # [3, 2, R]
-    n_iter = torch.zeros_like(count)
+    means = torch.stack([low, high])
+    fitted = torch.stack([torch.full_like(means, 0.5), means, torch.ones_like(means)])  # [3, 2, R]
+    n_iter, bound = torch.zeros_like(count), torch.full_like(low, -math.inf)
 
-    rows = (count >= 2).nonzero().squeeze(1)  # those that are computed; among them `moving` have not converged
-    samples, mask, size, parameters = x[rows], valid[rows].double(), count[rows], fitted[:, :, rows]
-    moving = torch.ones_like(rows, dtype=torch.bool)
-    bound, done = torch.full_like(low, -math.inf)[rows], torch.zeros_like(rows)
-    for _ in range(MAX_ITERATIONS):
-        num_moving = int(moving.sum())
-        if 2 * num_moving <= len(rows):
-            fitted[:, :, rows], n_iter[rows] = parameters, done
-            rows, samples, mask, size = rows[moving], samples[moving], mask[moving], size[moving]
-            bound, parameters, done, moving = bound[moving], parameters[:, :, moving], done[moving], moving[moving]
-        if not num_moving:
+    rows = (count >= 2).nonzero().squeeze(1)  # those that have not converged
+    samples, mask, total, bound = x[rows], valid[rows].double(), count[rows] + 2 * EMPTY, bound[rows]
+    weights, means, variances = fitted[:, :, rows]
+    distance = _distance(samples, means)
+    for iteration in range(1, MAX_ITERATIONS + 1):
+        if not len(rows):
             break
-        log_joint = _log_joint(samples, *parameters)
+        log_joint = _log_joint(distance, weights, variances)
         log_density = torch.logaddexp(*log_joint)  # [rows, K]
-        responsibility = (log_joint - log_density).exp_() * mask
-        parameters = torch.where(moving, _maximise(samples, responsibility), parameters)
-        done += moving
+        responsibility = log_joint.sub_(log_density).exp_().mul_(mask)
+        weights, means, variances, distance = _maximise(samples, responsibility, total)
         # As in scikit-learn the bound is that of the parameters before this M-step.
-        previous, bound = bound, (log_density * mask).sum(dim=1) / size
-        moving = moving & ((bound - previous).abs() >= TOLERANCE)
-    fitted[:, :, rows], n_iter[rows] = parameters, done
+        previous, bound = bound, log_density.mul_(mask).sum(dim=1).div_(total)
+        moving = ((bound - previous).abs_() >= TOLERANCE).nonzero().squeeze(1)
+        if len(moving) < len(rows) or iteration == MAX_ITERATIONS:
+            fitted[:, :, rows], n_iter[rows] = torch.stack([weights, means, variances]), iteration
+            rows, total, bound = (part.index_select(0, moving) for part in (rows, total, bound))
+            samples, mask = (part.index_select(0, moving) for part in (samples, mask))
+            weights, variances, distance = (part.index_select(1, moving) for part in (weights, variances, distance))
 
-    log_joint = _log_joint(x, *fitted)
+    log_joint = _log_joint(_distance(x, fitted[1]), fitted[0], fitted[2])
     labels = (log_joint[1] > log_joint[0]).long()
     weights, means, variances = fitted.transpose(1, 2)
     return Mixture(weights, means, variances, labels, torch.logaddexp(*log_joint), n_iter)
