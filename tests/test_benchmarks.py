@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks import coverage, evaluation, measure, plan
+from benchmarks import coverage, evaluation, inference, measure, plan, probes
 from benchmarks.__main__ import _line
 from benchmarks.assigner import OneByOne, scene
 
 from triplehead.detectors.assigners.jla import JLAAssigner
 from triplehead.plan.options import JLA
+from triplehead.plan.plan import load_plan
 
 
 @pytest.mark.parametrize("num_boxes", [1, 7, 60])
@@ -64,6 +65,16 @@ def test_coverage_is_of_the_interval_that_is_printed(monkeypatch):
     assert 93 <= coverage.coverage(generator, seeds=3, share=0.5, noise=2, studies=2000) <= 97
     monkeypatch.setattr(coverage, "half_width", lambda seed, seed_df, image, image_df, own: 1.96 * image)
     assert 89 <= coverage.coverage(generator, seeds=3, share=0.5, noise=1, studies=2000) <= 93  # 91.0: b is not all
+
+
+@pytest.mark.parametrize("share", [1 / 20, None])
+def test_as_many_candidates_pass_as_are_said_to(share):
+    probe = probes.probe(probes.spec_of(load_plan({"scale": "smoke"}), "table5", "All"), 1)
+    inference.pass_candidates(probe, share)
+    with torch.inference_mode():
+        logits = probe.detector.eval().predict(probe.images)[0].logits
+    passing = int((logits.sigmoid() > probe.detector.postprocess.score_threshold).sum())
+    assert passing == (logits.numel() if share is None else round(logits[..., 0].numel() / 20))
 
 
 def test_a_sweep_is_planned_and_its_dag_built():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from lightning_fabric import Fabric
@@ -11,6 +12,7 @@ from triplehead.data.loader import stream
 from triplehead.detectors.build import build_detector
 from triplehead.detectors.dense import DenseDetector
 from triplehead.engine.schedule import build_optimizer, set_learning_rate
+from triplehead.engine.timing import raw_predictions
 from triplehead.plan.runs import RunSpec
 
 OBJECTS = 7  # in an image; COCO's mean is 7.3
@@ -70,9 +72,9 @@ class Probe:
         self._infer(self.detector)
 
     def predict(self, _: object = None) -> None:
-        """From one image to raw predictions, in the step's precision."""
+        """From one image to raw predictions of all points, in the step's precision."""
         with self.fabric.autocast():
-            self._infer(self.detector.predict)
+            self._infer(partial(raw_predictions, self.detector))
 
     def _infer(self, call: Callable) -> None:
         self.detector.eval()

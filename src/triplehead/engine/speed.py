@@ -15,7 +15,7 @@ from triplehead.data.transforms import EvalTransform
 from triplehead.detectors.boxes import size_of
 from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint, runtime
-from triplehead.engine.timing import environment, float32, hardware, synchronize_of, timed
+from triplehead.engine.timing import environment, float32, hardware, raw_predictions, synchronize_of, timed
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.runs import RunSpec
@@ -35,9 +35,10 @@ def measure_speed(
     """Time the detectors of `specs` (label -> run, all on one data set) on the same images, one image at a time.
 
     The first `options.images` of the validation split lie in the device's memory, decoded and resized. Two times an
-    image: `predict`, from the image to raw predictions (for Faster R-CNN to those of its second stage, the proposals'
-    NMS included), and the whole detector with decoding and NMS. Weights, float32 and channels_last as in evaluation;
-    algorithms are not held to be deterministic. `cores`: how many this process may use; none: all that it sees.
+    image: from the image to raw predictions of all points (for Faster R-CNN to those of its second stage, the
+    proposals' NMS included), and the whole detector with decoding and NMS. Weights, float32 and channels_last as in
+    evaluation; algorithms are not held to be deterministic. `cores`: how many this process may use; none: all that it
+    sees.
     Raises InputError for missing or other weights, for a split without images and where memory is too small.
     """
     first = next(iter(specs.values()))
@@ -61,7 +62,10 @@ def measure_speed(
             weights = checkpoint.load(file, spec.id).get("model")
             checkpoint.load_weights(model, weights, file, finite=False)  # a run that diverged does not end the study
             model = model.to(fabric.device).to(memory_format=torch.channels_last).eval()
-            calls |= {(label, "model"): partial(_call, model.predict), (label, "full"): partial(_call, model)}
+            calls |= {
+                (label, "model"): partial(_call, partial(raw_predictions, model)),
+                (label, "full"): partial(_call, model),
+            }
         with torch.inference_mode():
             wait = synchronize_of(fabric)
             seconds = interleaved(calls, images, options.repeats, options.warmup, time.perf_counter, wait)

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle, islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
+from triplehead.detectors.boxes import Predictions
 from triplehead.engine import runtime
 
 Input = TypeVar("Input")
@@ -32,6 +34,14 @@ def timed(
         synchronize()
         seconds.append(clock() - start)
     return seconds
+
+
+def raw_predictions(detector: Any, images: list[Tensor]) -> Any:
+    """What `detector.predict` makes of images, with the final boxes of all points: detection asks for some alone."""
+    made = detector.predict(images)
+    if isinstance(made, tuple) and isinstance(made[0], Predictions):
+        _ = made[0].boxes
+    return made
 
 
 def synchronize_of(fabric: Fabric) -> Callable[[], None]:

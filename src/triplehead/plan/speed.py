@@ -30,7 +30,7 @@ class Seconds(Options):
 
 
 class SpeedRow(Options):
-    """model: from the image to raw predictions. full: with decoding and NMS. One entry a repeat."""
+    """model: from the image to raw predictions of all points. full: with decoding and NMS. One entry a repeat."""
 
     label: str
     run: str  # whose weights
