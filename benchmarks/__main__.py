@@ -39,9 +39,21 @@ def main(subjects: list[str]) -> None:
 
 def _line(row: Result) -> str:
     middle, low, high = row.ratio
-    pair = f"{row.ours} {_digits(1000 * row.seconds)} ms, {row.other} {_digits(1000 * row.other_seconds)} ms"
+    pair = f"{row.ours} {digits(1000 * row.seconds)} ms, {row.other} {digits(1000 * row.other_seconds)} ms"
     target = f", target {row.target}: {'met' if met(row) else 'missed'}" if row.target else ""
-    return f"{row.subject}: {pair}, ratio {_digits(middle)} ({_digits(low)} to {_digits(high)}){target}"
+    return f"{row.subject}: {pair}, ratio {digits(middle)} ({digits(low)} to {digits(high)}){target}"
+
+
+def cells(row: Result) -> str:
+    """The row of docs/performance.md's table."""
+    middle, low, high = row.ratio
+    verdict = ("yes" if met(row) else "**no**") if row.target else ""
+    ours, other = (
+        f"{name} {digits(1000 * seconds)}"
+        for name, seconds in ((row.ours, row.seconds), (row.other, row.other_seconds))
+    )
+    ratio = f"{digits(middle)} ({digits(low)} to {digits(high)})"
+    return f"| {row.subject} | {ours} | {other} | {ratio} | {row.target} | {verdict} |"
 
 
 def met(row: Result) -> bool:
@@ -50,7 +62,7 @@ def met(row: Result) -> bool:
     return row.ratio[0] >= float(bound) if side == ">=" else row.ratio[0] <= float(bound)
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
     """Three of them: 0.413, 56.6, 1,850."""
     return f"{float(f'{value:.3g}'):,.10g}"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks import coverage, evaluation, inference, measure, plan, probes
-from benchmarks.__main__ import _line
+from benchmarks.__main__ import _line, cells, digits
 from benchmarks.assigner import OneByOne, scene
 
 from triplehead.detectors.assigners.jla import JLAAssigner
@@ -84,6 +84,16 @@ def test_a_sweep_is_planned_and_its_dag_built():
         ("plan of 9 runs", "snakemake -n"),
     ]
     assert all(row.seconds > 0.1 and row.ratio[0] == row.other_seconds / row.seconds for row in rows)
+
+
+def test_the_table_of_the_docs_is_the_newest_record():
+    record = json.loads(max(Path("benchmarks").glob("ratios-*.json"), key=lambda path: path.stem[-10:]).read_text())
+    rows = [measure.Result(**{**row, "ratio": tuple(row["ratio"])}) for row in record["rows"]]
+    text = Path("docs/performance.md").read_text()
+    alone = [row for row in rows if row.subject == "assignment, scaling"]
+    for row in rows:
+        assert row in alone or cells(row) in text, cells(row)
+    assert ", ".join(f"{row.ours.split()[0]}: {digits(1000 * row.seconds)}" for row in alone) in text
 
 
 def test_the_gpu_table_of_the_docs_is_the_record():
