@@ -20,7 +20,10 @@ COUNTED = ("torch", "torchvision")  # whose layers are counted
 def footprints(plan: Plan, cache: Path | None = None) -> dict[str, Footprint]:
     """Run id -> its footprint. Each kind of model is built once, and not at all where `cache` knows it."""
     cache = cache or _cache()
-    known, kinds = _read(cache), {run_id: kind_of(run.spec) for run_id, run in plan.runs.items()}
+    known = _read(cache)
+    specs = {run.spec.group: run.spec for run in plan.runs.values()}
+    of_group = {group: kind_of(spec) for group, spec in specs.items()}
+    kinds = {run_id: of_group[run.spec.group] for run_id, run in plan.runs.items()}
     missing = {kind: run_id for run_id, kind in kinds.items() if kind not in known}
     if missing:
         from triplehead.engine.footprint import footprint

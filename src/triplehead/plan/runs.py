@@ -49,7 +49,7 @@ class RunSpec(Options):
     def with_seed(self, seed: int) -> "RunSpec":
         """The same run from another seed; what is valid is not validated again, nor what was digested copied."""
         other = self._with(seed=seed)
-        other.__dict__["_written"] = self._written | {"seed": seed}
+        other.__dict__ |= {"_written": self._written | {"seed": seed}, "group": self.group}
         return other
 
     def with_engine(self, engine: Engine) -> "RunSpec":

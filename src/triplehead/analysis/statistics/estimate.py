@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 
@@ -79,15 +78,21 @@ def half_width(
     parts = [(error**2, df) for error, df in ((seed_se, seed_df), (image_se, image_df)) if error is not None]
     if not parts:
         return None
-    quantile = (1 + CONFIDENCE) / 2
-    alone = [math.sqrt(variance) * float(stdtrit(df, quantile)) for variance, df in parts]
+    alone = [math.sqrt(variance) * _quantile(df) for variance, df in parts]
     if image_se is not None:
-        alone.append(math.hypot(image_se, own_se) * float(stdtrit(image_df, quantile)))
+        alone.append(math.hypot(image_se, own_se) * _quantile(image_df))
     total = math.fsum(variance for variance, _ in parts)
     spread = math.fsum(variance**2 / df for variance, df in parts)
     if not spread:  # seeds and images alike that do not matter at all
         return max(alone)
-    return max(*alone, math.sqrt(total) * float(stdtrit(total**2 / spread, quantile)))
+    return max(*alone, math.sqrt(total) * _quantile(total**2 / spread))
+
+
+def _quantile(df: float) -> float:
+    """Of Student's t, for the two-sided interval."""
+    from scipy.special import stdtrit  # a tenth of a second, which a plan without results need not take
+
+    return float(stdtrit(df, (1 + CONFIDENCE) / 2))
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float | None, float | None]:
