@@ -16,7 +16,7 @@ from benchmarks.measure import Result
 
 from triplehead.engine import runtime
 
-SUBJECTS = ("assigner", "step", "inference", "evaluation", "plan")
+SUBJECTS = ("assigner", "step", "parts", "inference", "evaluation", "plan")
 
 
 def main(subjects: list[str]) -> None:

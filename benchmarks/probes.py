@@ -1,6 +1,9 @@
-"""Detectors at work on made-up images, and torchvision's FCOS on the same."""
+"""Detectors at work on made-up images, and torchvision's and detectron2's FCOS on the same."""
+
+from collections.abc import Callable
 
 import torch
+from torch import Tensor, nn
 from torchvision.models.detection import FCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
@@ -20,7 +23,9 @@ def spec_of(plan: Plan, exhibit: str, label: str, **input_size: int) -> RunSpec:
 
 
 def probe(spec: RunSpec, batch_size: int, objects: int = 7) -> Probe:
-    return Probe(spec, runtime.start(spec, "cpu", spec.schedule.precision), batch_size, objects)
+    made = Probe(spec, runtime.start(spec, "cpu", spec.schedule.precision), batch_size, objects)
+    torch.set_num_threads(1)  # whatever the scale asks for
+    return made
 
 
 def paper_probe(exhibit: str, label: str, batch_size: int, short: int, long: int, objects: int = 7) -> Probe:
@@ -45,13 +50,39 @@ class Torchvision:
         generator = AnchorGenerator(sizes, ((1.0,),) * len(sizes))
         short, long = spec.input.short, spec.input.long
         self.model = FCOS(backbone, spec.num_classes, min_size=short, max_size=long, anchor_generator=generator)
-        self.model.to(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.0, momentum=0.9)
-        self.images, self.targets = like.images, like.targets
+        self.step = step_of(self.model.to(memory_format=torch.channels_last), like.images, like.targets)
 
-    def step(self) -> None:
-        self.model.train()
-        total = sum(self.model(self.images, self.targets).values())
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        self.optimizer.step()
+
+class Detectron2:
+    """detectron2's FCOS as its own configuration has it, in its layout of memory, on a probe's images. ImportError
+    where it is not installed."""
+
+    def __init__(self, like: Probe):
+        from detectron2.utils.events import EventStorage
+
+        from triplehead.detectron2.steptime import batch_of, fcos
+
+        batch = [
+            batch_of([255 * image.flip(0)], target["boxes"])[0]
+            for image, target in zip(like.images, like.targets, strict=True)
+        ]
+        step = step_of(fcos(), batch)
+
+        def stored() -> None:
+            with EventStorage():
+                step()
+
+        self.step = stored
+
+
+def step_of(model: nn.Module, *batch: object) -> Callable[[], None]:
+    """A training step of `model` on a batch, losses to optimiser, at the rate 0."""
+    optimizer = torch.optim.SGD(model.train().parameters(), lr=0.0, momentum=0.9)
+
+    def step() -> None:
+        losses: dict[str, Tensor] = model(*batch)
+        optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+
+    return step

@@ -1,9 +1,11 @@
-"""Training steps of FCOS, JLA and Ours, and of torchvision's FCOS on the same backbone and images."""
+"""Training steps of FCOS, JLA and Ours, and of torchvision's FCOS, and detectron2's where it is installed, on as deep a
+backbone and the same images."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from benchmarks.measure import Result, compare
-from benchmarks.probes import Torchvision, paper_probe, probe, spec_of
+from benchmarks.probes import Detectron2, Torchvision, paper_probe, probe, spec_of
 
 from triplehead.plan.plan import load_plan
 
@@ -19,4 +21,6 @@ def run() -> Iterator[Result]:
     calls = {name: each.step for name, each in probes.items()}
     yield from compare("training step, ResNet-50, 2 images of 256 x 416", calls, 7, "<= 1.25")
     calls = {"FCOS": probes["FCOS"].step, "torchvision's FCOS": Torchvision(probes["FCOS"]).step}
+    if find_spec("detectron2"):
+        calls["detectron2's FCOS"] = Detectron2(probes["FCOS"]).step
     yield from compare("training step, ResNet-50, 2 images of 256 x 416", calls, 7, ">= 1")
