@@ -1,6 +1,7 @@
 """Detectors at work on made-up images, and torchvision's and detectron2's FCOS on the same."""
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -33,24 +34,39 @@ def paper_probe(exhibit: str, label: str, batch_size: int, short: int, long: int
 
 
 class Torchvision:
-    """torchvision's FCOS with its own ResNet, as deep and as much of it frozen as a probe's, on the probe's images."""
+    """torchvision's FCOS on a probe's images, with torchvision's ResNet, as deep and as much of it frozen as the
+    probe's, or with one made like the probe's, whose frozen norms are folded."""
 
-    def __init__(self, like: Probe):
+    def __init__(self, like: Probe, our_backbone: bool = False):
         spec = like.spec
         resnet = spec.detector.backbone
         assert isinstance(resnet, ResNet)
-        backbone = resnet_fpn_backbone(
-            backbone_name=f"resnet{resnet.depth}",
-            weights=None,
-            trainable_layers=5 - resnet.frozen_stages,
-            returned_layers=[2, 3, 4],
-            extra_blocks=LastLevelP6P7(resnet.channels, resnet.channels),
-        )
+        if our_backbone:
+            backbone = _Named(deepcopy(like.detector.backbone))
+        else:
+            backbone = resnet_fpn_backbone(
+                backbone_name=f"resnet{resnet.depth}",
+                weights=None,
+                trainable_layers=5 - resnet.frozen_stages,
+                returned_layers=[2, 3, 4],
+                extra_blocks=LastLevelP6P7(resnet.channels, resnet.channels),
+            )
         sizes = tuple((stride,) for stride in like.detector.backbone.strides)
         generator = AnchorGenerator(sizes, ((1.0,),) * len(sizes))
         short, long = spec.input.short, spec.input.long
         self.model = FCOS(backbone, spec.num_classes, min_size=short, max_size=long, anchor_generator=generator)
         self.step = step_of(self.model.to(memory_format=torch.channels_last), like.images, like.targets)
+
+
+class _Named(nn.Module):
+    """A pyramid in the form that torchvision's detectors ask for."""
+
+    def __init__(self, pyramid: nn.Module):
+        super().__init__()
+        self.pyramid, self.out_channels = pyramid, pyramid.channels
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return {str(level): feature for level, feature in enumerate(self.pyramid(images))}
 
 
 class Detectron2:

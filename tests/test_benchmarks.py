@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks import coverage, evaluation, inference, measure, plan, probes
+from benchmarks import coverage, evaluation, measure, plan, probes
 from benchmarks.__main__ import _line, cells, digits
 from benchmarks.assigner import OneByOne, scene
 
@@ -70,7 +70,7 @@ def test_coverage_is_of_the_interval_that_is_printed(monkeypatch):
 @pytest.mark.parametrize("share", [1 / 20, None])
 def test_as_many_candidates_pass_as_are_said_to(share):
     probe = probes.probe(probes.spec_of(load_plan({"scale": "smoke"}), "table5", "All"), 1)
-    inference.pass_candidates(probe, share)
+    probe.pass_candidates(share)
     with torch.inference_mode():
         logits = probe.detector.eval().predict(probe.images)[0].logits
     passing = int((logits.sigmoid() > probe.detector.postprocess.score_threshold).sum())

@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from triplehead.cli.new import Part, new
+from triplehead.detectors.boxes import FinalBoxes, Predictions
 from triplehead.detectors.build import build_detector, count_parameters
+from triplehead.detectors.own import check_predictions
 from triplehead.errors import InputError
+from triplehead.plan.options import OwnHead
 from triplehead.plan.plan import load_plan
 
 
@@ -96,3 +99,13 @@ def test_a_wrong_answer_is_one_line(folder, name, old, new, message):
     model = build_detector(spec_of(folder, name)).train()
     with pytest.raises(InputError, match=message):
         model(*batch())
+
+
+def test_a_heads_final_boxes_are_not_computed_to_be_looked_at():
+    """A run that is resumed looks at its first step; were it another step, so were the weights after it."""
+    logits = torch.zeros(2, 5, 3)
+    boxes = FinalBoxes(all_boxes=pytest.fail, chosen_boxes=pytest.fail, like=logits)
+    head = OwnHead(path="mine.Head", source="")
+    check_predictions(head, Predictions(logits, boxes, torch.zeros(2, 5, 4)), 2, 5, 3)
+    with pytest.raises(InputError, match="predicted coarse_boxes"):
+        check_predictions(head, Predictions(logits, boxes, torch.zeros(2, 5, 3)), 2, 5, 3)

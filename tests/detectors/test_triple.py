@@ -1,12 +1,14 @@
 """The triple head's boxes, eqs. (7) and (8), against cell-by-cell arithmetic and torchvision's convolution."""
 
 import math
+import pickle
+from dataclasses import replace
 
 import pytest
 import torch
 from torchvision.ops import deform_conv2d
 
-from triplehead.detectors.boxes import LazyPredictions, make_points
+from triplehead.detectors.boxes import FinalBoxes, make_points
 from triplehead.detectors.heads.triple import TripleHead
 from triplehead.detectors.postprocess import detect
 from triplehead.plan.options import Postprocess
@@ -124,10 +126,10 @@ CHOSEN = torch.tensor([0, 0, 0, 1, 1, 1, 1]), torch.tensor([53, 0, 8, 42, 41, 8,
 def test_chosen_boxes_are_those_of_all(levels, options):
     """In any order, twice, at the rim, of one image and level or none; the gradients are the same."""
     head, found = levels(**options)
-    assert isinstance(found, LazyPredictions)
+    assert isinstance(found.given_boxes, FinalBoxes)
     parameters = dict(head.named_parameters())
     for image, sample in (CHOSEN, (CHOSEN[0][:1], CHOSEN[1][:1]), (CHOSEN[0][:0], CHOSEN[1][:0])):
-        alone, whole = found.chosen_boxes(image, sample), found.all_boxes()[image, sample]
+        alone, whole = found.given_boxes._chosen_boxes(image, sample), found.given_boxes._all_boxes()[image, sample]
         grads, expected = (
             torch.autograd.grad(boxes.square().sum(), parameters.values(), retain_graph=True, allow_unused=True)
             for boxes in (alone, whole)
@@ -143,10 +145,10 @@ def test_chosen_boxes_are_those_of_all(levels, options):
 def test_few_points_are_computed_alone_and_many_are_looked_up(levels):
     _, found = levels()
     found.boxes_of(*CHOSEN)
-    assert "boxes" not in vars(found)
+    assert "all" not in vars(found.given_boxes)
     many = torch.arange(13)  # times nine cells: more than 2 x 54 points
-    torch.testing.assert_close(found.boxes_of(many * 0, many), found.all_boxes()[0, :13], rtol=0, atol=0)
-    assert "boxes" in vars(found)
+    torch.testing.assert_close(found.boxes_of(many * 0, many), found.given_boxes._all_boxes()[0, :13], rtol=0, atol=0)
+    assert "all" in vars(found.given_boxes)
 
 
 def test_detections_are_the_same_either_way(levels):
@@ -155,7 +157,7 @@ def test_detections_are_the_same_either_way(levels):
     threshold = float(found.logits.sigmoid().flatten().topk(10).values[-1].detach())
     options = Postprocess(score_threshold=threshold)
     alone = detect(found, points, [(60, 60)] * 2, options)
-    assert "boxes" not in vars(found)
+    assert "all" not in vars(found.given_boxes)
     _ = found.boxes
     for one, other in zip(alone, detect(found, points, [(60, 60)] * 2, options), strict=True):
         assert len(one["boxes"])
@@ -172,7 +174,31 @@ def test_boxes_that_were_asked_for_without_gradient_have_one(levels):
     assert torch.equal(found.boxes_of(*CHOSEN), all_boxes[CHOSEN])
 
 
+@pytest.mark.parametrize("read", [lambda found: found.boxes, lambda found: found.boxes_of(*CHOSEN)], ids=["all", "few"])
+def test_boxes_are_computed_as_the_rest_was_whenever_that_is(levels, read):
+    """Mixed precision and gradients are those of the forward pass."""
+    with torch.autocast("cpu", torch.bfloat16):
+        _, found = levels()
+        inside = read(found)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, found = levels()
+    torch.testing.assert_close(read(found), inside, rtol=0, atol=0)
+    with torch.no_grad():
+        _, found = levels()
+    assert not read(found).requires_grad
+
+
+def test_predictions_are_copied_and_stored_with_their_boxes(levels):
+    with torch.no_grad():
+        _, found = levels()
+    copied, stored = replace(found, quality=None), pickle.loads(pickle.dumps(found))
+    assert copied.quality is None
+    for other in (copied, stored):
+        assert torch.equal(other.boxes, found.boxes) and torch.equal(other.logits, found.logits)
+        assert other.two_boxes
+
+
 def test_a_batch_norm_sees_all_cells_in_training(levels):
     _, found = levels(norm="batch", star_norm="batch")
-    assert not isinstance(found, LazyPredictions)
+    assert not isinstance(found.given_boxes, FinalBoxes)
     assert found.two_boxes

@@ -1,6 +1,7 @@
 """Points, boxes and what a head predicts for them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,17 +36,71 @@ class Points:
         return values.split([h * w for h, w in self.sizes], dim=dim)
 
 
+class FinalBoxes:
+    """Final boxes that are computed once somebody asks: all of them, or those of a few points alone.
+
+    all_boxes: () -> [B, N, 4]. chosen_boxes: image [P], sample [P] -> [P, 4], the same up to rounding. Whenever that
+    is, gradients and mixed precision are as they were when this was made. Pickled, they are a tensor.
+    """
+
+    def __init__(self, all_boxes: Callable[[], Tensor], chosen_boxes: Callable[[Tensor, Tensor], Tensor], like: Tensor):
+        """like: [B, N, ...], a tensor of the same points."""
+        self._all_boxes, self._chosen_boxes, self._num_points = all_boxes, chosen_boxes, like.shape[:2].numel()
+        self._device, self._gradient = like.device.type, torch.is_grad_enabled()
+        self._autocast = torch.is_autocast_enabled(self._device), torch.get_autocast_dtype(self._device)
+
+    @cached_property
+    def all(self) -> Tensor:
+        """[B, N, 4]."""
+        with self._as_made():
+            return self._all_boxes()
+
+    def of(self, image: Tensor, sample: Tensor) -> Tensor:
+        """[P, 4] of samples [P] of images [P]."""
+        # A point costs what the 3x3 cells around it cost.
+        if "all" in vars(self) or 9 * len(sample) > self._num_points:
+            return self.all[image, sample]
+        with self._as_made():
+            return self._chosen_boxes(image, sample)
+
+    @contextmanager
+    def _as_made(self) -> Iterator[None]:
+        enabled, dtype = self._autocast
+        with torch.set_grad_enabled(self._gradient), torch.autocast(self._device, dtype=dtype, enabled=enabled):
+            yield
+
+    def __reduce__(self) -> tuple:
+        return _itself, (self.all,)
+
+
+def _itself(boxes: Tensor) -> Tensor:
+    return boxes
+
+
+class _Boxes:
+    """A field of `Predictions`: a tensor, or `FinalBoxes`, which are one once it is read."""
+
+    def __get__(self, predictions: "Predictions | None", kind: type) -> Tensor:
+        if predictions is None:
+            raise AttributeError  # which tells dataclass that there is no default
+        boxes = vars(predictions)["given_boxes"]
+        return boxes.all if isinstance(boxes, FinalBoxes) else boxes
+
+    def __set__(self, predictions: "Predictions", boxes: Tensor | FinalBoxes) -> None:
+        vars(predictions)["given_boxes"] = boxes
+
+
 @dataclass(frozen=True)
 class Predictions:
     """What a head says of B images at N points.
 
-    logits: [B, N, C]. boxes: [B, N, 4] xyxy pixels, the final ones. coarse_boxes: the same from the
-    pre-regression branch, or None. quality: [B, N] logits of centerness or IoU, or None. A border branch's
-    verdict on the coarse boxes: border_logits [B, N, C] and border_deltas [B, N, 4], which lead to `boxes`.
+    logits: [B, N, C]. boxes: [B, N, 4] xyxy pixels, the final ones; a head may give `FinalBoxes`. coarse_boxes: the
+    same from the pre-regression branch, or None. quality: [B, N] logits of centerness or IoU, or None. A border
+    branch's verdict on the coarse boxes: border_logits [B, N, C] and border_deltas [B, N, 4], which lead to `boxes`.
     """
 
     logits: Tensor
-    boxes: Tensor
+    boxes: _Boxes = _Boxes()
     coarse_boxes: Tensor | None = None
     quality: Tensor | None = None
     border_logits: Tensor | None = None
@@ -61,47 +116,17 @@ class Predictions:
     @property
     def two_boxes(self) -> bool:
         """Whether a point has a final box beside the coarse one."""
-        return self.coarse_boxes is not None and self.coarse_boxes is not self.boxes
+        return self.coarse_boxes is not None and self.coarse_boxes is not self.given_boxes
+
+    @property
+    def given_boxes(self) -> Tensor | FinalBoxes:
+        """The final boxes as the head gave them: not computed by being looked at."""
+        return vars(self)["given_boxes"]
 
     def boxes_of(self, image: Tensor, sample: Tensor) -> Tensor:
         """The final boxes [P, 4] of chosen points: samples [P] of images [P]."""
-        return self.boxes[image, sample]
-
-
-class LazyPredictions(Predictions):
-    """Predictions whose final boxes are computed once somebody asks: all of them, or those of a few points alone.
-
-    all_boxes: () -> [B, N, 4]. chosen_boxes: image [P], sample [P] -> [P, 4], the same up to rounding.
-    """
-
-    two_boxes = True
-    all_boxes: Callable[[], Tensor]
-    chosen_boxes: Callable[[Tensor, Tensor], Tensor]
-    with_gradient: bool
-
-    def __init__(
-        self,
-        logits: Tensor,
-        coarse_boxes: Tensor,
-        quality: Tensor | None,
-        all_boxes: Callable[[], Tensor],
-        chosen_boxes: Callable[[Tensor, Tensor], Tensor],
-    ):
-        # Not the parent's initialiser, which wants the boxes; the fields are frozen.
-        values = {"logits": logits, "coarse_boxes": coarse_boxes, "quality": quality}
-        vars(self).update(values, all_boxes=all_boxes, chosen_boxes=chosen_boxes)
-        vars(self)["with_gradient"] = torch.is_grad_enabled()
-
-    @cached_property
-    def boxes(self) -> Tensor:  # type: ignore[override]
-        # An assigner asks without gradient, and the losses may ask again.
-        with torch.set_grad_enabled(self.with_gradient):
-            return self.all_boxes()
-
-    def boxes_of(self, image: Tensor, sample: Tensor) -> Tensor:
-        # A point costs what the 3x3 cells around it cost.
-        few = 9 * len(sample) <= self.logits[..., 0].numel()
-        return self.chosen_boxes(image, sample) if few and "boxes" not in vars(self) else self.boxes[image, sample]
+        given = self.given_boxes
+        return given.of(image, sample) if isinstance(given, FinalBoxes) else given[image, sample]
 
 
 def size_of(maps: Tensor) -> tuple[int, int]:

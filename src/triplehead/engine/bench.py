@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.accelerators import CUDAAccelerator
 
 from triplehead.engine import runtime
-from triplehead.engine.probe import OBJECTS, Probe
+from triplehead.engine.probe import CANDIDATES, OBJECTS, Probe
 from triplehead.engine.timing import environment, float32, hardware, peak_memory, synchronize_of, timed
 from triplehead.errors import InputError
 from triplehead.paths import atomic
@@ -59,7 +59,7 @@ def bench(
         "scale": first.scale,
         "image_size": [first.input.short, first.input.long],
         "images": f"noise with {OBJECTS} boxes",
-        "weights": "initial: hardly a box passes the score threshold, so decoding and NMS cost less than when trained",
+        "weights": f"initial; of a dense detector {CANDIDATES:g} candidates for a point pass the score threshold",
         "repeats": repeats,
         "warmup": warmup,
         "rows": rows,
@@ -84,6 +84,7 @@ def _row(spec: RunSpec, fabric: Fabric, batch_size: int | None, repeats: int, wa
                 assign = {name: seconds(probe.assignment(at)) for name, at in (("early", EARLY), ("late", LATE))}
                 share = {name: each["median"] / step["median"] for name, each in assign.items()}
                 row |= {"assigner": spec.detector.assigner.name, "assign_seconds": assign, "assign_share": share}
+                probe.pass_candidates()
             probe.optimizer.zero_grad(set_to_none=True)
             row["detect_memory"] = peak_memory(fabric, [probe.detect])
             full, model = seconds(probe.detect), seconds(probe.predict)

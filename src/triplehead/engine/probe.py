@@ -16,6 +16,7 @@ from triplehead.engine.timing import raw_predictions
 from triplehead.plan.runs import RunSpec
 
 OBJECTS = 7  # in an image; COCO's mean is 7.3
+CANDIDATES = 1 / 20  # for a point: a guess for photographs
 SMALLEST = 16  # pixels; sides are spread evenly on a log scale up to the image's shorter one
 
 
@@ -61,6 +62,20 @@ class Probe:
                 return detector.assigner(predictions.first_stage, points, self.targets, progress)
 
         return assign
+
+    def pass_candidates(self, share: float | None = CANDIDATES) -> None:
+        """From now on as many classes of points pass a dense detector's score threshold in detection as `share` of the
+        points, all without a share: initial weights pass hardly any, and final boxes, decoding and NMS cost nothing."""
+        detector = self.detector
+        assert isinstance(detector, DenseDetector)
+        threshold = 0.0
+        if share is not None:
+            detector.eval()
+            with torch.inference_mode(), self.fabric.autocast():
+                logits = detector.predict(self.images[:1])[0].logits
+            passing = round(share * logits[..., 0].numel())
+            threshold = float(logits.sigmoid().flatten().topk(passing + 1).values[-1])
+        detector.postprocess = detector.postprocess.model_copy(update={"score_threshold": threshold})
 
     def detect(self, _: object = None) -> None:
         """Detections in one image, NMS included, in the step's precision."""

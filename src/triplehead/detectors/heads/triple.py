@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from triplehead.detectors.boxes import LazyPredictions, Points, Predictions, ltrb_to_boxes
+from triplehead.detectors.boxes import FinalBoxes, Points, Predictions, ltrb_to_boxes
 from triplehead.detectors.heads.chosen import Chosen, by_cell
 from triplehead.detectors.heads.layers import Scale, Tower, exp, flatten, init_head, init_hidden
 from triplehead.detectors.heads.star import StarConv, star_taps
@@ -52,15 +52,12 @@ class TripleHead(nn.Module):
         quality = None if self.quality is None else _joined(each.quality for each in branches).squeeze(2)
         if not self.refined:
             return Predictions(logits, coarse_boxes, coarse_boxes, quality)
-        if not self.reg_star.cell_by_cell:
-            return Predictions(logits, self._all_boxes(branches, points), coarse_boxes, quality)
-        return LazyPredictions(
-            logits,
-            coarse_boxes,
-            quality,
+        boxes = FinalBoxes(
             all_boxes=lambda: self._all_boxes(branches, points),
             chosen_boxes=lambda image, sample: self._chosen_boxes(branches, points, image, sample),
+            like=logits,
         )
+        return Predictions(logits, boxes if self.reg_star.cell_by_cell else boxes.all, coarse_boxes, quality)
 
     def _branches(self, x: Tensor, level: int) -> "_Branches":
         options = self.options
