@@ -65,7 +65,7 @@ def run() -> Iterator[Result]:
         path = Path(folder) / "annotations.json"
         yield from _evaluations(path, 500, rounds=5)
         yield from _resamples(path, 500)
-        yield from _evaluations(path, 5000, rounds=1)
+        yield from _evaluations(path, 5000, rounds=3)
 
 
 def _evaluations(path: Path, images: int, rounds: int) -> Iterator[Result]:

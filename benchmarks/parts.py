@@ -5,8 +5,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from benchmarks.measure import Result, result
 from benchmarks.probes import probe, spec_of
+from torch import Tensor
 
 from triplehead.detectors.dense import DenseDetector
 from triplehead.engine.probe import Probe
@@ -47,13 +49,18 @@ def parts_of(probe: Probe, rounds: int) -> dict[str, list[float]]:
         module = getattr(detector, part)
         module.forward = timed(part, module.forward)
     detector.assigner = timed("assignment", detector.assigner)
-    forward = timed("forward", detector)
+
+    def losses() -> Tensor:
+        with probe.fabric.autocast():
+            return torch.stack(list(detector(probe.images, probe.targets).values())).sum()
+
+    forward = timed("forward", losses)
     backward = timed("backward", probe.fabric.backward)
     update = timed("optimiser", probe.optimizer.step)
     found: dict[str, list[float]] = defaultdict(list)
     for number in range(rounds + 1):
         spent.clear()
-        total = sum(forward(probe.images, probe.targets).values())
+        total = forward()
         probe.optimizer.zero_grad(set_to_none=True)
         backward(total)
         update()

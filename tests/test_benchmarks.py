@@ -2,12 +2,13 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from benchmarks import coverage, evaluation, measure, plan, probes
+from benchmarks import coverage, evaluation, measure, parts, plan, probes
 from benchmarks.__main__ import _line, cells, digits
 from benchmarks.assigner import OneByOne, scene
 
@@ -77,6 +78,15 @@ def test_as_many_candidates_pass_as_are_said_to(share):
     assert passing == (logits.numel() if share is None else round(logits[..., 0].numel() / 20))
 
 
+def test_the_parts_of_a_step_are_the_step():
+    rows = list(parts.run(rounds=2))
+    assert len({row.subject for row in rows}) == 2
+    for subject in {row.subject for row in rows}:
+        own = [row for row in rows if row.subject == subject]
+        assert {row.ours for row in own} == {"backbone", "head", "assignment", "losses", "backward", "optimiser"}
+        assert sum(row.seconds for row in own) == pytest.approx(own[0].other_seconds, rel=0.25)
+
+
 def test_a_sweep_is_planned_and_its_dag_built():
     rows = list(plan.run(specs=3, rounds=1))
     assert [(row.subject, row.ours) for row in rows] == [
@@ -91,9 +101,13 @@ def test_the_table_of_the_docs_is_the_newest_record():
     rows = [measure.Result(**{**row, "ratio": tuple(row["ratio"])}) for row in record["rows"]]
     text = Path("docs/performance.md").read_text()
     alone = [row for row in rows if row.subject == "assignment, scaling"]
+    profile = [row for row in rows if row.subject.startswith(parts.SUBJECT)]
     for row in rows:
-        assert row in alone or cells(row) in text, cells(row)
+        assert row in alone or row in profile or cells(row) in text, cells(row)
     assert ", ".join(f"{row.ours.split()[0]}: {digits(1000 * row.seconds)}" for row in alone) in text
+    for part in {row.ours for row in profile}:
+        fcos, ours = (digits(1000 * row.seconds) for row in profile if row.ours == part)
+        assert re.search(rf"^\| {part} \| [\d.]+ \| {fcos} \| [\d.]+ \| {ours} \|$", text, re.M), part
 
 
 def test_the_gpu_table_of_the_docs_is_the_record():
