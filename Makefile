@@ -39,7 +39,7 @@ mlflow: environment
 	@echo 'http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning  Ctrl-C ends it.'
 	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_LOGGING_LEVEL=WARNING \
 		PYTHONWARNINGS=ignore $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
-		--uvicorn-opts "--log-level warning" $(foreach kind,backend registry,--$(kind)-store-uri sqlite:///$(abspath results/mlflow.db))
+		--uvicorn-opts "--log-level warning" $(foreach kind,backend registry,--$(kind)-store-uri sqlite:///results/mlflow.db)
 
 bench: environment
 	$(BIN)/python -m benchmarks

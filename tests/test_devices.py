@@ -126,3 +126,17 @@ def test_otherwise_the_driver_is_asked(tmp_path, monkeypatch):
 def test_a_driver_that_fails_shows_no_gpu(tmp_path, monkeypatch):
     driver(tmp_path, monkeypatch, "echo 'GPU 0: A (UUID: GPU-aa)'; exit 9")
     assert visible_gpus() == []
+
+
+def test_locks_that_another_user_laid_out_are_refused(tmp_path, monkeypatch):
+    """A folder or a file that is a link would have what is written there go elsewhere."""
+    monkeypatch.setenv(VISIBLE, "0")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    with pytest.raises(InputError, match="another user's"):
+        own_gpus(1, tmp_path / "link")
+    (tmp_path / "victim").write_text("kept")
+    (tmp_path / "mine" / "0").symlink_to(tmp_path / "victim")
+    with pytest.raises(InputError, match="cannot be written"):
+        own_gpus(1, tmp_path / "mine")
+    assert (tmp_path / "victim").read_text() == "kept"

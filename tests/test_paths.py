@@ -3,7 +3,7 @@
 import pytest
 
 from triplehead.errors import InputError
-from triplehead.paths import atomic, check_places
+from triplehead.paths import atomic, check_places, workplace
 
 
 def test_what_is_written_appears_with_its_folders(tmp_path):
@@ -72,3 +72,19 @@ def test_a_folder_without_permission_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)  # whoever runs the tests
     with pytest.raises(InputError, match=f"^{tmp_path}: cannot be written to, but {tmp_path}/results/ is to be"):
         check_places([tmp_path / "results/a.csv"])
+
+
+def test_a_workplace_is_empty_and_gone_afterwards_however_the_one_before_ended(tmp_path):
+    left = tmp_path / ".report.pdf.work.tmp"
+    left.mkdir()
+    (left / "of a killed process").touch()
+    with workplace(tmp_path / "report.pdf") as folder:
+        assert folder == left and not any(folder.iterdir())
+        (folder / "page").touch()
+    assert not left.exists()
+    with pytest.raises(ZeroDivisionError), workplace(tmp_path / "report.pdf"):
+        raise ZeroDivisionError
+    assert not left.exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"), workplace(tmp_path / "file" / "report.pdf"):
+        pass

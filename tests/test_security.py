@@ -107,6 +107,19 @@ def test_rules_quote_all_that_enters_a_shell_line():
                 assert field.endswith(":q") or field == "threads", f"{file}: {line}"
 
 
+def test_make_says_nothing_of_the_folder_to_a_shell(tmp_path):
+    """Only relative places: the folder's name may be a command."""
+    folder = tmp_path / "a $(touch owned) b"
+    (folder / ".venv").mkdir(parents=True)
+    (folder / "Makefile").write_text((ROOT / "Makefile").read_text())
+    (folder / "pyproject.toml").touch()
+    (folder / "constraints.txt").touch()
+    (folder / ".venv" / "ready").touch()
+    for target in ("reproduce", "smoke", "test", "lint", "torture", "mlflow", "bench", "bench-gpu"):
+        done = subprocess.run(["make", "-n", target], cwd=folder, capture_output=True, text=True)
+        assert not done.returncode and "owned" not in done.stdout, done.stdout + done.stderr
+
+
 def test_wildcards_take_names_literally():
     found = []
     for file in (ROOT / "workflow" / "rules").glob("*.smk"):

@@ -89,7 +89,9 @@ def _take(names: list[str], count: int, folder: Path, shared_by: int) -> list[st
 def _lock(path: Path, stack: ExitStack) -> bool:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = open(path, "w")  # noqa: SIM115  the stack closes it
+        if path.parent.is_symlink() or path.parent.stat().st_uid != os.getuid():
+            raise InputError(path.parent, "is another user's, who could send what is written there anywhere; remove it")
+        file = open(path, "a", opener=_no_link)  # noqa: SIM115  the stack closes it
     except OSError as error:
         raise InputError(path, f"cannot be written ({error.strerror})") from None
     try:
@@ -99,6 +101,10 @@ def _lock(path: Path, stack: ExitStack) -> bool:
         return False
     stack.enter_context(file)
     return True
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, mode=0o600)
 
 
 def _lock_folder() -> Path:

@@ -58,6 +58,24 @@ def atomic(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def workplace(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`, to make it in; it is removed in the end, or by the next, if that was killed.
+
+    Raises InputError where the disk refuses.
+    """
+    folder = path.with_name(f".{path.name}.work.tmp")
+    try:
+        _remove(folder)
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as error:
+        raise InputError(path, f"cannot be written ({error.strerror or error})") from error
+    finally:
+        with suppress(OSError):
+            _remove(folder)
+
+
 def check_places(files: Iterable[str | Path], folders: Iterable[str | Path] = ()) -> None:
     """Raise InputError where a file could not be put: something that is no folder stands on the way to it, a folder
     that cannot be written to, or a folder stands in its own place."""

@@ -77,4 +77,4 @@ def _is_temporary(path: Path, folder: Path) -> bool:
     if inside[0] not in ("results", "reports", "logs"):
         return False
     ends = (".tmp", "-journal", "-wal", "-shm")
-    return path.name.endswith(ends) or inside[:2] == ("results", "scratch")
+    return any(part.endswith(ends) for part in inside) or inside[:2] == ("results", "scratch")

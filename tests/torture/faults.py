@@ -136,9 +136,17 @@ def tests(*places: str, **environment: str) -> Callable[[str, Path], Outcome]:
     def run(name: str, folder: Path) -> Outcome:
         command = [sys.executable, "-m", "pytest", "-q", f"--junit-xml={folder / 'found.xml'}", *places]
         path = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
-        done = subprocess.run(
-            command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path} | environment, capture_output=True, text=True
-        )
+        try:
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=os.environ | {"PYTHONPATH": path} | environment,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            return outcome(name, [f"no end within {PATIENCE} s"])
         if not (folder / "found.xml").is_file():
             return outcome(name, [f"pytest ended with {done.returncode}: {done.stdout[-300:]}"])
         cases = list(ElementTree.parse(folder / "found.xml").iter("testcase"))

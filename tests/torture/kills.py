@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.torture.checks import State, lost, state
 from tests.torture.outcome import Outcome
-from tests.torture.project import PATIENCE, Project, interrupted, job_killed, terminated, tree_killed
+from tests.torture.project import PATIENCE, NoEnd, Project, interrupted, job_killed, terminated, tree_killed
 
 IN_A_ROW = 6  # kills of one study, at most, before it may end
 TREE, TERM, INT, JOB = (
@@ -17,7 +17,7 @@ TREE, TERM, INT, JOB = (
     "SIGINT to the process group",
     "SIGKILL to one job's process",
 )
-STRIKES: dict[str, Callable[[subprocess.Popen], None]] = {
+STRIKES: dict[str, Callable[[subprocess.Popen], bool]] = {
     TREE: tree_killed,
     TERM: terminated,
     INT: interrupted,
@@ -56,16 +56,20 @@ def struck(study: Study, strikes: list[str], rng: random.Random) -> dict[str, Ou
     """One study that is struck so, one after the other, as long as there is something left to strike; survived have
     all of them if it ends as the undisturbed one."""
     study.project.clean()
-    done = list(_disturb(study, strikes, rng))
-    problems = _finish(study)
+    done, problems = [], []
+    for name, problem in _disturb(study, strikes, rng):
+        done.append(name)
+        problems += [problem] if problem else []
+    problems += _finish(study)
     return {
         name: Outcome(name, done.count(name), 0 if problems else done.count(name), problems)
         for name in dict.fromkeys(done)
     }
 
 
-def _disturb(study: Study, strikes: list[str], rng: random.Random) -> Iterator[str]:
-    """Start and strike; a study that ended before its moment gets no more of them."""
+def _disturb(study: Study, strikes: list[str], rng: random.Random) -> Iterator[tuple[str, str]]:
+    """Start and strike: what struck, and what is wrong with how the study took it, if anything. A study that ended
+    before its moment gets no more of them."""
     for number, name in enumerate(strikes):
         process, begun = study.project.start(), time.monotonic()
         # The first ones come early, or there would be nothing left to kill for the others.
@@ -73,8 +77,11 @@ def _disturb(study: Study, strikes: list[str], rng: random.Random) -> Iterator[s
         try:
             process.wait(timeout=moment)
         except subprocess.TimeoutExpired:
-            STRIKES[name](process)
-            yield name
+            try:
+                if STRIKES[name](process):
+                    yield name, ""
+            except NoEnd as error:
+                yield name, str(error)
         else:
             # The undisturbed one had a busier machine: later moments are of this one's time.
             study.seconds = min(study.seconds, time.monotonic() - begun)

@@ -13,6 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 1800  # seconds that one Snakemake may take
+END = 120  # and that it may go on after it is told to end
 SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--cores", "2", "reproduce_all"]
 
 TABLE = {
@@ -31,7 +32,7 @@ CLAIMS = {
     "claims": [
         {
             "id": "better",
-            "title": "All parts together are better than none",
+            "title": "All {parts} together are better than none",
             "section": "4",
             "sentence": "All is better.",
             "quantity": {"kind": "difference", "of": ["table1", "All"], "minus": ["table1", "FCOS"], "metric": "AP"},
@@ -93,7 +94,7 @@ class Project:
         with open(self.folder / "said.log", "a") as said:
             return subprocess.Popen(
                 command or SNAKEMAKE, cwd=self.folder, env=self.environment | environment,
-                stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True, preexec_fn=_heeding,
             )  # fmt: skip
 
     def call(self, *command: str, **environment: str) -> subprocess.CompletedProcess:
@@ -132,6 +133,11 @@ class Project:
         return found
 
 
+def _heeding() -> None:
+    """A harness in the background of a shell ignores Ctrl-C, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class SmokeProject(Project):
     """The paper's experiments at the scale smoke."""
 
@@ -157,7 +163,14 @@ def _words(process: psutil.Process) -> list[str]:
         return []
 
 
-def tree_killed(process: subprocess.Popen) -> None:
+class NoEnd(Exception):
+    """A Snakemake that goes on."""
+
+
+# Each strike says whether it struck: a study may have ended before it, and then says 0.
+
+
+def tree_killed(process: subprocess.Popen) -> bool:
     """SIGKILL for Snakemake and everything below it, at one moment: stopped first, so that none starts another."""
     try:
         top = psutil.Process(process.pid)
@@ -171,27 +184,39 @@ def tree_killed(process: subprocess.Popen) -> None:
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(victims, timeout=30)
-    process.wait()
+    return process.wait() != 0
 
 
-def terminated(process: subprocess.Popen) -> None:
+def terminated(process: subprocess.Popen) -> bool:
     """SIGTERM for the whole session, as a batch system sends it before the walltime is over."""
-    os.killpg(process.pid, signal.SIGTERM)
-    process.wait(timeout=PATIENCE)
+    return _signalled(process, signal.SIGTERM)
 
 
-def interrupted(process: subprocess.Popen) -> None:
+def interrupted(process: subprocess.Popen) -> bool:
     """SIGINT for the process group, as Ctrl-C in a terminal sends it."""
-    os.killpg(process.pid, signal.SIGINT)
-    process.wait(timeout=PATIENCE)
+    return _signalled(process, signal.SIGINT)
 
 
-def job_killed(process: subprocess.Popen) -> None:
+def _signalled(process: subprocess.Popen, number: signal.Signals) -> bool:
+    os.killpg(process.pid, number)
+    _ends(process, number.name, END)
+    return process.returncode != 0
+
+
+def job_killed(process: subprocess.Popen) -> bool:
     """SIGKILL for one command that is at work, once one is; Snakemake then ends by itself."""
-    deadline = time.monotonic() + PATIENCE
-    while process.poll() is None and time.monotonic() < deadline:
+    deadline, victims = time.monotonic() + PATIENCE, []
+    while process.poll() is None and time.monotonic() < deadline and not victims:
         if victims := jobs(process):
             victims[-1].kill()
-            break
         time.sleep(0.02)
-    process.wait(timeout=PATIENCE)
+    _ends(process, "a job's end", PATIENCE)
+    return bool(victims) and process.returncode != 0
+
+
+def _ends(process: subprocess.Popen, cause: str, seconds: int) -> None:
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        tree_killed(process)
+        raise NoEnd(f"{cause} did not end Snakemake within {seconds} s") from None

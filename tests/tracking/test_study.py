@@ -35,6 +35,12 @@ def test_an_id_is_made_once_and_only_below_a_results_folder(tmp_path):
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["mlflow.id"]
 
 
+def test_an_id_that_was_begun_is_written_anew(tmp_path):
+    (tmp_path / study.FILE).write_text("0123")
+    fresh = study.study_id(tmp_path)
+    assert len(fresh) == 32 and (tmp_path / study.FILE).read_text() == fresh
+
+
 def test_two_clones_train_the_same_spec(uri, spec, users, tmp_path, clone):
     for name in ("one", "two", "one"):
         clone(name)

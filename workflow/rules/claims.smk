@@ -2,7 +2,7 @@ rule claims:
     # The paper's sentences, judged by what was measured.
     input:
         files=[f"results/{file}" for file in claims_inputs.inputs(PLAN)],
-        code=code_of("analysis", "analysis/claims", "analysis/statistics"),
+        code=lambda wildcards: code_of("analysis", "analysis/claims", "analysis/statistics"),
     output:
         LEDGER,
     log:
@@ -12,7 +12,7 @@ rule claims:
     resources:
         **asked("other"),
     params:
-        declaration=declared_claims(),
+        declaration=lambda wildcards: declared_claims(),
     shell:
         "triplehead claims --write > {log:q} 2>&1"
 
@@ -26,7 +26,7 @@ rule silence:
 rule silence_effects:
     input:
         scores=silence_scores(),
-        code=code_of("analysis", "analysis/statistics"),
+        code=lambda wildcards: code_of("analysis", "analysis/statistics"),
     output:
         SILENCE,
     log:
@@ -36,6 +36,6 @@ rule silence_effects:
     resources:
         **asked("other"),
     params:
-        declaration=PLAN.silence.model_dump_json(),
+        declaration=lambda wildcards: PLAN.silence.model_dump_json(),
     shell:
         "triplehead silence 2> {log:q}"

@@ -27,6 +27,7 @@ from triplehead.plan.guard import check_scale, remember
 from triplehead.plan.datasets import read_dataset
 from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
+from triplehead.termination import end_when_terminated
 from triplehead.tracking.store import uri as check_uri
 
 
@@ -52,6 +53,7 @@ hand_down(
 )
 name_runs(PLAN)
 if workflow.is_main_process:  # not a job on another node
+    end_when_terminated()
     release_stale(Path.cwd())
 
 # Not workflow.cores, which raises on a cluster: there it is none.
@@ -268,7 +270,8 @@ def declaration_of(wildcards):
 
 
 def code_of(*packages):
-    """Code that writes tables and pages: they are made anew when it changes. Runs are not: their spec counts."""
+    """Code that writes tables and pages: they are made anew when it changes. Runs are not: their spec counts.
+    Called for each job, or Snakemake would take braces in the project's path for a wildcard."""
     return sorted(
         str(file)
         for name in packages

@@ -7,7 +7,7 @@ rule report:
         calibration=calibration_of,
         templates=["reports/report.typ", "reports/page.html.jinja"],
         audit=AUDIT,
-        code=code_of(
+        code=lambda wildcards: code_of(
             "analysis",
             "analysis/audit",
             "analysis/claims",
@@ -24,8 +24,8 @@ rule report:
     resources:
         **asked("other"),
     params:
-        silence=silence_of(),
-        engines=engines_of(),
+        silence=lambda wildcards: silence_of(),
+        engines=lambda wildcards: engines_of(),
     shell:
         "triplehead report 2> {log:q}"
 

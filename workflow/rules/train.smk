@@ -12,7 +12,7 @@ rule tracking_store:
     resources:
         **asked("other"),
     params:
-        uri=PLAN.config.tracking_uri,
+        uri=lambda wildcards: PLAN.config.tracking_uri,
     shell:
         "triplehead track init 2> {log:q}"
 

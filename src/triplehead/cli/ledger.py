@@ -24,6 +24,7 @@ from triplehead.cli.app import (
 from triplehead.cli.tables import Column, show
 from triplehead.digests import record
 from triplehead.errors import InputError, nearest
+from triplehead.locking import exclusive
 from triplehead.plan.hints import command
 
 if TYPE_CHECKING:
@@ -96,8 +97,9 @@ def claims(
     plan = (writing if write else scaled)(config, scale, extra)
     entries = ledger(plan, paths.RESULTS)
     if write:
-        write_csv(entries, paths.RESULTS / "claims.csv")
-        record("claims", [paths.RESULTS / "claims.csv"])
+        with exclusive("claims"):
+            write_csv(entries, paths.RESULTS / "claims.csv")
+            record("claims", [paths.RESULTS / "claims.csv"])
     if claim is not None:
         if claim not in (known := [entry.claim for entry in entries]):
             all_of_them = f"{plan.command('triplehead claims')} has each one's id"
@@ -175,8 +177,9 @@ def silence(config: ConfigOption = None, scale: ScaleOption = None) -> None:
 
     plan = writing(config, scale)
     found = effects(plan, paths.RESULTS)
-    write_csv(found, paths.RESULTS / "silence.csv")
-    write_figure(plan, found, paths.RESULTS)
-    record("silence", [paths.RESULTS / f"silence.{suffix}" for suffix in ("csv", "pdf", "png")])
+    with exclusive("silence"):
+        write_csv(found, paths.RESULTS / "silence.csv")
+        write_figure(plan, found, paths.RESULTS)
+        record("silence", [paths.RESULTS / f"silence.{suffix}" for suffix in ("csv", "pdf", "png")])
     print(scale_line(plan))
     print(summary(plan, read_csv(paths.RESULTS / "silence.csv")))

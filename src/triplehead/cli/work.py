@@ -122,8 +122,10 @@ def resample(run_id: RunId, config: ConfigOption = None) -> None:
     from triplehead.engine.resample import resample
 
     plan = plan_from(config)
-    resample(plan.run(run_id), paths.RUNS / run_id, plan.scale.resampling)
-    record(f"resample/{run_id}", [paths.RUNS / run_id / paths.REPLICATES])
+    spec = plan.run(run_id)
+    with exclusive(run_id):
+        resample(spec, paths.RUNS / run_id, plan.scale.resampling)
+        record(f"resample/{run_id}", [paths.RUNS / run_id / paths.REPLICATES])
 
 
 @app.command(epilog="Example: triplehead speed table3 -c scale=smoke", rich_help_panel=JOBS)
@@ -160,11 +162,12 @@ def table(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     plan = writing(config)
     if exhibit not in plan.exhibits:
         raise InputError(exhibit, f"no such table; allowed: {', '.join(plan.exhibits)}")
-    frame = table_frame(plan, exhibit, paths.RUNS)
-    write_csv(frame, paths.RESULTS / f"{exhibit}.csv")
-    with paths.atomic(paths.RESULTS / f"{exhibit}.tex") as file:
-        file.write_text(table_tex(plan, exhibit, frame, caption_sentences(plan, exhibit, paths.RESULTS)))
-    record(f"table/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in ("csv", "tex")])
+    with exclusive(f"table-{exhibit}"):
+        frame = table_frame(plan, exhibit, paths.RUNS)
+        write_csv(frame, paths.RESULTS / f"{exhibit}.csv")
+        with paths.atomic(paths.RESULTS / f"{exhibit}.tex") as file:
+            file.write_text(table_tex(plan, exhibit, frame, caption_sentences(plan, exhibit, paths.RESULTS)))
+        record(f"table/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in ("csv", "tex")])
 
 
 @app.command(epilog="Example: triplehead figure fig4 -c scale=smoke", rich_help_panel=JOBS)
@@ -172,8 +175,10 @@ def figure(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Draw results/<figure>.pdf and .png from the files of its runs; `overview` from its table."""
     from triplehead.analysis.figures import write_figure
 
-    write_figure(writing(config), exhibit, paths.RESULTS)
-    record(f"figure/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in paths.FIGURE_SUFFIXES])
+    plan = writing(config)
+    with exclusive(f"figure-{exhibit}"):
+        write_figure(plan, exhibit, paths.RESULTS)
+        record(f"figure/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in paths.FIGURE_SUFFIXES])
 
 
 @app.command(epilog="Example: triplehead report -c scale=smoke", rich_help_panel=JOBS)
@@ -181,8 +186,10 @@ def report(config: ConfigOption = None) -> None:
     """Write the report: reports/report.pdf and, as one page, report.html."""
     from triplehead.report.build import build_report
 
-    build_report(writing(config), paths.RESULTS, out := Path("reports/report.pdf"))
-    record("report", [out, out.with_suffix(".html")])
+    plan, out = writing(config), Path("reports/report.pdf")
+    with exclusive("report"):
+        build_report(plan, paths.RESULTS, out)
+        record("report", [out, out.with_suffix(".html")])
 
 
 @app.command(epilog="Example: triplehead recover", rich_help_panel=MORE)

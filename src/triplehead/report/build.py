@@ -1,7 +1,6 @@
 """reports/report.pdf and .html from one content: Typst sets the pages, Jinja the one that a browser shows."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from triplehead.analysis.silence import summary as silence_summary
 from triplehead.analysis.silence_figure import caption as silence_caption
 from triplehead.analysis.tables import TABLES, read_csv
 from triplehead.errors import InputError
-from triplehead.paths import FIGURE_SUFFIXES, atomic
+from triplehead.paths import FIGURE_SUFFIXES, atomic, workplace
 from triplehead.plan.plan import Plan
 from triplehead.report.claims import audit_content, claims_content
 from triplehead.report.content import figure_numbers, report_content
@@ -47,8 +46,7 @@ def build_report(plan: Plan, results: Path, out: Path, template: Path = TEMPLATE
     content["engines"] = engines_content(plan, results)
     if not template.is_file():
         raise InputError(template, "no such file; run from the project's root")
-    with tempfile.TemporaryDirectory(prefix="triplehead-report-") as name:
-        folder = Path(name)
+    with workplace(out) as folder:
         content["figures"] = _figures(plan, results, frames, folder)
         content["silence"] = _silence(plan, results, folder)
         (folder / "report.json").write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")

@@ -1,6 +1,6 @@
 """Whose a run is on a server that several clones share: a results folder has an id, and its runs bear it."""
 
-import os
+import fcntl
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -12,12 +12,20 @@ FILE = "mlflow.id"  # below results/
 def study_id(results: Path) -> str:
     """That of a results folder, made if there is none; nothing where the folder is not there, or cannot be written."""
     file = results / FILE
-    fresh = file.with_name(f".{FILE}.{os.getpid()}.tmp")
     with suppress(OSError):
-        if not file.exists():
-            fresh.write_text(uuid.uuid4().hex)
-            with suppress(FileExistsError):  # another job was faster
-                os.link(fresh, file)
-            fresh.unlink()
-        return file.read_text().strip()
+        if _whole(known := file.read_text()):
+            return known
+    # There is none, or one that a killed process began; another job may be faster.
+    with suppress(OSError), open(file, "a+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.seek(0)
+        if not _whole(known := held.read()):
+            known = uuid.uuid4().hex
+            held.truncate(0)
+            held.write(known)
+        return known
     return ""
+
+
+def _whole(text: str) -> bool:
+    return len(text) == 32

@@ -1,0 +1,54 @@
+"""The harness: what it counts as struck, and what it does with a process that goes on."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from tests.torture import project
+
+READY = "print('ready', flush=True); import time; time.sleep(60)"
+
+
+@pytest.fixture
+def start():
+    started = []
+
+    def starting(code: str, **options) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True, **options
+        )
+        started.append(process)
+        process.stdout.readline()
+        return process
+
+    yield starting
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_a_process_that_goes_on_is_told_of_and_killed(start, monkeypatch):
+    monkeypatch.setattr(project, "END", 1)
+    deaf = start(f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {READY}")
+    with pytest.raises(project.NoEnd, match="SIGTERM did not end Snakemake within 1 s"):
+        project.terminated(deaf)
+    assert deaf.poll() is not None
+
+
+@pytest.mark.parametrize("strike", [project.terminated, project.interrupted, project.tree_killed])
+def test_what_was_struck_counts(start, strike):
+    assert strike(start(READY))
+
+
+def test_a_study_that_ended_well_was_not_struck(start):
+    calm = start(f"import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); {READY}")
+    assert not project.terminated(calm)
+
+
+def test_ctrl_c_is_heeded_though_the_harness_ignores_it(start):
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert project.interrupted(start(READY, preexec_fn=project._heeding))
+    finally:
+        signal.signal(signal.SIGINT, usual)
