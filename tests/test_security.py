@@ -116,7 +116,9 @@ def test_make_says_nothing_of_the_folder_to_a_shell(tmp_path):
     (folder / "constraints.txt").touch()
     (folder / ".venv" / "ready").touch()
     for target in ("reproduce", "smoke", "test", "lint", "torture", "mlflow", "bench", "bench-gpu"):
-        done = subprocess.run(["make", "-n", target], cwd=folder, capture_output=True, text=True)
+        done = subprocess.run(
+            ["make", "-n", "--no-print-directory", target], cwd=folder, capture_output=True, text=True
+        )
         assert not done.returncode and "owned" not in done.stdout, done.stdout + done.stderr
 
 

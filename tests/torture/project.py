@@ -172,6 +172,7 @@ class NoEnd(Exception):
 
 def tree_killed(process: subprocess.Popen) -> bool:
     """SIGKILL for Snakemake and everything below it, at one moment: stopped first, so that none starts another."""
+    at_work = process.poll() is None
     try:
         top = psutil.Process(process.pid)
         top.suspend()
@@ -184,7 +185,8 @@ def tree_killed(process: subprocess.Popen) -> bool:
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(victims, timeout=30)
-    return process.wait() != 0
+    process.wait()
+    return at_work
 
 
 def terminated(process: subprocess.Popen) -> bool:

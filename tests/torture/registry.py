@@ -16,7 +16,7 @@ SMOKE = "SIGKILL to the whole process tree of the smoke DAG"
 SHORT = [TREE, JOB, TREE]  # of one study
 CASES = "2500"  # random cases a kind of file in the long form
 HOSTILE = ("tests/data/test_unpack.py", "tests/data/test_voc.py", "tests/data/test_hostile_images.py")
-NAME = "a {study} of $(touch owned) & `touch owned`; 100% 'mine'"  # of its folder: nothing of it is run
+NAME = "a study of $(touch owned) & `touch owned`; 100% 'mine'"  # of its folder: nothing of it is run
 
 
 class Bench:

@@ -38,7 +38,7 @@ def test_a_process_that_goes_on_is_told_of_and_killed(start, monkeypatch):
 
 @pytest.mark.parametrize("strike", [project.terminated, project.interrupted, project.tree_killed])
 def test_what_was_struck_counts(start, strike):
-    assert strike(start(READY))
+    assert strike(start(READY, preexec_fn=project._heeding))
 
 
 def test_a_study_that_ended_well_was_not_struck(start):

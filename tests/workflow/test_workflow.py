@@ -91,6 +91,22 @@ def test_what_nothing_makes_is_named_before_anything_runs(clone, target, status,
     assert "Traceback" not in result.stderr and not (clone / "results").exists()
 
 
+def test_braces_in_the_folders_path_are_one_line(clone):
+    folder = clone.with_name("a {study}")
+    clone.rename(folder)
+    result = snakemake(folder, "-n")
+    assert result.returncode == 2 and f"error: {folder}: has braces in its path" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_braces_in_a_claim_are_no_wildcard(clone):
+    file = clone / "experiments" / "claims.yaml"
+    file.write_text(re.sub(r"title: (.*)", r"title: \1 {x}", file.read_text(), count=1))
+    assert "{x}" in file.read_text()
+    result = snakemake(clone, "-n", "--cores", "1", "results/claims.csv")
+    assert result.returncode == 0, result.stderr
+
+
 def test_one_table_without_cores_plans_only_its_runs(clone):
     result = snakemake(clone, "-n", "results/table5.csv")
     assert result.returncode == 0, result.stderr

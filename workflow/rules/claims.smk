@@ -2,7 +2,7 @@ rule claims:
     # The paper's sentences, judged by what was measured.
     input:
         files=[f"results/{file}" for file in claims_inputs.inputs(PLAN)],
-        code=lambda wildcards: code_of("analysis", "analysis/claims", "analysis/statistics"),
+        code=code_of("analysis", "analysis/claims", "analysis/statistics"),
     output:
         LEDGER,
     log:
@@ -26,7 +26,7 @@ rule silence:
 rule silence_effects:
     input:
         scores=silence_scores(),
-        code=lambda wildcards: code_of("analysis", "analysis/statistics"),
+        code=code_of("analysis", "analysis/statistics"),
     output:
         SILENCE,
     log:

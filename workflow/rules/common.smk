@@ -37,6 +37,12 @@ def stop(error):
     sys.exit(2)
 
 
+for folder in (Path.cwd(), Path(paths.__file__).parent):
+    if set("{}") & set(str(folder)):
+        stop(
+            f"{folder}: has braces in its path, which Snakemake takes for a wildcard; move it"
+        )
+
 try:
     PLAN = load_plan(dict(config))
     check_uri(PLAN.config)
@@ -270,8 +276,7 @@ def declaration_of(wildcards):
 
 
 def code_of(*packages):
-    """Code that writes tables and pages: they are made anew when it changes. Runs are not: their spec counts.
-    Called for each job, or Snakemake would take braces in the project's path for a wildcard."""
+    """Code that writes tables and pages: they are made anew when it changes. Runs are not: their spec counts."""
     return sorted(
         str(file)
         for name in packages

@@ -1,7 +1,7 @@
 rule figure:
     input:
         files=files_of,
-        code=lambda wildcards: code_of("analysis", "analysis/statistics", "analysis/figures"),
+        code=code_of("analysis", "analysis/statistics", "analysis/figures"),
     output:
         multiext("results/{figure}", ".pdf", ".png"),
     log:
@@ -20,7 +20,7 @@ rule overview:
     # The study in one picture, from a finished table.
     input:
         table=f"results/{figures.OVERVIEW_OF}.csv",
-        code=lambda wildcards: code_of("analysis", "analysis/figures"),
+        code=code_of("analysis", "analysis/figures"),
     output:
         multiext("results/overview", ".pdf", ".png"),
     log:

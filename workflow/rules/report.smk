@@ -7,7 +7,7 @@ rule report:
         calibration=calibration_of,
         templates=["reports/report.typ", "reports/page.html.jinja"],
         audit=AUDIT,
-        code=lambda wildcards: code_of(
+        code=code_of(
             "analysis",
             "analysis/audit",
             "analysis/claims",
