@@ -8,7 +8,6 @@ import hashlib
 import pickle
 import re
 from pathlib import Path
-from typing import Any
 from urllib.error import URLError
 
 import numpy as np
@@ -16,25 +15,12 @@ import torch
 from torch import Tensor
 
 from triplehead.detectors.backbone import build_backbone
-from triplehead.engine import checkpoint
+from triplehead.engine import array_pickles, checkpoint
 from triplehead.errors import InputError
 from triplehead.needs import ADDRESSES, weights_file
 from triplehead.plan.options import ResNet
 
 EPS = 1e-5  # of torchvision's FrozenBatchNorm2d
-
-# What a pickle of numpy arrays calls. Anything else is refused before it is called.
-_ADMITTED = {
-    ("collections", "OrderedDict"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
-    *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
-}
-_UNREADABLE = (
-    pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError,
-    RuntimeError, MemoryError, OverflowError,
-)  # fmt: skip
 
 
 def import_weights(options: ResNet, root: Path | None, out: Path, name: str, download: bool = False) -> None:
@@ -99,12 +85,11 @@ def msra_key(name: str) -> str | None:
 def _read_msra(path: Path) -> dict[str, Tensor]:
     try:
         with open(path, "rb") as file:
-            content = _NumpyUnpickler(file, encoding="latin1").load()  # written by Python 2
+            content = array_pickles.load(file)
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})") from None
-    except _UNREADABLE as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise InputError(path, f"is no pickle of numpy arrays, or damaged ({reason})") from None
+    except pickle.UnpicklingError as error:
+        raise InputError(path, f"is no pickle of numpy arrays, or damaged ({error})") from None
     blobs = content.get("blobs", content) if isinstance(content, dict) else None
     if not isinstance(blobs, dict) or not all(isinstance(name, str) for name in blobs):
         raise InputError(path, "holds no mapping of names to arrays")
@@ -145,21 +130,6 @@ def _depth(state: dict[str, Tensor]) -> int | None:
     """By the number of blocks in the fourth stage (layer3)."""
     blocks = {key.split(".")[1] for key in state if key.startswith("layer3.")}
     return {6: 50, 23: 101}.get(len(blocks))
-
-
-class _NumpyUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("_codecs", "encode"):  # how protocol 2 writes bytes
-            return _latin1
-        if (module, name) not in _ADMITTED:
-            raise pickle.UnpicklingError(f"asks for {module}.{name}, which no array needs")
-        return super().find_class(module, name)
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"asks for the encoding {encoding!r}")
-    return text.encode("latin1")
 
 
 def _fetch(options: ResNet, path: Path) -> None:
