@@ -17,7 +17,7 @@ from detectron2.utils.file_io import PathManager
 from torch import Tensor, nn
 
 from triplehead.detectors.build import build
-from triplehead.engine import array_pickles
+from triplehead.engine import array_pickles, checkpoint
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.documents import Layer, validate
@@ -84,6 +84,8 @@ def read(source: str) -> dict[str, Tensor]:
         with PathManager.open(address, "rb") as file:
             if address.endswith(".pkl"):
                 loaded = array_pickles.load(file)
+            elif checkpoint.is_packed(file):
+                raise ValueError(checkpoint.PACKED)
             else:
                 loaded = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # no such file, no network, broken bytes: of a dozen types
