@@ -122,6 +122,7 @@ HARMFUL = {
     "many opcodes": (b"N0" * 600_000 + b"N", "more than 1,000,000 opcodes"),
     "a class's instance": (b"(" + b"ios\nsystem\n", "has an opcode that no array needs"),
     "another class's": (named("numpy", "ndarray") + b")\x81", "has an opcode that no array needs"),
+    "a name of two lines": (text(b"a\nb") + text(b"c" * 10_000) + b"\x93", r"asks for a\\nb\.ccc"),
     "a number of many digits": (b"I" + b"9" * 100_000 + b"\n", "for integer string conversion"),
 }  # fmt: skip
 

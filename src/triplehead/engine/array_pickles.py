@@ -14,6 +14,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from triplehead.errors import shown
+
 MOST = 1_000_000  # opcodes; ResNet-101's file has some 20,000
 _NUMBER = re.compile(r"[fiub]\d{1,2}")  # floats, whole numbers and truth values, by their bytes
 _NEEDED = (
@@ -30,11 +32,9 @@ def load(file: IO[bytes]) -> Any:
     content = file.read()
     try:
         return _Unpickler(content).load()
-    except pickle.UnpicklingError:
-        raise
     except Exception as error:  # broken bytes: of a dozen types
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise pickle.UnpicklingError(lines[0][:120]) from None
+        said = str(error) or type(error).__name__
+        raise pickle.UnpicklingError(said if said.isprintable() else repr(said)[1:121]) from None
 
 
 class _Dtype:
@@ -42,7 +42,7 @@ class _Dtype:
 
     def __init__(self, name: object):
         if not isinstance(name, str) or not _NUMBER.fullmatch(name):
-            raise pickle.UnpicklingError(f"has the dtype {str(name)[:40]!r}, expected one of plain numbers")
+            raise pickle.UnpicklingError(f"has the dtype {shown(name)}, expected one of plain numbers")
         self.name, self.order = name, "="
 
     def build(self, state: Any) -> None:
@@ -80,7 +80,7 @@ class _Unpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.callables:
-            raise pickle.UnpicklingError(f"asks for {module}.{name}, which no array needs")
+            raise pickle.UnpicklingError(f"asks for {f'{module}.{name}'[:80]}, which no array needs")
         return self.callables[module, name]
 
     def array(self, content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
@@ -176,5 +176,5 @@ def _not_called(*_: Any) -> None:
 
 def _latin1(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
-        raise pickle.UnpicklingError(f"asks for the encoding {encoding!r}")
+        raise pickle.UnpicklingError(f"asks for the encoding {shown(encoding)}")
     return text.encode("latin1")

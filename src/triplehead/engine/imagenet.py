@@ -16,7 +16,7 @@ from torch import Tensor
 
 from triplehead.detectors.backbone import build_backbone
 from triplehead.engine import array_pickles, checkpoint
-from triplehead.errors import InputError
+from triplehead.errors import InputError, shown
 from triplehead.needs import ADDRESSES, weights_file
 from triplehead.plan.options import ResNet
 
@@ -47,7 +47,7 @@ def read_weights(options: ResNet, path: Path) -> dict[str, Tensor]:
     for problem, names in (("lacks", expected.keys() - found.keys()), ("has unknown", found.keys() - expected.keys())):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise InputError(path, f"{problem} {sorted(names)[0]}{more}")
+            raise InputError(path, f"{problem} {shown(sorted(names)[0])[1:-1]}{more}")
     for key, wanted in expected.items():
         value = found[key]
         if value.shape != wanted.shape:
@@ -98,7 +98,7 @@ def _read_msra(path: Path) -> dict[str, Tensor]:
         try:
             key = msra_key(name)
         except KeyError:
-            raise InputError(path, f"has unknown {name}") from None
+            raise InputError(path, f"has unknown {shown(name)[1:-1]}") from None
         if key is None:
             continue
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
@@ -116,13 +116,12 @@ def _read_msra(path: Path) -> dict[str, Tensor]:
 
 def _read_torchvision(path: Path) -> dict[str, Tensor]:
     content = checkpoint.read(path, "is no torch file of tensors, or damaged")
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    pairs = content.items() if isinstance(content, dict) else [(None, None)]
+    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in pairs):
         raise InputError(path, "holds no mapping of names to tensors")
     unused = ("fc.weight", "fc.bias")
     return {
-        key: value
-        for key, value in content.items()
-        if key not in unused and not str(key).endswith("num_batches_tracked")
+        key: value for key, value in content.items() if key not in unused and not key.endswith("num_batches_tracked")
     }
 
 
