@@ -123,6 +123,7 @@ HARMFUL = {
     "a class's instance": (b"(" + b"ios\nsystem\n", "has an opcode that no array needs"),
     "another class's": (named("numpy", "ndarray") + b")\x81", "has an opcode that no array needs"),
     "a name of two lines": (text(b"a\nb") + text(b"c" * 10_000) + b"\x93", r"asks for a\\nb\.ccc"),
+    "a long float": (b"F" + b"x" * 10_000 + b"\n", "could not convert string to float"),
     "a number of many digits": (b"I" + b"9" * 100_000 + b"\n", "for integer string conversion"),
 }  # fmt: skip
 
@@ -132,7 +133,7 @@ def test_a_harmful_pickle_is_one_line(name):
     body, said = HARMFUL[name]
     with pytest.raises(pickle.UnpicklingError, match=said) as caught:
         load(b"\x80\x02" + body + b".")
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 200
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
 
 
 def test_an_item_s_size_is_the_dtypes_own():

@@ -34,7 +34,7 @@ def load(file: IO[bytes]) -> Any:
         return _Unpickler(content).load()
     except Exception as error:  # broken bytes: of a dozen types
         said = str(error) or type(error).__name__
-        raise pickle.UnpicklingError(said if said.isprintable() else repr(said)[1:121]) from None
+        raise pickle.UnpicklingError(said if said.isprintable() and len(said) < 300 else shown(said)[1:-1]) from None
 
 
 class _Dtype:
