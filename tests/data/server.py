@@ -25,6 +25,7 @@ class Server:
     ranges: bool = True
     off: int = 0  # bytes that a range begins from where it was asked for
     length: bool = True
+    encoding: str | None = None
     requests: list[tuple[str, str | None]] = field(default_factory=list)
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
@@ -38,7 +39,7 @@ class Server:
         handler.send_response(206 if start else 200)
         if start:
             handler.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        for name, value in (("ETag", self.etag), ("Last-Modified", self.modified)):
+        for name, value in (("ETag", self.etag), ("Last-Modified", self.modified), ("Content-Encoding", self.encoding)):
             if value:
                 handler.send_header(name, value)
         if self.length:

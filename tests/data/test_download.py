@@ -1,6 +1,7 @@
 """Downloads from a server that fails."""
 
 import errno
+import gzip
 import hashlib
 import shutil
 import subprocess
@@ -203,6 +204,25 @@ def test_a_file_that_ends_early_without_a_stated_length(get, server, tmp_path):
 def test_without_a_published_sum_the_stated_length_counts(get, server):
     server.cuts = [CUT]
     assert get(size=None, md5=None).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("size", [CHUNK, CHUNK + 1, len(CONTENT) - 1, 0])
+def test_more_than_was_declared_is_not_written(get, server, tmp_path, size):
+    server.length, seen = False, []
+    refused(get, f"sends more than {size:,} bytes", size=size, md5=None, progress=lambda done, _: seen.append(done))
+    assert max(seen) <= size and names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "x\tunknown"])
+def test_an_encoded_answer_is_refused(get, server, tmp_path, encoding):
+    server.files["/a.zip"], server.encoding = gzip.compress(CONTENT), encoding
+    refused(get, "sends it encoded", repr(encoding), size=len(server.files["/a.zip"]), md5=None)
+    assert names(tmp_path) == set()
+
+
+def test_an_encoding_that_is_none_is_no_matter(get, server):
+    server.encoding = "identity"
+    assert get().read_bytes() == CONTENT
 
 
 def test_a_server_that_recovers(get, server):

@@ -191,6 +191,52 @@ def test_a_header_that_would_fill_the_memory(folder, tmp_path, name, kind):
     refused(tmp_path / name, folder, f"has a header of {1 << 33:,} bytes", "a decompression bomb?")
 
 
+def header(kind: bytes, size: bytes) -> bytes:
+    """A tar's header, whose size field holds these twelve bytes."""
+    info = tarfile.TarInfo("x")
+    info.type = kind
+    made = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
+    made[124:136], made[148:156] = size, b" " * 8
+    made[148:156] = b"%06o\0 " % sum(made)
+    return bytes(made)
+
+
+def binary(size: int) -> bytes:
+    return (size % (1 << 96)).to_bytes(12, "big")
+
+
+def octal(size: int) -> bytes:
+    return b"%011o\0" % size
+
+
+def pax(record: bytes) -> bytes:
+    return header(tarfile.XHDTYPE, octal(len(record))) + record.ljust(512, b"\0")
+
+
+PLAIN = header(tarfile.REGTYPE, octal(0))
+END = bytes(1024)
+BACKWARDS = {
+    "onto itself": PLAIN + header(tarfile.REGTYPE, binary(-512)),
+    "onto the first": PLAIN + header(tarfile.REGTYPE, binary(-1024)),
+    "in a record": PLAIN + pax(b"14 size=-1536\n") + PLAIN,
+    "hidden by a record": PLAIN + pax(b"22 GNU.sparse.size=10\n") + header(tarfile.REGTYPE, binary(-1536)),
+    "of the first": header(tarfile.REGTYPE, binary(-512)),
+    "of a record": PLAIN + header(tarfile.XHDTYPE, binary(-512)) + PLAIN,
+    "beyond counting": PLAIN + header(tarfile.XHDTYPE, binary(-(1 << 70))) + PLAIN,
+    "of a sparse file": PLAIN + header(tarfile.GNUTYPE_SPARSE, binary(-512)),
+    "of a folder": PLAIN + header(tarfile.DIRTYPE, binary(-512)),
+}
+
+
+@pytest.mark.parametrize("name", BACKWARDS)
+@pytest.mark.parametrize("file", ["a.tar", "a.tar.gz"])
+def test_a_negative_size(folder, tmp_path, file, name):
+    """tarfile goes back by it, and would come by the same member for ever."""
+    content = BACKWARDS[name] + END
+    (tmp_path / file).write_bytes(gzip.compress(content) if file.endswith("gz") else content)
+    refused(tmp_path / file, folder, "is broken", "a negative size")
+
+
 def test_a_zip_that_understates_its_sizes(folder, tmp_path):
     archive = zipped(tmp_path / "a.zip", {"bomb": bytes(1000)})
     stated = (1000).to_bytes(4, "little")
@@ -211,6 +257,35 @@ def test_content_that_was_damaged(folder, tmp_path):
     damaged[2000] ^= 1
     archive.write_bytes(damaged)
     refused(archive, folder, "is broken")
+
+
+def test_a_member_of_broken_lzma(folder, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a", b"hello" * 20)
+    damaged = bytearray((tmp_path / "a.zip").read_bytes())
+    damaged[31 + 4] = 0xFF  # the first of LZMA's properties
+    (tmp_path / "a.zip").write_bytes(damaged)
+    refused(tmp_path / "a.zip", folder, "is broken")
+
+
+@pytest.mark.parametrize(("name", "said"), [(b"", "'' has no name"), (b"\0", "'\\x00' has a name that is no text")])
+def test_a_member_of_a_zip_without_a_name(folder, tmp_path, name, said):
+    """zipfile asks for its last letter."""
+    content = zipped(tmp_path / "a.zip", {"a": b""}).read_bytes()
+    local, central = content.index(b"PK\x03\x04"), content.index(b"PK\x01\x02")
+    end = content.index(b"PK\x05\x06")
+    length = len(name).to_bytes(2, "little")
+    parts = [
+        content[local : local + 26] + length + content[local + 28 : local + 30] + name + content[local + 31 : central],
+        content[central : central + 28]
+        + length
+        + content[central + 30 : central + 46]
+        + name
+        + content[central + 47 : end],
+    ]
+    places = len(parts[1]).to_bytes(4, "little") + len(parts[0]).to_bytes(4, "little")
+    (tmp_path / "a.zip").write_bytes(b"".join(parts) + content[end : end + 12] + places + content[end + 20 :])
+    refused(tmp_path / "a.zip", folder, f"member {said}")
 
 
 def test_no_archive_and_none_there(folder, tmp_path):

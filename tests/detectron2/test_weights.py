@@ -1,6 +1,7 @@
 """Weights both ways: the same detections on real photographs."""
 
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -82,6 +83,20 @@ def test_names_of_the_model_zoo_become_addresses(monkeypatch):
     assert address.startswith("https://dl.fbaipublicfiles.com/detectron2/") and address.endswith(".pkl")
     with pytest.raises(InputError, match="is no configuration of which detectron2's model zoo has weights"):
         weights._address("COCO-Detection/nothing.yaml")
+
+
+def test_what_would_fill_the_memory_is_one_line(tmp_path):
+    torch.save({"model": {"a": torch.zeros(10)}}, tmp_path / "x.pth")
+    with zipfile.ZipFile(tmp_path / "x.pth") as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(tmp_path / "x.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in records.items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match="has compressed records"):
+        read(str(tmp_path / "x.pth"))
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps({"model": {"a": [[1.0]]}}, protocol=2))
+    with pytest.raises(InputError, match="a is no array of numbers"):
+        read(str(tmp_path / "x.pkl"))
 
 
 def test_what_does_not_fit_is_one_line(pair, tmp_path):

@@ -1,8 +1,11 @@
 """A damaged state is not gone on from: the one before it is, and the run ends with the same bytes."""
 
+import copy
 import shutil
+import zipfile
 
 import pytest
+import torch
 from tests.engine.test_train import run, undisturbed  # noqa: F401  a fixture
 
 from triplehead.engine import checkpoint
@@ -129,3 +132,53 @@ def test_a_clock_that_goes_backwards_changes_no_file(
     clock = iter(range(10**9, 0, -3600))
     monkeypatch.setattr("triplehead.engine.history.time.time", lambda: float(next(clock)))
     assert run(small_spec, small_data, tmp_path) == undisturbed
+
+
+def rewritten(path, change):
+    """A torch file's records under a directory of their own; `change` (info) before each is written."""
+    with zipfile.ZipFile(path) as old:
+        records = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(path, "w") as new:
+        for name, content in records.items():
+            info = zipfile.ZipInfo(name)
+            change(info)
+            new.writestr(info, content)
+
+
+@pytest.mark.parametrize("record", ["data/0", "data.pkl", "version"])
+def test_a_compressed_record_is_refused(tmp_path, record):
+    """It may become any number of bytes; torch stores what it writes."""
+
+    def compress(info):
+        if info.filename.endswith(record):
+            info.compress_type = zipfile.ZIP_DEFLATED
+
+    path = tmp_path / "a.pt"
+    checkpoint.save(path, "x", value=torch.zeros(1 << 20))
+    rewritten(path, lambda info: None)
+    assert checkpoint.load(path, "x")["value"].shape == (1 << 20,)
+    rewritten(path, compress)
+    with pytest.raises(InputError, match=r"a\.pt: has compressed records, which torch never writes") as caught:
+        checkpoint.load(path, "x")
+    assert "\n" not in str(caught.value)
+
+
+def test_records_that_share_their_bytes_are_refused(tmp_path):
+    """A directory may name the same bytes any number of times."""
+    path = tmp_path / "a.pt"
+    checkpoint.save(path, "x", value=torch.zeros(1 << 10))
+    with zipfile.ZipFile(path, "a") as archive:
+        info = next(each for each in archive.infolist() if each.filename.endswith("data/0"))
+        for number in range(1, 9):
+            again = copy.copy(info)
+            again.filename = info.filename[:-1] + str(number)
+            archive.filelist.append(again)
+            archive.NameToInfo[again.filename] = again
+        archive._didModify = True
+    with pytest.raises(InputError, match="a decompression bomb"):
+        checkpoint.read(path, "damaged")
+
+
+def test_torchs_older_format_is_read(tmp_path):
+    torch.save({"spec": "x", "value": torch.ones(3)}, tmp_path / "a.pt", _use_new_zipfile_serialization=False)
+    assert torch.equal(checkpoint.load(tmp_path / "a.pt", "x")["value"], torch.ones(3))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.detectors.assigners.assigner_scenes import NUM_CLASSES, SIZE, make_predictions
 
 from triplehead.detectors.assigners import build_assigner
+from triplehead.detectors.border_losses import border_losses
 from triplehead.detectors.boxes import Points, Predictions, make_points
 from triplehead.detectors.losses import dense_losses
 from triplehead.plan.options import ATSS, Loss, MaxIoU
@@ -68,7 +69,45 @@ def test_the_order_of_images_changes_nothing(name, images, seed):
     assign = build_assigner(ASSIGNERS[name], Loss())
     matched = assign(made, points, targets, 0.5)
     turned = Predictions(made.logits.flip(0), boxes=made.boxes.flip(0), coarse_boxes=made.coarse_boxes.flip(0))
-    assert torch.equal(assign(turned, points, targets[::-1], 0.5).flip(0), matched)
+    moved = assign(turned, points, targets[::-1], 0.5)
+    assert torch.equal(moved.flip(0), matched)
+    for quality in ("iou", "centerness"):
+        losses, again = (
+            dense_losses(
+                Predictions(each.logits, each.boxes, each.coarse_boxes, each.logits[..., 0]),
+                points,
+                gt,
+                found,
+                Loss(),
+                quality,
+                True,
+            )
+            for each, gt, found in ((made, targets, matched), (turned, targets[::-1], moved))
+        )
+        assert_close(losses, again)
+
+
+@given(images=st.lists(st.lists(BOX, max_size=4), min_size=2, max_size=3), seed=st.integers(0, 99))
+def test_the_order_of_images_changes_no_border_loss(images, seed):
+    points, targets = points_of("three levels"), targets_of(images)
+    made = make_predictions(points, targets, seed)
+    losses, again = (
+        border_losses(
+            Predictions(logits, boxes, coarse, border_logits=logits, border_deltas=boxes / SIZE), gt, Loss(), 0.3
+        )
+        for logits, boxes, coarse, gt in (
+            (made.logits, made.boxes, made.coarse_boxes, targets),
+            (made.logits.flip(0), made.boxes.flip(0), made.coarse_boxes.flip(0), targets[::-1]),
+        )
+    )
+    assert_close(losses, again)
+
+
+def assert_close(losses, again) -> None:
+    """Up to the order of sums, none of which has a negative term."""
+    assert losses.keys() == again.keys()
+    for key, value in losses.items():
+        torch.testing.assert_close(again[key], value, rtol=1e-4, atol=1e-6, msg=key)
 
 
 # Multiples of 8 and few sizes: equal areas, equal overlaps, equal centres, equal boxes of two classes.

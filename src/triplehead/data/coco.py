@@ -3,6 +3,7 @@ over later is named here."""
 
 import json
 import logging
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,7 @@ def _load(path: Path, annotated: bool) -> dict:
     def once(pairs: list[tuple[str, Any]]) -> dict:
         values = dict(pairs)
         if len(values) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
+            twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
             which = f" (id {shown(values['id'])})" if "id" in values else ""
             raise InputError(path, f"key {shown(twice)} is given twice in one object{which}")
         return values

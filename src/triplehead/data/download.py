@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from triplehead.errors import InputError
+from triplehead.errors import InputError, shown
 from triplehead.paths import atomic
 
 Progress = Callable[[int, int | None], None]  # bytes that are there, bytes in all if known
@@ -40,8 +40,8 @@ def fetch(
     What has come lies in `<target>.part` until it is whole and right, so a later call goes on from there: with
     If-Range, by the server's ETag or date, hence never with the end of another file; from the start where the server
     knows no ranges. A cut connection is tried again after `pause` seconds, then twice as many and so on. Raises
-    InputError where the server refuses, another size is offered, the sum is wrong (the part is removed) or the disk is
-    full (the part stays).
+    InputError where the server refuses, sends the file encoded, another size is offered, more than that comes or the
+    sum is wrong (the part is removed), or the disk is full (the part stays).
     """
     part, state = _beside(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,11 @@ def _get(url: str, part: Path, state: Path, size: int | None, progress: Progress
             validator = _validator(response)
             with atomic(state) as file:
                 file.write_text(json.dumps({"url": url, "validator": validator, "total": total}), encoding="utf-8")
-            _write(response, part, start, total, progress)
+            most = total if size is None else size
+            if not _write(response, part, start, total, most, progress):
+                part.unlink()
+                state.unlink(missing_ok=True)
+                raise InputError(url, f"the server sends more than {most:,} bytes, expected no more; removed")
     except (requests.exceptions.SSLError, requests.exceptions.TooManyRedirects) as error:
         raise InputError(url, f"cannot be fetched ({_reason(error)})") from None
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
@@ -119,6 +123,9 @@ def _get(url: str, part: Path, state: Path, size: int | None, progress: Progress
 def _offer(url: str, response: requests.Response, start: int, state: Path) -> tuple[int, int | None]:
     """(first byte of what the server is about to send, bytes of the whole file)."""
     status = response.status_code
+    encoding = response.headers.get("Content-Encoding", "").strip()
+    if status in (200, 206) and encoding.lower() not in ("", "identity"):  # its lengths would not be the file's
+        raise InputError(url, f"the server sends it encoded ({shown(encoding)}), expected the file itself")
     if status == 200:
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdecimal() else None
@@ -135,7 +142,10 @@ def _offer(url: str, response: requests.Response, start: int, state: Path) -> tu
     raise InputError(url, problem)
 
 
-def _write(response: requests.Response, part: Path, start: int, total: int | None, progress: Progress) -> None:
+def _write(
+    response: requests.Response, part: Path, start: int, total: int | None, most: int | None, progress: Progress
+) -> bool:
+    """Append what comes; False as soon as it is more than `most` bytes in all."""
     try:
         with open(part, "r+b" if start else "wb") as file:
             file.seek(start)
@@ -145,10 +155,13 @@ def _write(response: requests.Response, part: Path, start: int, total: int | Non
                 raise InputError(part, f"needs {total - start:,} bytes more, the disk has {room:,}; make room")
             progress(start, total)
             for chunk in response.iter_content(CHUNK):
+                if most is not None and file.tell() + len(chunk) > most:
+                    return False
                 file.write(chunk)
                 file.flush()
                 progress(file.tell(), total)
             os.fsync(file.fileno())
+            return True
     except requests.RequestException:  # an OSError, too
         raise
     except OSError as error:

@@ -1,6 +1,7 @@
 """Archives from strangers: every member is judged before the first is written; all of it appears, or nothing."""
 
 import gzip
+import lzma
 import os
 import shutil
 import stat
@@ -21,7 +22,8 @@ FLOOR = 1 << 20  # bytes that any archive may become
 AT_ONCE = 1 << 20  # bytes that are read at once: of a file what is copied at once, of a header far more than any has
 OVERHEAD = 16 << 20  # bytes of a tar beside what its files may become, for their headers
 _BROKEN = (
-    zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError,
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError, IndexError, OverflowError,
+    MemoryError,  # a dictionary of gigabytes, which LZMA may ask for
     RuntimeError,  # zipfile's word for an encrypted member, and for a compression that it does not know
 )  # fmt: skip
 Kind = Literal["file", "folder", "link", "device"]
@@ -83,6 +85,8 @@ class _Bounded:
         self.tell = stream.tell
 
     def read(self, size: int) -> bytes:
+        if size < 0:  # would be all that there is
+            raise tarfile.ReadError("a header has a negative size")
         if size > AT_ONCE:
             raise InputError(self.archive, f"has a header of {size:,} bytes: a decompression bomb?")
         return self.stream.read(size)
@@ -109,7 +113,7 @@ def _opened(archive: Path) -> Iterator[list[Member]]:
                 gzip.open(archive) if is_packed else open(archive, "rb") as stream,
                 tarfile.open(fileobj=cast(IO[bytes], _Bounded(archive, stream)), mode="r:") as file,
             ):
-                yield [_tar_member(file, info) for info in file.getmembers()]
+                yield [_tar_member(file, info) for info in file]
     except _BROKEN as error:
         raise InputError(archive, f"is broken, or no archive that can be read here ({error})") from error
     except OSError as error:
@@ -119,11 +123,13 @@ def _opened(archive: Path) -> Iterator[list[Member]]:
 def _zip_member(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     mode = stat.S_IFMT(info.external_attr >> 16)
     kinds: dict[int, Kind] = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
-    kind = "folder" if info.is_dir() else kinds.get(mode, "device")
+    kind = "folder" if info.orig_filename.endswith("/") else kinds.get(mode, "device")
     return Member(info.orig_filename, kind, info.file_size, lambda: file.open(info))
 
 
 def _tar_member(file: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
+    if info.size < 0 or file.offset < info.offset_data:  # tarfile would come by it again and again
+        raise tarfile.ReadError(f"member {shown(info.name)} has a negative size")
     kind: Kind = "file" if info.isreg() else "folder" if info.isdir() else "device"
     if info.issym() or info.islnk():
         kind = "link"

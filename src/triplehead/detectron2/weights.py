@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from detectron2.model_zoo import get_checkpoint_url
 from detectron2.utils.file_io import PathManager
 from torch import Tensor, nn
 
 from triplehead.detectors.build import build
-from triplehead.engine.imagenet import _NumpyUnpickler
+from triplehead.engine import array_pickles, checkpoint
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.documents import Layer, validate
@@ -81,17 +82,20 @@ def read(source: str) -> dict[str, Tensor]:
     address = _address(source)
     try:
         with PathManager.open(address, "rb") as file:
-            pickled = address.endswith(".pkl")
-            loaded = (
-                _NumpyUnpickler(file, encoding="latin1").load()
-                if pickled
-                else torch.load(file, map_location="cpu", weights_only=True)
-            )
+            if address.endswith(".pkl"):
+                loaded = array_pickles.load(file)
+            elif checkpoint.is_packed(file):
+                raise ValueError(checkpoint.PACKED)
+            else:
+                loaded = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # no such file, no network, broken bytes: of a dozen types
         raise InputError(source, f"is no checkpoint that can be read ({_line(error)})") from error
     weights = loaded.get("model", loaded) if isinstance(loaded, dict) else None
     if not isinstance(weights, dict) or not weights:
         raise InputError(source, "holds no weights")
+    for name, value in weights.items():
+        if not isinstance(value, (np.ndarray, np.generic, Tensor)):  # lists in lists may stand for any number of values
+            raise InputError(source, f"{name} is no array of numbers")
     return {name: torch.as_tensor(value) for name, value in weights.items()}
 
 

@@ -9,8 +9,9 @@ import hashlib
 import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -18,6 +19,7 @@ from triplehead.errors import InputError
 from triplehead.paths import atomic
 
 SEAL, CHUNK = 32, 1 << 20  # bytes: of the SHA-256 that a state ends in, and that are read at once
+PACKED = "has compressed records, which torch never writes: a decompression bomb?"
 FULL, FULL_SAID = 1 << 20, os.strerror(errno.ENOSPC)  # bytes that a full disk may still have
 
 
@@ -84,13 +86,34 @@ def _is_sound(path: Path) -> bool:
 def read(path: Path, damaged: str) -> Any:
     """What torch saved, on the CPU; nothing is executed. InputError says `damaged` of a file that cannot be that."""
     try:
+        with open(path, "rb") as file:
+            if is_packed(file):
+                raise InputError(path, PACKED)
         return torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except OSError as error:
         if error.errno == errno.EINVAL:  # torch seeks to before the start of a file that was cut short
             raise InputError(path, damaged) from error
         raise InputError(path, f"cannot be read ({error.strerror or error})") from None
     except Exception as error:  # broken bytes: of a dozen types
         raise InputError(path, damaged) from error
+
+
+def is_packed(file: IO[bytes]) -> bool:
+    """Whether a torch file's records would become more bytes than the file has: torch itself only stores them.
+
+    Raises zipfile.BadZipFile for a broken directory of records.
+    """
+    start, size = file.read(4), file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if start != b"PK\x03\x04":  # torch's older format, or none of torch's: one stream, of stated lengths
+        return False
+    with zipfile.ZipFile(file) as archive:
+        records = archive.infolist()
+    file.seek(0)
+    packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
+    return packed or sum(record.file_size for record in records) > size
 
 
 def load(path: Path, spec_id: str, data: str | None = None) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import hashlib
 import pickle
 import re
 from pathlib import Path
-from typing import Any
 from urllib.error import URLError
 
 import numpy as np
@@ -16,25 +15,12 @@ import torch
 from torch import Tensor
 
 from triplehead.detectors.backbone import build_backbone
-from triplehead.engine import checkpoint
-from triplehead.errors import InputError
+from triplehead.engine import array_pickles, checkpoint
+from triplehead.errors import InputError, shown
 from triplehead.needs import ADDRESSES, weights_file
 from triplehead.plan.options import ResNet
 
 EPS = 1e-5  # of torchvision's FrozenBatchNorm2d
-
-# What a pickle of numpy arrays calls. Anything else is refused before it is called.
-_ADMITTED = {
-    ("collections", "OrderedDict"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
-    *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
-}
-_UNREADABLE = (
-    pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError,
-    RuntimeError, MemoryError, OverflowError,
-)  # fmt: skip
 
 
 def import_weights(options: ResNet, root: Path | None, out: Path, name: str, download: bool = False) -> None:
@@ -61,7 +47,7 @@ def read_weights(options: ResNet, path: Path) -> dict[str, Tensor]:
     for problem, names in (("lacks", expected.keys() - found.keys()), ("has unknown", found.keys() - expected.keys())):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise InputError(path, f"{problem} {sorted(names)[0]}{more}")
+            raise InputError(path, f"{problem} {shown(sorted(names)[0])[1:-1]}{more}")
     for key, wanted in expected.items():
         value = found[key]
         if value.shape != wanted.shape:
@@ -99,12 +85,11 @@ def msra_key(name: str) -> str | None:
 def _read_msra(path: Path) -> dict[str, Tensor]:
     try:
         with open(path, "rb") as file:
-            content = _NumpyUnpickler(file, encoding="latin1").load()  # written by Python 2
+            content = array_pickles.load(file)
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})") from None
-    except _UNREADABLE as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise InputError(path, f"is no pickle of numpy arrays, or damaged ({reason})") from None
+    except pickle.UnpicklingError as error:
+        raise InputError(path, f"is no pickle of numpy arrays, or damaged ({error})") from None
     blobs = content.get("blobs", content) if isinstance(content, dict) else None
     if not isinstance(blobs, dict) or not all(isinstance(name, str) for name in blobs):
         raise InputError(path, "holds no mapping of names to arrays")
@@ -113,7 +98,7 @@ def _read_msra(path: Path) -> dict[str, Tensor]:
         try:
             key = msra_key(name)
         except KeyError:
-            raise InputError(path, f"has unknown {name}") from None
+            raise InputError(path, f"has unknown {shown(name)[1:-1]}") from None
         if key is None:
             continue
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
@@ -131,13 +116,12 @@ def _read_msra(path: Path) -> dict[str, Tensor]:
 
 def _read_torchvision(path: Path) -> dict[str, Tensor]:
     content = checkpoint.read(path, "is no torch file of tensors, or damaged")
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    pairs = content.items() if isinstance(content, dict) else [(None, None)]
+    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in pairs):
         raise InputError(path, "holds no mapping of names to tensors")
     unused = ("fc.weight", "fc.bias")
     return {
-        key: value
-        for key, value in content.items()
-        if key not in unused and not str(key).endswith("num_batches_tracked")
+        key: value for key, value in content.items() if key not in unused and not key.endswith("num_batches_tracked")
     }
 
 
@@ -145,21 +129,6 @@ def _depth(state: dict[str, Tensor]) -> int | None:
     """By the number of blocks in the fourth stage (layer3)."""
     blocks = {key.split(".")[1] for key in state if key.startswith("layer3.")}
     return {6: 50, 23: 101}.get(len(blocks))
-
-
-class _NumpyUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("_codecs", "encode"):  # how protocol 2 writes bytes
-            return _latin1
-        if (module, name) not in _ADMITTED:
-            raise pickle.UnpicklingError(f"asks for {module}.{name}, which no array needs")
-        return super().find_class(module, name)
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"asks for the encoding {encoding!r}")
-    return text.encode("latin1")
 
 
 def _fetch(options: ResNet, path: Path) -> None:

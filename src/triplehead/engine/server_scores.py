@@ -5,6 +5,7 @@ They stand in its stdout.txt; its scores.txt is reported to hold those of val (c
 
 import json
 import re
+from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,7 @@ def _from_lines(file: Path, text: str) -> dict[str, Any]:
 
 def _from_json(file: Path, text: str) -> dict[str, Any]:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        if twice := [name for name in names if names.count(name) > 1]:
+        if twice := [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]:
             raise InputError(file, f"{twice[0]} occurs twice")
         return dict(pairs)
 
