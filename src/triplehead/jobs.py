@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from triplehead.errors import InputError
+from triplehead.errors import InputError, shown
 from triplehead.paths import REPLICATES
 from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Resampling
@@ -32,7 +32,15 @@ def hand_down(config: dict[str, Any]) -> None:
 
 
 def handed_down() -> dict[str, Any]:
-    return json.loads(os.environ.get(_VARIABLE, "{}"))
+    """What a Snakemake above has handed down; nothing where there is none. Raises InputError for what it cannot be."""
+    text = os.environ.get(_VARIABLE, "{}")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(_VARIABLE, f"expected a JSON object of --config's keys, found {shown(text)}; unset it")
+    return found
 
 
 def require(executor: str) -> None:
