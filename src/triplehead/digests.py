@@ -10,6 +10,7 @@ from pathlib import Path
 from triplehead.errors import InputError
 from triplehead.paths import DIGESTS, FIGURE_SUFFIXES, REPLICATES, RESULTS, RUN_FILES, atomic
 from triplehead.plan.plan import Plan
+from triplehead.reading import read_json
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,7 @@ def made_by(plan: Plan, results: Path = RESULTS) -> Iterator[Path]:
 
 
 def _read(path: Path) -> dict[str, str]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"cannot be read as JSON ({error}); delete it") from None
+    content = read_json(path, broken="cannot be read as JSON; delete it")
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
         raise InputError(path, "expected a mapping of files to digests; delete it")
     return content
