@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from triplehead.errors import InputError
-from triplehead.paths import DIGESTS, FIGURE_SUFFIXES, REPLICATES, RESULTS, RUN_FILES, atomic
+from triplehead.paths import DIGESTS, FIGURE_SUFFIXES, REPLICATES, REPORT, RESULTS, RUN_FILES, atomic
 from triplehead.plan.plan import Plan
 from triplehead.reading import read_json
 
@@ -52,7 +52,8 @@ def altered(results: Path = RESULTS, made: Iterable[Path] = ()) -> tuple[list[Al
 
 
 def made_by(plan: Plan, results: Path = RESULTS) -> Iterator[Path]:
-    """What the jobs of a plan leave below `results` once they have ended."""
+    """What the jobs of a plan leave below `results`, and beside it as the report, once they have ended."""
+    yield from (results.parent / file for file in REPORT)
     suffixes: dict[str, tuple[str, ...]] = {name: FIGURE_SUFFIXES if exhibit.kind == "figure" else ("csv", "tex")
                 for name, exhibit in plan.exhibits.items()}  # fmt: skip
     suffixes |= {"overview": FIGURE_SUFFIXES, "silence": ("csv", *FIGURE_SUFFIXES), "claims": ("csv",)}

@@ -181,8 +181,8 @@ def report(config: ConfigOption = None) -> None:
     """Write the report: reports/report.pdf and, as one page, report.html."""
     from triplehead.report.build import build_report
 
-    build_report(writing(config), paths.RESULTS, out := Path("reports/report.pdf"))
-    record("report", [out, out.with_suffix(".html")])
+    build_report(writing(config), paths.RESULTS, paths.REPORT[0])
+    record("report", paths.REPORT)
 
 
 @app.command(epilog="Example: triplehead recover", rich_help_panel=MORE)
