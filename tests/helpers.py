@@ -1,12 +1,15 @@
 """What several tests need."""
 
 import json
+import os
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from triplehead.plan.plan import Plan
+from triplehead.data.archive import REPLICATE_ARRAYS, write_archive
+from triplehead.plan.plan import Plan, load_plan
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.speed import Seconds, Speed, SpeedRecord, SpeedRow
 
@@ -90,3 +93,13 @@ def write_msra(folder: Path, depth: int = 50) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps(msra_blobs(depth), protocol=2))
     return path
+
+
+def put_resamples(project: Path, scale: str, files: Iterable[Path] | None = None, **drawn: int) -> None:
+    """Into a project's replicates.npz, whole files of that draw instead of what touched them; their dates stay."""
+    resampling = load_plan({"scale": scale}).scale.resampling.model_copy(update=drawn)
+    for file in files or (project / "results" / "runs").glob("*/replicates.npz"):
+        date = file.stat()
+        arrays = {"drawn": np.array([resampling.replicates, resampling.seed])}
+        write_archive(file, dict.fromkeys(REPLICATE_ARRAYS, np.zeros(0)) | arrays)
+        os.utime(file, ns=(date.st_atime_ns, date.st_mtime_ns))

@@ -44,6 +44,18 @@ def test_what_no_job_is_known_to_have_made(results):
     assert found[-1].problem.startswith("has no digest below results/digests/")
 
 
+def test_a_report_that_no_job_is_known_to_have_made(results):
+    plan, page = load_plan({"scale": "smoke"}), results.parent / "reports" / "report.html"
+    page.parent.mkdir()
+    page.write_text("AP 37.0")
+    record("report", [page], results)
+    assert altered(results, made_by(plan, results)) == ([], 3)
+    page.write_text("AP 47.0")
+    (results / "digests" / "report.json").unlink()
+    found, _ = altered(results, made_by(plan, results))
+    assert [each.file for each in found] == ["reports/report.html"] and "has no digest" in found[0].problem
+
+
 def test_gone_is_made_anew_not_accused(results):
     (results / "table5.csv").unlink()
     assert altered(results) == ([], 1)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from triplehead.errors import InputError
-from triplehead.paths import DIGESTS, FIGURE_SUFFIXES, REPLICATES, RESULTS, RUN_FILES, atomic
+from triplehead.paths import DIGESTS, FIGURE_SUFFIXES, REPLICATES, REPORT, RESULTS, RUN_FILES, atomic
 from triplehead.plan.plan import Plan
+from triplehead.reading import read_json
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def altered(results: Path = RESULTS, made: Iterable[Path] = ()) -> tuple[list[Al
 
 
 def made_by(plan: Plan, results: Path = RESULTS) -> Iterator[Path]:
-    """What the jobs of a plan leave below `results` once they have ended."""
+    """What the jobs of a plan leave below `results`, and beside it as the report, once they have ended."""
+    yield from (results.parent / file for file in REPORT)
     suffixes: dict[str, tuple[str, ...]] = {name: FIGURE_SUFFIXES if exhibit.kind == "figure" else ("csv", "tex")
                 for name, exhibit in plan.exhibits.items()}  # fmt: skip
     suffixes |= {"overview": FIGURE_SUFFIXES, "silence": ("csv", *FIGURE_SUFFIXES), "claims": ("csv",)}
@@ -66,10 +68,7 @@ def made_by(plan: Plan, results: Path = RESULTS) -> Iterator[Path]:
 
 
 def _read(path: Path) -> dict[str, str]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"cannot be read as JSON ({error}); delete it") from None
+    content = read_json(path, broken="cannot be read as JSON; delete it")
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
         raise InputError(path, "expected a mapping of files to digests; delete it")
     return content

@@ -14,7 +14,14 @@ class InputError(Exception):
 
     def __str__(self) -> str:
         where, problem = self.args
-        return f"{where}: {problem}"
+        return printable(f"{where}: {problem}")
+
+
+def printable(text: str) -> str:
+    """One line without a terminal's commands: what a file or a command line said is shown, not obeyed."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 _LONGEST = 200  # characters

@@ -6,13 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from triplehead.errors import InputError
+from triplehead.errors import InputError, shown
 from triplehead.paths import REPLICATES
 from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Resampling
@@ -32,7 +32,15 @@ def hand_down(config: dict[str, Any]) -> None:
 
 
 def handed_down() -> dict[str, Any]:
-    return json.loads(os.environ.get(_VARIABLE, "{}"))
+    """What a Snakemake above has handed down; nothing where there is none. Raises InputError for what it cannot be."""
+    text = os.environ.get(_VARIABLE, "{}")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(_VARIABLE, f"expected a JSON object of --config's keys, found {shown(text)}; unset it")
+    return found
 
 
 def require(executor: str) -> None:
@@ -86,19 +94,22 @@ def declared(rules: Iterable[Any], values: Mapping[str, Sequence[str]] | None = 
 def resampled_after(run: Path, resampling: Resampling) -> bool:
     """Whether replicates.npz in a run's folder is the rule `resample`'s, and not `train`'s: a trained run has none, or
     one of other resamples, or one that this rule made. Snakemake would take the latter for a change, and train anew.
-    Training writes scores.json last: what is younger is not its own."""
+    Training writes scores.json last: what is younger is not its own.
+
+    One that is broken is as good as none, and is removed: Snakemake makes it again."""
     if not (scores := run / "scores.json").exists():
         return False
-    import numpy as np  # for nothing, in a new clone
+    if not (file := run / REPLICATES).exists():
+        return True
+    from triplehead.data.archive import REPLICATE_ARRAYS, read_archive  # numpy: for nothing, in a new clone
 
     try:
-        with np.load(run / REPLICATES, allow_pickle=False) as archive:
-            asked_for = tuple(archive["drawn"]) == (resampling.replicates, resampling.seed)
-        return not asked_for or (run / REPLICATES).stat().st_mtime_ns > scores.stat().st_mtime_ns
-    except FileNotFoundError:
+        drawn = read_archive(file, REPLICATE_ARRAYS)["drawn"].ravel().tolist()
+    except InputError:
+        with suppress(OSError):
+            file.unlink()
         return True
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # named by what reads it
-        return False
+    return drawn != [resampling.replicates, resampling.seed] or file.stat().st_mtime_ns > scores.stat().st_mtime_ns
 
 
 def name_runs(plan: Plan) -> None:

@@ -28,6 +28,7 @@ RUN_FILES = (  # what training and evaluation leave in a run's folder
     "detections.json.gz",
     MATCHES,
 )
+REPORT = (Path("reports/report.pdf"), Path("reports/report.html"))
 FIGURE_SUFFIXES = ("pdf", "png")
 LOGS = Path("logs")
 LOCKS = LOGS / "locks"

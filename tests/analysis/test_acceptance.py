@@ -100,7 +100,7 @@ def test_what_is_not_measured_is_missing(banded, tmp_path):
     write(plan, tmp_path / "runs", {"AP": None})
     assert verdicts(plan, tmp_path)["All", "AP"] == "missing"
     write(plan, tmp_path / "runs", {"AP": math.nan})
-    with pytest.raises(InputError, match="AP: expected a number or null, found nan"):
+    with pytest.raises(InputError, match=r"AP: expected a number of 0\.\.100 or null, found nan"):
         verdicts(plan, tmp_path)
 
 

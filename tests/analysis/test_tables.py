@@ -89,9 +89,11 @@ def test_missing_scores_are_named(plan, tmp_path):
         ("{", "cannot be read as JSON"),
         ("[]", "expected a mapping"),
         ('{"AP": 1, "AP50": 2}', "AP75: missing"),
-        ('{"AP": NaN, "AP50": 2, "AP75": 3}', "AP: expected a number or null, found nan"),
-        ('{"AP": true, "AP50": 2, "AP75": 3}', "AP: expected a number or null, found True"),
-        ('{"AP": "1", "AP50": 2, "AP75": 3}', "AP: expected a number or null, found '1'"),
+        ('{"AP": NaN, "AP50": 2, "AP75": 3}', "AP: expected a number of 0..100 or null, found nan"),
+        ('{"AP": 1e308, "AP50": 2, "AP75": 3}', "AP: expected a number of 0..100 or null, found 1e"),
+        (f'{{"AP": 1{"0" * 400}, "AP50": 2, "AP75": 3}}', "AP: expected a number of 0..100 or null, found 1000"),
+        ('{"AP": true, "AP50": 2, "AP75": 3}', "AP: expected a number of 0..100 or null, found True"),
+        ('{"AP": "1", "AP50": 2, "AP75": 3}', "AP: expected a number of 0..100 or null, found '1'"),
     ],
 )
 def test_broken_scores_are_named(plan, tmp_path, content, problem):

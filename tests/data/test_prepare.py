@@ -126,6 +126,17 @@ def test_incomplete_scenes_are_made_again(tmp_path, damage):
     assert place.exists()
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("num_images", "x"), ("num_images", None), ("images", 5), ("categories", {})]
+)
+def test_a_manifest_that_was_edited_is_named(tmp_path, key, value):
+    manifest = prepare(SMALL, None, tmp_path / "data")
+    manifest["splits"]["val"][key] = value
+    (tmp_path / "data" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=r"manifest\.json: is not a manifest of prepared data"):
+        read_manifest(tmp_path / "data")
+
+
 def test_scenes_of_other_options_are_replaced(tmp_path):
     prepare(SMALL, None, tmp_path / "data")
     manifest = prepare(SMALL.model_copy(update={"train": 3}), None, tmp_path / "data")

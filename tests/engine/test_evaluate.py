@@ -134,6 +134,20 @@ def test_weights_that_no_training_leaves_have_no_scores(small_spec, small_data, 
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
 
 
+@pytest.mark.parametrize("part", ["head.", "backbone.fpn.", "head.reg_tower"])
+def test_outputs_that_are_no_numbers_have_no_scores(small_spec, small_data, trained, tmp_path, part):
+    """Of weights that are finite, all of them, or those of the final boxes alone."""
+    weights = checkpoint.load(trained / "model.pt", small_spec.id)["model"]
+    grown = {
+        name: value * 1e37 if part in name and value.is_floating_point() else value for name, value in weights.items()
+    }
+    assert checkpoint.not_finite(grown) is None
+    checkpoint.save(tmp_path / "model.pt", small_spec.id, model=grown)
+    with pytest.raises(InputError, match=rf"{small_spec.id}: on 12 of 12 images logits or boxes are not finite"):
+        evaluate(small_spec, small_data, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
+
+
 @pytest.mark.parametrize(("dataset", "protocol"), [("voc", voc_scores), ("visdrone", visdrone_scores)])
 def test_a_run_is_scored_by_the_protocol_of_its_data_set(small_spec, dataset, protocol):
     truth, results = random_scene(1)

@@ -176,6 +176,9 @@ def change(file, *path, to):
         ("table3.yaml", ("rows", 2, "published", "FPS"), 0, "table3.yaml: rows.2.published.FPS: expected more than 0, found 0"),
         ("table4.yaml", ("rows", 2, "published", "parameters"), -1, "table4.yaml: rows.2.published.parameters: expected more than 0"),
         ("config.yaml", ("seeds",), 0, "config.yaml: seeds: input should be greater than 0"),
+        ("config.yaml", ("seeds",), 100_000_000, "config.yaml: seeds: input should be less than or equal to 1000, found 100000000"),
+        ("scales/proxy.yaml", ("seeds",), 1001, "proxy.yaml: seeds: input should be less than or equal to 1000"),
+        ("table3.yaml", ("seeds",), 1001, "table3.yaml: seeds: input should be less than or equal to 1000"),
     ],
 )  # fmt: skip
 def test_mistakes_name_file_path_and_what_is_allowed(experiments, file, path, value, message):

@@ -76,6 +76,17 @@ def test_says_scale_labels_sides_and_that_smoke_scores_mean_nothing(built):
     assert not re.search(r"standard deviation over \d+ seeds", text)  # one seed has none
 
 
+@pytest.mark.parametrize("value", ['"x"', "[]", "true", "NaN", "1e400"])
+def test_a_score_that_was_edited_is_named(smoke, tmp_path, value):
+    plan, results = smoke
+    shutil.copytree(results, tmp_path / "results", symlinks=True)
+    run = next(iter(plan.runs))
+    file = tmp_path / "results" / "runs" / run / "scores.json"
+    file.write_text(re.sub(r'"AP": [\d.]+', f'"AP": {value}', file.read_text()))
+    with pytest.raises(InputError, match=rf"{run}/scores\.json: AP: expected a number of 0\.\.100 or null"):
+        provenance(plan, tmp_path / "results" / "runs")
+
+
 def test_what_it_all_costs_is_said_by_whose_measure(built, tmp_path):
     plan, results, out = built
     assert re.search(

@@ -132,7 +132,7 @@ def test_a_broken_store_is_replaced(uri, plan, results):
         ("spec.json", "{}", "spec.json: not a spec of this version"),
         ("history.csv", "iteration,lr,loss\n1,x,2\n", "history.csv: not a training history"),
         ("history.csv", "lr,loss\n1,2\n", "history.csv: not a training history"),
-        ("scores.json", '{"AP": ', "scores.json: not valid JSON"),
+        ("scores.json", '{"AP": ', "scores.json: cannot be read as JSON"),
     ],
 )
 def test_a_broken_file_is_named_and_the_store_stays(uri, plan, results, migrated, name, text, problem):

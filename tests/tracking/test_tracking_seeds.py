@@ -92,5 +92,5 @@ def test_a_row_that_is_made_anew_takes_its_seeds_along(uri, two_seeds, runs):
 
 def test_a_broken_file_is_named(uri, two_seeds, runs):
     (runs / two_seeds.run_ids("table5", "JLA")[0] / "scores.json").write_text("{")
-    with pytest.raises(InputError, match=r"scores\.json: not valid JSON"):
+    with pytest.raises(InputError, match=r"scores\.json: cannot be read as JSON"):
         write_exhibit(open_store(uri), two_seeds, "table5", make_frame(two_seeds), [], runs)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.data import official
 from tests.data.server import serve
+from tests.helpers import put_resamples
 from tests.workflow.test_workflow import clone, snakemake  # noqa: F401  a fixture
 
 from triplehead.plan.plan import load_plan
@@ -75,6 +76,7 @@ def test_asking_or_not_retrains_nothing(project, monkeypatch):
     done = call(project, "results/table5.csv", "download=true")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (project / "root/coco/annotations/instances_val2017.json").is_file()
+    put_resamples(project, "mini")
     for settings in ((), ("download=true",), ("data_complete=true",), ("data_mirror=http://127.0.0.1:1",)):
         assert "Nothing to be done" in call(project, "results/table5.csv", *settings, dry=True).stdout, settings
     shutil.move(project / "results/data/coco.downloaded", project / "gone")

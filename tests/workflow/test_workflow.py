@@ -8,10 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
+from tests.helpers import put_resamples
 
-from triplehead.data.archive import write_archive
 from triplehead.plan.plan import load_plan
 
 ROOT = Path(__file__).parents[2]
@@ -175,6 +174,7 @@ def pretend_done(folder: Path) -> None:
         file.write_text(re.sub(r'"triplehead [^"]*"', '"touch {output:q}"', file.read_text()))
     done = snakemake(folder, "results/table5.csv", "--cores", "2", "--config", "scale=smoke")
     assert done.returncode == 0, done.stderr
+    put_resamples(folder, "smoke")
     assert "Nothing to be done" in planned(folder)
 
 
@@ -204,24 +204,30 @@ def test_resamples_of_trained_runs_are_made_after_them_and_nothing_is_trained(cl
     pretend_done(clone)
     plan = load_plan({"scale": "smoke"})
     files = [clone / "results" / "runs" / run / "replicates.npz" for run in plan.run_ids("table5")[:2]]
-    times = {file: os.stat(file) for file in files}
-
-    def put(file: Path, seed: int) -> None:
-        write_archive(file, {"drawn": np.array([plan.scale.resampling.replicates, seed])})
-        os.utime(file, ns=(times[file].st_atime_ns, times[file].st_mtime_ns))
-
-    put(files[0], plan.scale.resampling.seed)
-    assert "Nothing to be done" in planned(clone)
+    put_resamples(clone, "smoke", [files[1]], seed=plan.scale.resampling.seed + 1)
     files[0].unlink()
-    put(files[1], plan.scale.resampling.seed + 1)
     wanted = planned(clone)
     assert wanted.count("rule resample:") == 2 and "rule train" not in wanted
     done = snakemake(clone, "results/table5.csv", "--cores", "2", "--config", "scale=smoke")
     assert done.returncode == 0 and "rule train" not in done.stdout + done.stderr
-    times = {file: os.stat(file) for file in files}
-    for file in files:
-        put(file, plan.scale.resampling.seed)
+    put_resamples(clone, "smoke", files)
     assert "Nothing to be done" in planned(clone)
+
+
+def test_resamples_that_are_damaged_are_made_again(clone):
+    """Whichever rule made them, as soon as somebody reads them."""
+    pretend_done(clone)
+    plan = load_plan({"scale": "smoke"})
+    file = clone / "results" / "runs" / plan.run_ids("table5")[0] / "replicates.npz"
+    for _ in ("train", "resample"):
+        file.write_bytes(file.read_bytes()[:-1])
+        (clone / "results" / "table5.csv").unlink()
+        wanted = planned(clone)
+        assert wanted.count("rule resample:") == 1 and "rule train" not in wanted and "rule table:" in wanted
+        done = snakemake(clone, "results/table5.csv", "--cores", "2", "--config", "scale=smoke")
+        assert done.returncode == 0 and "rule train" not in done.stdout + done.stderr
+        put_resamples(clone, "smoke", [file])
+        assert "Nothing to be done" in planned(clone)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ FIGURES = [
     for name in [*figures.overviews(PLAN), *FIGURE_NAMES]
     for suffix in paths.FIGURE_SUFFIXES
 ]
-REPORT = ["reports/report.pdf", "reports/report.html"]
+REPORT = [str(file) for file in paths.REPORT]
 
 
 if PLAN.scale.runs_per_gpu > 1 and CORES is None:

@@ -15,11 +15,12 @@ def read_columns(
     that is `missing`, that is `broken` (words for either), or that has other columns."""
     try:
         text = path.read_text(encoding="utf-8")
-        kinds = dict.fromkeys(set(columns) - {*numbers, "n", "n_needed"}, str)
+        kinds: dict[str, type] = dict.fromkeys(columns, str)
+        kinds |= dict.fromkeys(numbers, float) | {name: int for name in ("n", "n_needed") if name in columns}
         frame = pd.read_csv(io.StringIO(text), dtype=kinds, keep_default_na=False, na_values=dict.fromkeys(numbers, ""))
     except FileNotFoundError:
         raise InputError(path, missing) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise InputError(path, f"{broken} ({error})") from None
     if tuple(frame.columns) != columns:
         raise InputError(path, f"expected the columns {','.join(columns)}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from triplehead.analysis.figures.read import read_history
 from triplehead.analysis.statistics import Estimate, cell, difference
 from triplehead.analysis.tables import table_frame
 from triplehead.errors import InputError
@@ -84,7 +85,7 @@ def write_comparison(plan: Plan, exhibit: str, results: Path) -> pd.DataFrame:
 def last_loss(run_ids: str, runs: Path) -> float:
     """The end of the learning curves of a cell's runs, averaged; NaN where nothing was run."""
     files = [runs / run_id / "history.csv" for run_id in filter(None, run_ids.split(";"))]
-    losses = [float(pd.read_csv(file)["loss"].iloc[-1]) for file in files]
+    losses = [float(read_history(file)["loss"].iloc[-1]) for file in files]
     return sum(losses) / len(losses) if losses else float("nan")
 
 

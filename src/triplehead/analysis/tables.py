@@ -113,7 +113,7 @@ def read_csv(path: Path) -> pd.DataFrame:
         raise InputError(path, "is cut short; delete it and it is made anew")
     try:
         return _typed(frame.fillna(dict.fromkeys(TEXTS, "")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(path, f"a number is expected ({error})") from None
 
 

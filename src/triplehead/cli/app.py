@@ -12,7 +12,7 @@ import yaml
 
 from triplehead import __version__
 from triplehead.cli.pipe import Pipe
-from triplehead.errors import InputError
+from triplehead.errors import InputError, printable
 from triplehead.jobs import handed_down
 from triplehead.paths import EXPERIMENTS, RESULTS
 from triplehead.plan.guard import REMEMBERED, check_scale, remembered
@@ -161,7 +161,8 @@ def misused(error: typer.BadParameter) -> str:
     said = " ".join(error.format_message().replace("Value error, ", "").split()).removesuffix(".")
     if not said:
         return ""
-    return f"error: {error.ctx.command_path if error.ctx else 'triplehead'}: {said[:1].lower()}{said[1:]}"
+    where = error.ctx.command_path if error.ctx else "triplehead"
+    return printable(f"error: {where}: {said[:1].lower()}{said[1:]}")
 
 
 def main() -> None:

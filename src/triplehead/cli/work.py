@@ -186,10 +186,10 @@ def report(config: ConfigOption = None) -> None:
     """Write the report: reports/report.pdf and, as one page, report.html."""
     from triplehead.report.build import build_report
 
-    plan, out = writing(config), Path("reports/report.pdf")
+    plan = writing(config)
     with exclusive("report"):
-        build_report(plan, paths.RESULTS, out)
-        record("report", [out, out.with_suffix(".html")])
+        build_report(plan, paths.RESULTS, paths.REPORT[0])
+        record("report", paths.REPORT)
 
 
 @app.command(epilog="Example: triplehead recover", rich_help_panel=MORE)

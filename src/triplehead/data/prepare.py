@@ -26,10 +26,12 @@ from triplehead.plan.options import (
     VocFolder,
     VocScenes,
 )
+from triplehead.reading import read_json
 
 MANIFEST = "manifest.json"
 ROOT = "root"
 SPLITS: tuple[Split, ...] = ("train", "val")
+_KINDS = {"images": str, "annotations": str, "num_images": int, "num_boxes": int, "categories": list}
 
 
 def prepare(data: Data, data_root: Path | None, folder: Path, official: DatasetFile | None = None) -> dict[str, Any]:
@@ -100,19 +102,16 @@ def _open(data: Data, root: Path, split: Split, cache: bool = False) -> Detectio
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest in `folder`. Raises InputError where there is none, or it is damaged."""
-    path = Path(folder) / MANIFEST
+    path, wrong = Path(folder) / MANIFEST, "is not a manifest of prepared data; prepare them again"
+    manifest = read_json(path, "no such file: the data have not been prepared", wrong)
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        places = [manifest["splits"][split][key] for split in SPLITS for key in ("images", "annotations")]
-        options = manifest["options"]
-    except FileNotFoundError:
-        raise InputError(path, "no such file: the data have not been prepared") from None
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(path, "is not a manifest of prepared data; prepare them again") from error
-    if not all(isinstance(place, str) for place in places) or not isinstance(options, dict):
-        raise InputError(path, "is not a manifest of prepared data; prepare them again")
+        sound = isinstance(manifest["options"], dict) and all(
+            type(manifest["splits"][split][key]) is kind for split in SPLITS for key, kind in _KINDS.items()
+        )
+    except (KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise InputError(path, wrong)
     return manifest
 
 

@@ -13,6 +13,7 @@ from triplehead.detectron2.contract import FORMAT, Contract
 from triplehead.detectron2.data import register, test_loader
 from triplehead.engine import runtime
 from triplehead.engine.evaluate import protocol_scores, trained_model, write_evaluation
+from triplehead.engine.finite import all_finite
 from triplehead.plan.options import Evaluation
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Resampling
@@ -38,9 +39,11 @@ def evaluate(
     """
     fabric = runtime.start(spec, accelerator)
     dataset = runtime.open_data(spec, data, split)
-    model = Contract(trained_model(spec, run, fabric), spec.schedule.iterations, FORMAT).eval()
+    detector = trained_model(spec, run, fabric)
+    model = Contract(detector, spec.schedule.iterations, FORMAT).eval()
     evaluator = _Evaluator(register(dataset), tasks=("bbox",), distributed=False, use_fast_impl=False)
-    with redirect_stdout(sys.stderr):  # a job's log takes pycocotools' tables, not the user's progress
+    # A job's log takes pycocotools' tables, not the user's progress.
+    with all_finite(detector, spec.id), redirect_stdout(sys.stderr):
         found = inference_on_dataset(model, test_loader(spec, dataset, num_workers), evaluator) or {}
     results = evaluator.results()
     scores, matches = protocol_scores(spec, dataset, results)

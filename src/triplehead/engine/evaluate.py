@@ -19,6 +19,7 @@ from triplehead.detectors.boxes import size_of
 from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.coco_scores import coco_evaluation, coco_matches, coco_numbers
+from triplehead.engine.finite import all_finite
 from triplehead.engine.matches import Matches, write_matches
 from triplehead.engine.resample import resample
 from triplehead.engine.visdrone_scores import visdrone_matches, visdrone_scores
@@ -38,10 +39,13 @@ def evaluate(
     resampling: Resampling | None = None,
 ) -> dict[str, float | None]:
     """Write detections.json.gz (COCO's results format), matches.npz, with `resampling` replicates.npz, and last
-    scores.json into the run's folder; return the scores."""
+    scores.json into the run's folder; return the scores. Raises InputError for a model that is not that of the run, or
+    whose outputs are not finite."""
     fabric = runtime.start(spec, accelerator)
     dataset = runtime.open_data(spec, data, split)
-    results = predict(trained_model(spec, run, fabric), dataset, spec, fabric, num_workers)
+    model = trained_model(spec, run, fabric)
+    with all_finite(model, spec.id):
+        results = predict(model, dataset, spec, fabric, num_workers)
     scores, matches = protocol_scores(spec, dataset, results)
     write_evaluation(spec, run, len(dataset), results, scores, matches, resampling)
     return scores

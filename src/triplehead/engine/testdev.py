@@ -12,6 +12,7 @@ from triplehead.data.coco import CocoDataset
 from triplehead.data.prepare import read_manifest
 from triplehead.engine import runtime
 from triplehead.engine.evaluate import predict, trained_model
+from triplehead.engine.finite import all_finite
 from triplehead.errors import InputError
 from triplehead.paths import atomic
 from triplehead.plan.runs import RunSpec
@@ -45,7 +46,9 @@ def pack(
     if [list(each) for each in dataset.categories] != read_manifest(data)["splits"]["val"]["categories"]:
         raise InputError(image_info, "its categories differ from those that the run was trained on")
     dataset.check_files()
-    results = predict(trained_model(spec, run, fabric), dataset, spec, fabric, num_workers)
+    model = trained_model(spec, run, fabric)
+    with all_finite(model, spec.id):
+        results = predict(model, dataset, spec, fabric, num_workers)
     check(results, set(dataset.image_ids), set(dataset.label_to_category), name)
     return write(results, name, out)
 

@@ -37,7 +37,7 @@ def remembered(results: Path = RESULTS) -> dict[str, Any]:
         sound = isinstance(found["scale"], str) and found.keys() <= Config.model_fields.keys() - {*FORGOTTEN}
     except (FileNotFoundError, NotADirectoryError):
         return {}  # a results that is no folder is told of with the other places
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         sound = False
     if not sound:
         raise InputError(path, 'expected {"scale": name} and keys of --config; delete it if its tables may be replaced')

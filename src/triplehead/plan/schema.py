@@ -48,6 +48,8 @@ def _store(uri: str) -> str:
     return uri
 
 
+MOST_SEEDS = 1000  # of a row: each is a training, and a mistyped number would fill the memory
+Seeds = Annotated[int, Field(gt=0, le=MOST_SEEDS)]
 STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")  # that MLflow can open
 Switch = Annotated[bool, BeforeValidator(_word)]
 
@@ -57,7 +59,7 @@ class Config(Options):
 
     scale: str = "proxy"
     other_scale: Literal["refuse", "replace"] = "refuse"  # what becomes of the tables of another scale in results/
-    seeds: PositiveInt | None = None  # none: as many as the scale says
+    seeds: Seeds | None = None  # none: as many as the scale says
     data_root: str | None = None
     data_complete: Switch | None = None  # whether data sets must hold what is official; none: as the scale says
     download: Switch = False  # whether a data set that is not below data_root is fetched
@@ -124,7 +126,7 @@ class Scale(Options):
 
     about: str
     meaningful: bool = True  # false: scores show that everything runs, and nothing else
-    seeds: PositiveInt
+    seeds: Seeds
     threads: PositiveInt
     num_workers: Annotated[int, Field(ge=0)] = 0
     accelerator: Accelerator = "cpu"
@@ -226,7 +228,7 @@ class Exhibit(Options):
     metrics: tuple[str, ...] = ()
     transposed: bool = False  # the paper prints the rows as columns
     protocol: DatasetName = "coco"
-    seeds: PositiveInt | None = None  # that it needs of each row, at most the scale's; none: all of them
+    seeds: Seeds | None = None  # that it needs of each row, at most the scale's; none: all of them
     average: str | None = None  # which of the protocol's other averages is printed; none: AP itself
     # The paper's scores are of this split. test-dev's come back from COCO's server; val's stand in until they do.
     split: Literal["val", "test-dev"] = "val"

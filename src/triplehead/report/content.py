@@ -1,7 +1,6 @@
 """Everything the report says, as plain data that the template prints."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,15 @@ import pandas as pd
 from triplehead.analysis.layout import TableLayout, table_layout
 from triplehead.analysis.printing import metric_parts, number, plain
 from triplehead.analysis.speed import caption_sentences
+from triplehead.analysis.statistics.samples import read_scores
 from triplehead.data.prepare import read_manifest
 from triplehead.digests import altered, made_by
-from triplehead.errors import InputError
 from triplehead.plan.calibration import CALIBRATION, read_calibration
 from triplehead.plan.cost import amount, estimate
 from triplehead.plan.options import LAYOUTS, AnyScenes, CocoFolder, Folder
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
+from triplehead.reading import read_mapping
 from triplehead.report.choices import choices_in_force, departures
 
 ENVIRONMENT = (
@@ -206,12 +206,12 @@ def provenance(plan: Plan, runs: Path) -> list[dict[str, str]]:
     lines = []
     for run_id, run in plan.runs.items():
         path = runs / run_id / "scores.json"
-        scores = _read(path)
+        average = printed_average(plan, run.users)
         lines.append(
             {
                 "id": run_id,
                 "used": ", ".join(dict.fromkeys(short(plan, exhibit) for exhibit, _ in run.users)),
-                "AP": number(scores.get(printed_average(plan, run.users))),
+                "AP": number(read_scores(path, (average,))[average]),
                 "scores": hashlib.sha256(path.read_bytes()).hexdigest()[:10],
                 "data": str(_read(runs / run_id / "environment.json").get("data", ""))[:10],
             }
@@ -250,12 +250,4 @@ def _setting(value: Any) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(path, "no such file: the run is not complete") from None
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"cannot be read as JSON ({error})") from None
-    if not isinstance(document, dict):
-        raise InputError(path, "expected a mapping")
-    return document
+    return read_mapping(path, "no such file: the run is not complete")

@@ -14,9 +14,10 @@ from triplehead.paths import DIVERGED, atomic
 from triplehead.plan.hints import command
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
+from triplehead.reading import read_mapping
 from triplehead.tracking import store as stores
 from triplehead.tracking.claims import write_claims
-from triplehead.tracking.files import read_history, read_json
+from triplehead.tracking.files import read_history, read_scores
 from triplehead.tracking.names import KIND, KINDS, planned_experiments
 from triplehead.tracking.process import HOST, is_dead, process_tags
 from triplehead.tracking.report import write_report
@@ -102,12 +103,11 @@ def _add_run(store: Store, plan: Plan, folder: Path) -> None:
     log = RunLog(store, spec, users, start=int(records[0]["time"] * 1000) if records else written)
     log.history([record for record in records if math.isfinite(record[MARK])])  # not the one that diverged
     if (folder / "environment.json").exists():
-        environment = read_json(folder / "environment.json")
+        environment = read_mapping(folder / "environment.json")
         log.environment(environment)
         log.tag({"code": str(environment.get("triplehead", "unknown"))})
     log.tag({"folder": str(folder)})
-    scores = read_json(folder / "scores.json") if (folder / "scores.json").exists() else {}
-    diverged = scores.pop(DIVERGED, None)
+    scores, diverged = read_scores(folder / "scores.json") if (folder / "scores.json").exists() else ({}, None)
     if diverged is not None:
         log.tag({DIVERGED: json.dumps(diverged)})
     log.scores(scores, [folder / name for name in ARTIFACTS if (folder / name).exists()])

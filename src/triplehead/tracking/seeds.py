@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from triplehead.paths import DIVERGED
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
-from triplehead.tracking.files import read_history, read_json
+from triplehead.tracking.files import read_history, read_scores
 from triplehead.tracking.names import KIND, SEED, SHARED, TRAINED, User, shared_with
 from triplehead.tracking.runlog import MARK, chunks, now, put, record_metrics
 from triplehead.tracking.store import Store
@@ -41,9 +41,7 @@ def write_seeds(store: Store, plan: Plan, user: User, parent: "Run", runs: Path)
 def _write(
     store: Store, plan: Plan, user: User, parent: "Run", folder: Path, spec: RunSpec, run: "Run | None", start: int
 ) -> None:
-    found = read_json(folder / "scores.json")
-    diverged = found.pop(DIVERGED, None)
-    scores = {key: float(value) for key, value in found.items() if value is not None}
+    scores, diverged = read_scores(folder / "scores.json")
     history = read_history(folder / "history.csv") if (folder / "history.csv").exists() else []
     history = [record for record in history if math.isfinite(record[MARK])]  # not the one that diverged
     final = {key: value for key, value in history[-1].items() if key not in ("iteration", "time")} if history else {}

@@ -4,6 +4,7 @@ import gzip
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.helpers import write_speed_record
 
@@ -146,7 +147,7 @@ def test_missing_runs_and_missing_numbers_never_pass(plan, as_published):
     assert by_id(plan, as_published)["ours-over-fcos"].verdict == NOT_MEASURED
     file = as_published / "runs" / specs[0].id / "scores.json"
     file.write_text(file.read_text().replace('"AP": null', '"AP": NaN'))
-    with pytest.raises(InputError, match=r"scores\.json: AP: expected a number or null"):
+    with pytest.raises(InputError, match=r"scores\.json: AP: expected a number of 0..100 or null"):
         ledger(plan, as_published)
 
 
@@ -349,6 +350,19 @@ def test_the_csv_is_the_same_again_and_complete(plan, as_published, tmp_path):
         read_csv(tmp_path / "c.csv")
     with pytest.raises(InputError, match=r"d\.csv: no such ledger"):
         read_csv(tmp_path / "d.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("value", "x"), ("published", "x"), ("region", "1;2"), ("n", "x"), ("n", "9" * 30), ("n_needed", "")],
+)
+def test_a_ledger_that_was_edited_is_named(plan, as_published, tmp_path, column, value):
+    write_csv(ledger(plan, as_published), path := tmp_path / "claims.csv")
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame.loc[1, column] = value
+    frame.to_csv(path, index=False)
+    with pytest.raises(InputError, match=r"claims\.csv: is no ledger of claims"):
+        read_csv(path)
 
 
 def test_what_was_not_run_is_named(plan, tmp_path):

@@ -46,7 +46,11 @@ def test_broken_snapshots(tmp_path, content):
         read_assignments(path)
 
 
-@pytest.mark.parametrize("content", ["", "iteration,loss\n", "a,b\n1,2\n"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "iteration,loss\n", "a,b\n1,2\n", "iteration,loss\n1,x\n", "iteration,loss\n1,2\n2,True\n", "iteration,loss\nx,2\n",
+     "iteration,loss\n1.5,2\n", "iteration,loss\n1,2\n1,2\n", "iteration,loss\n1,2\n2\n,\n", "iteration\n1,2\n3,4,5\n"],
+)  # fmt: skip
 def test_broken_histories(tmp_path, content):
     path = tmp_path / "history.csv"
     path.write_text(content)

@@ -181,5 +181,5 @@ def test_what_is_not_there_is_named(plan, tmp_path, arguments, problem):
 
 def test_a_score_that_is_no_number_is_an_error_and_no_seed(plan, tmp_path):
     write(plan, tmp_path, JLA, [30.0, float("nan"), 32.0])
-    with pytest.raises(InputError, match="AP: expected a number or null, found nan"):
+    with pytest.raises(InputError, match=r"AP: expected a number of 0\.\.100 or null, found nan"):
         cell(plan, tmp_path, *JLA, "AP")

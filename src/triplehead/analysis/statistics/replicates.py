@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from triplehead.data.archive import read_archive
+from triplehead.data.archive import REPLICATE_ARRAYS, read_archive
 from triplehead.errors import InputError
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Resampling
@@ -33,7 +33,7 @@ def read_replicates(path: Path, spec: RunSpec, resampling: Resampling) -> Replic
 
 @cache
 def _read(path: Path, mtime: int, size: int) -> tuple[str, tuple[int, ...], Replicates]:
-    content = read_archive(path, ("data", "drawn", "metrics", "scores", "replicates", "num_images"))
+    content = read_archive(path, REPLICATE_ARRAYS)
     metrics = [str(name) for name in content["metrics"]]
     scores, values = content["scores"], content["replicates"]
     if values.ndim != 2 or not len(metrics) == len(scores) == len(values) or values.shape[1] != content["drawn"][0]:

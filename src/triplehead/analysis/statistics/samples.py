@@ -1,8 +1,6 @@
 """What a cell was measured from: its score for each seed, and under each resample of the images."""
 
 import hashlib
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,13 +10,15 @@ import numpy as np
 
 from triplehead.analysis.speed import conditions, speed_record, speed_series
 from triplehead.analysis.statistics.replicates import read_replicates
-from triplehead.errors import InputError
+from triplehead.errors import InputError, shown
 from triplehead.paths import DIVERGED, REPLICATES, TESTDEV
 from triplehead.plan.plan import Plan, paper_specs
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import SCORES, Exhibit
+from triplehead.reading import read_mapping
 
 COUNTED_AT = "paper architecture"
+MOST = 100 + 1e-6  # percent, and what rounding may add
 
 
 @dataclass(frozen=True)
@@ -75,22 +75,14 @@ def read_scores(path: Path, metrics: tuple[str, ...]) -> dict[str, float | None]
         if metric not in scores:
             raise InputError(path, f"{metric}: missing")
         value = scores[metric]
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if value is not None and not is_number:
-            raise InputError(path, f"{metric}: expected a number or null, found {value!r}")
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (is_number and 0 <= value <= MOST):
+            raise InputError(path, f"{metric}: expected a number of 0..100 or null, found {shown(value)}")
     return {metric: scores[metric] for metric in metrics}
 
 
 def _document(path: Path) -> dict:
-    try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(path, "no such file: the run has not been evaluated") from None
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"cannot be read as JSON ({error})") from None
-    if not isinstance(scores, dict):
-        raise InputError(path, "expected a mapping of scores")
-    return scores
+    return read_mapping(path, "no such file: the run has not been evaluated", "a mapping of scores")
 
 
 def divergence(runs: Path, specs: tuple[RunSpec, ...]) -> str:
@@ -101,7 +93,7 @@ def divergence(runs: Path, specs: tuple[RunSpec, ...]) -> str:
         path = runs / spec.id / "scores.json"
         if path.exists() and (facts := _document(path).get(DIVERGED)) is not None:
             if not isinstance(facts, dict) or not isinstance(facts.get("iteration"), int):
-                raise InputError(path, f"{DIVERGED}: expected a mapping with the iteration, found {facts!r}")
+                raise InputError(path, f"{DIVERGED}: expected a mapping with the iteration, found {shown(facts)}")
             found.append(f"seed {spec.seed} at iteration {facts['iteration']}")
     return ", ".join(found)
 
@@ -143,7 +135,7 @@ def _check_server(spec: RunSpec, run: Path) -> None:
         weights = hashlib.sha256((run / "model.pt").read_bytes()).hexdigest()
     except OSError as error:
         raise InputError(run / "model.pt", f"cannot be read ({error.strerror}), whose scores {TESTDEV} holds") from None
-    if json.loads(file.read_text()).get("weights") != weights:
+    if read_mapping(file).get("weights") != weights:
         raise InputError(file, "is of other weights than model.pt beside it; delete it, or have these scored")
 
 
