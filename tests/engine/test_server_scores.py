@@ -86,7 +86,14 @@ def row(scale: str, exhibit: str, label: str):
 
 def data_with(folder, categories) -> Path:
     """A manifest with these categories."""
-    split = {"images": "i", "annotations": "a", "categories": categories}
+    split = {
+        "images": "i",
+        "annotations": "a",
+        "num_images": 1,
+        "num_boxes": 1,
+        "categories": categories,
+        "digest": "d",
+    }
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps({"options": {}, "splits": {"train": split, "val": split}}))
     return folder
