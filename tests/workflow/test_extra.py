@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.helpers import put_resamples
 from tests.workflow.test_workflow import clone, snakemake  # noqa: F401  clone is a fixture
 
 from triplehead.cli.new import Part, new
@@ -41,6 +42,7 @@ def test_jobs_learn_the_whole_path_and_nothing_else_changes(clone, folder, monke
     table = ["results/mine.csv", "results/mine_figure.pdf", "--config", "scale=smoke"]
     done = snakemake(clone, "--cores", "2", *table, "extra=near")
     assert done.returncode == 0, done.stderr
+    put_resamples(clone, "smoke")
     config, path = (clone / "results" / "mine.csv").read_text().splitlines()
     assert json.loads(config) == {"scale": "smoke", "extra": str(clone / "near")}
     assert path == before
