@@ -91,12 +91,12 @@ def declared(rules: Iterable[Any], values: Mapping[str, Sequence[str]] | None = 
     return files
 
 
-def resampled_after(run: Path, resampling: Resampling) -> bool:
+def resampled_after(run: Path, resampling: Resampling, remove: bool = True) -> bool:
     """Whether replicates.npz in a run's folder is the rule `resample`'s, and not `train`'s: a trained run has none, or
     one of other resamples, or one that this rule made. Snakemake would take the latter for a change, and train anew.
     Training writes scores.json last: what is younger is not its own.
 
-    One that is broken is as good as none, and is removed: Snakemake makes it again."""
+    One that is broken is as good as none, and is removed if asked to: Snakemake makes it again."""
     if not (scores := run / "scores.json").exists():
         return False
     if not (file := run / REPLICATES).exists():
@@ -107,7 +107,8 @@ def resampled_after(run: Path, resampling: Resampling) -> bool:
         drawn = read_archive(file, REPLICATE_ARRAYS)["drawn"].ravel().tolist()
     except InputError:
         with suppress(OSError):
-            file.unlink()
+            if remove:
+                file.unlink()
         return True
     return drawn != [resampling.replicates, resampling.seed] or file.stat().st_mtime_ns > scores.stat().st_mtime_ns
 

@@ -73,7 +73,9 @@ RUN_FILES = paths.RUN_FILES
 RESAMPLED_AFTER = [
     run
     for run in PLAN.all_runs
-    if resampled_after(paths.RUNS / run, PLAN.scale.resampling)
+    if resampled_after(
+        paths.RUNS / run, PLAN.scale.resampling, remove=workflow.is_main_process
+    )
 ]
 RESAMPLED_WITHIN = sorted(set(PLAN.all_runs) - set(RESAMPLED_AFTER))
 
