@@ -35,6 +35,11 @@ def test_an_id_is_made_once_and_only_below_a_results_folder(tmp_path):
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["mlflow.id"]
 
 
+def test_a_line_end_behind_an_id_is_no_other_id(tmp_path):
+    (tmp_path / study.FILE).write_text("0123456789abcdef" * 2 + "\n")
+    assert study.study_id(tmp_path) == "0123456789abcdef" * 2
+
+
 def test_an_id_that_was_begun_is_written_anew(tmp_path):
     (tmp_path / study.FILE).write_text("0123")
     fresh = study.study_id(tmp_path)

@@ -56,11 +56,15 @@ class Snapshots:
         with torch.no_grad(), _buffers_restored(detector), fabric.autocast():
             predictions, points = detector.predict(images)
             matched_gt = detector.assign(predictions, points, targets)
-            taken = [
-                _image(predictions, points, matched_gt, i, size_of(image), target)
-                for i, (image, target) in enumerate(samples)
-            ]
-        self.taken.append({"iteration": done, "images": taken})
+        self.taken.append(
+            {
+                "iteration": done,
+                "images": [
+                    _image(predictions, points, matched_gt, i, size_of(image), target)
+                    for i, (image, target) in enumerate(samples)
+                ],
+            }
+        )
 
     def write(self, path: Path) -> None:
         """The list of snapshots as gzipped JSON, the same bytes for the same state; empty if there are none.

@@ -13,13 +13,13 @@ def study_id(results: Path) -> str:
     """That of a results folder, made if there is none; nothing where the folder is not there, or cannot be written."""
     file = results / FILE
     with suppress(OSError):
-        if _whole(known := file.read_text()):
+        if _whole(known := file.read_text().strip()):
             return known
     # There is none, or one that a killed process began; another job may be faster.
     with suppress(OSError), open(file, "a+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         held.seek(0)
-        if not _whole(known := held.read()):
+        if not _whole(known := held.read().strip()):
             known = uuid.uuid4().hex
             held.truncate(0)
             held.write(known)

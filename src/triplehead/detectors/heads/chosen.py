@@ -20,7 +20,7 @@ class Chosen:
         self.sizes = torch.tensor(points.sizes, device=device)  # [L, 2]
         area = self.sizes.prod(dim=1)
         start = area.cumsum(0) - area  # of each level in one image
-        self.first, self.area, self.num_cells = batch * start, area, batch * int(area.sum())
+        self.first, self.num_cells = batch * start, batch * int(area.sum())
 
         level = points.level[sample]
         height, width = self.sizes[level].unbind(1)
@@ -29,9 +29,9 @@ class Chosen:
         row = (cell // width)[:, None] + near.repeat_interleave(3)  # [P, 9]
         column = (cell % width)[:, None] + near.repeat(3)
         inside = (row >= 0) & (row < height[:, None]) & (column >= 0) & (column < width[:, None])
-        map_ = self.first[level] + image * area[level]
-        self.own = map_ + cell
-        number = map_[:, None] + row * width[:, None] + column
+        begin = self.first[level] + image * area[level]
+        self.own = begin + cell
+        number = begin[:, None] + row * width[:, None] + column
         read = torch.where(inside, number, 0).flatten()
         self.cells, window = torch.cat([read, read.new_zeros(1)]).unique(return_inverse=True)
         self.window = torch.where(inside, window[:-1].view(-1, 9), len(self.cells))
