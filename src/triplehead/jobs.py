@@ -91,7 +91,7 @@ def declared(rules: Iterable[Any], values: Mapping[str, Sequence[str]] | None = 
     return files
 
 
-def resampled_after(run: Path, resampling: Resampling, remove: bool = True) -> bool:
+def resampled_after(run: Path, resampling: Resampling, remove: bool = False) -> bool:
     """Whether replicates.npz in a run's folder is the rule `resample`'s, and not `train`'s: a trained run has none, or
     one of other resamples, or one that this rule made. Snakemake would take the latter for a change, and train anew.
     Training writes scores.json last: what is younger is not its own.

@@ -173,9 +173,10 @@ def table(exhibit: ExhibitId, config: ConfigOption = None) -> None:
 @app.command(epilog="Example: triplehead figure fig4 -c scale=smoke", rich_help_panel=JOBS)
 def figure(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Draw results/<figure>.pdf and .png from the files of its runs; `overview` from its table."""
-    from triplehead.analysis.figures import write_figure
+    from triplehead.analysis.figures import check_figure, write_figure
 
     plan = writing(config)
+    check_figure(plan, exhibit)
     with exclusive(f"figure-{exhibit}"):
         write_figure(plan, exhibit, paths.RESULTS)
         record(f"figure/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in paths.FIGURE_SUFFIXES])

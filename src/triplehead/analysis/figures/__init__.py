@@ -98,7 +98,12 @@ def caption(plan: Plan, exhibit: str) -> str:
     return " ".join([*sentences, *declared.notes])
 
 
+def check_figure(plan: Plan, exhibit: str) -> None:
+    """Raises InputError for what is neither a figure of the plan nor its overview."""
+    if exhibit not in (known := [*overviews(plan), *figures(plan)]):
+        raise InputError(exhibit, f"no such figure; allowed: {', '.join(known)}")
+
+
 def _module(plan: Plan, exhibit: str) -> ModuleType:
-    if exhibit not in plan.exhibits:
-        raise InputError(exhibit, f"no such figure; allowed: {', '.join([*overviews(plan), *figures(plan)])}")
+    check_figure(plan, exhibit)
     return import_module(f"{__name__}.{source_of(plan, exhibit).module}")
