@@ -96,10 +96,11 @@ def write_msra(folder: Path, depth: int = 50) -> Path:
 
 
 def put_resamples(project: Path, scale: str, files: Iterable[Path] | None = None, **drawn: int) -> None:
-    """Into a project's replicates.npz, whole files of that draw instead of what touched them; their dates stay."""
+    """Into some replicates.npz, whole files of that draw instead of what touched them; their dates stay. Into all of a
+    project's: as training leaves them, no younger than scores.json (a touch of both may be a tick apart)."""
     resampling = load_plan({"scale": scale}).scale.resampling.model_copy(update=drawn)
     for file in files or (project / "results" / "runs").glob("*/replicates.npz"):
-        date = file.stat()
+        date = (file if files else file.with_name("scores.json")).stat()
         arrays = {"drawn": np.array([resampling.replicates, resampling.seed])}
         write_archive(file, dict.fromkeys(REPLICATE_ARRAYS, np.zeros(0)) | arrays)
         os.utime(file, ns=(date.st_atime_ns, date.st_mtime_ns))
