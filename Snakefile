@@ -21,4 +21,4 @@ rule reproduce_all:
         FIGURES,
         LEDGER,
         REPORT,
-        "results/mlflow.tables",
+        TRACKED,

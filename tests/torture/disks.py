@@ -1,10 +1,12 @@
 """Disks that are full or turn read-only, for real: small file systems of their own, which root alone may mount."""
 
+import errno
 import os
+import random
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,40 +49,80 @@ def read_only(name: str, folder: Path) -> Outcome:
         return outcome(name, problems)
 
 
-def full_disk_in_the_middle(name: str, study: Study) -> Outcome:
-    """Another folder with the same study, on a disk that fills while it trains: it ends, each failed job says why in
-    one line; with room, the same command ends as the undisturbed study."""
-    folder = study.project.folder.with_name(f"{study.project.folder.name}, small disk")
-    folder.mkdir()
-    with Tmpfs(folder, "size=128m") as mounted:
-        if not mounted:
-            return Outcome(name, skipped=NOT_ROOT)
-        project = Project(folder)
-        process = project.start()
-        problems, deadline = [], time.monotonic() + PATIENCE
-        while not any(folder.glob("results/scratch/*/*.pt")) and process.poll() is None:
-            if time.monotonic() > deadline:
-                tree_killed(process)
-                return outcome(name, ["no training began"])
-            time.sleep(0.05)
-        if _filled(folder / "filler", process) == 0:
-            problems.append("it ended as if nothing had been")
-        said = {file: file.read_text(errors="replace") for file in folder.glob("logs/**/*.log")}
-        said = {file: text for file, text in said.items() if "error: " in text or "Traceback" in text}
-        problems += [] if said else ["no log says why"]
-        for file, text in said.items():
-            lines = [line for line in text.splitlines() if line.startswith("error: ")]
-            if len(lines) != 1 or not lines[0].endswith("(No space left on device)") or "Traceback" in text:
-                problems.append(f"{file.relative_to(folder)} does not say it in one line: {text.strip()[-300:]}")
+def full_in_the_middle(name: str, study: Study, times: int, rng: random.Random) -> Iterator[Outcome]:
+    """Another folder with the same study, on a disk that fills at some moment and stays full until the study ends."""
+
+    def fill(folder: Path, process: subprocess.Popen) -> None:
+        _filled(folder / "filler", process)
         (folder / "filler").unlink()
-        done = project.call()
-        if done.returncode:
-            problems.append(f"with room again Snakemake ended with {done.returncode}: {done.stderr[-300:]}")
-        return outcome(name, problems or lost(project, study.state))
+
+    for number in range(times):
+        folder = study.project.folder.with_name(f"{study.project.folder.name}, small disk {number}")
+        folder.mkdir()
+        with Tmpfs(folder, "size=128m") as mounted:
+            if not mounted:
+                yield Outcome(name, skipped=NOT_ROOT)
+                return
+            yield outcome(name, _harmed(Project(folder), study, rng, fill, os.strerror(errno.ENOSPC)))
 
 
-def _filled(file: Path, process: subprocess.Popen) -> int | None:
-    """Keep the disk of `file` full, but for LEFT, until the process ends; its status."""
+def read_only_in_the_middle(name: str, study: Study, times: int, rng: random.Random) -> Iterator[Outcome]:
+    """The same with a results folder that turns read-only."""
+
+    def turn(folder: Path, process: subprocess.Popen) -> None:
+        deadline = time.monotonic() + PATIENCE
+        results = str(folder / "results")
+        # Busy while a file in it is open for writing.
+        while subprocess.run(["mount", "-o", "remount,ro", results], capture_output=True).returncode:
+            if process.poll() is not None or time.monotonic() > deadline:
+                return
+        _waited(process, deadline)
+        subprocess.run(["mount", "-o", "remount,rw", results], check=True)
+
+    for number in range(times):
+        folder = study.project.folder.with_name(f"{study.project.folder.name}, read only {number}")
+        (folder / "results").mkdir(parents=True)
+        with Tmpfs(folder / "results", "size=128m") as mounted:
+            if not mounted:
+                yield Outcome(name, skipped=NOT_ROOT)
+                return
+            yield outcome(name, _harmed(Project(folder), study, rng, turn, os.strerror(errno.EROFS)))
+
+
+def _harmed(
+    project: Project, study: Study, rng: random.Random, harm: Callable[[Path, subprocess.Popen], None], reason: str
+) -> list[str]:
+    """Start the study and harm its disk at some moment of it: it ends, each failed job says why in one line; with the
+    disk well again, the same command ends as the undisturbed study."""
+    process = project.start()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=rng.uniform(0.1, 0.9) * study.seconds)
+    harm(project.folder, process)
+    problems = []
+    said = {file: file.read_text(errors="replace") for file in project.folder.glob("logs/**/*.log")}
+    said = {file: text for file, text in said.items() if "error: " in text or "Traceback" in text}
+    for file, text in said.items():
+        lines = [line for line in text.splitlines() if line.startswith("error: ")]
+        if len(lines) != 1 or not lines[0].endswith(f"({reason})") or "Traceback" in text:
+            problems.append(f"{file.relative_to(project.folder)} does not say it in one line: {text.strip()[-300:]}")
+    snakemake = (project.folder / "said.log").read_text()
+    if process.returncode and not said and reason not in snakemake:
+        problems.append(f"nothing says why it ended: {snakemake[-300:]}")
+    done = project.call()
+    if done.returncode:
+        problems.append(f"with the disk well again Snakemake ended with {done.returncode}: {done.stderr[-300:]}")
+    return problems or lost(project, study.state)
+
+
+def _waited(process: subprocess.Popen, deadline: float) -> None:
+    try:
+        process.wait(timeout=deadline - time.monotonic())
+    except subprocess.TimeoutExpired:
+        tree_killed(process)
+
+
+def _filled(file: Path, process: subprocess.Popen) -> None:
+    """Keep the disk of `file` full, but for LEFT, until the process ends."""
     deadline = time.monotonic() + PATIENCE
     with open(file, "wb") as filler:
         while process.poll() is None and time.monotonic() < deadline:
@@ -88,9 +130,7 @@ def _filled(file: Path, process: subprocess.Popen) -> int | None:
                 if (room := shutil.disk_usage(file.parent).free - LEFT) > 0:
                     os.posix_fallocate(filler.fileno(), os.fstat(filler.fileno()).st_size, room)
             time.sleep(0.01)
-    if process.poll() is None:
-        tree_killed(process)
-    return process.returncode
+    _waited(process, deadline)
 
 
 def _refused(action: Callable[[], None]) -> list[str]:

@@ -16,6 +16,14 @@ SMOKE = "SIGKILL to the whole process tree of the smoke DAG"
 SHORT = [TREE, JOB, TREE]  # of one study
 CASES = "2500"  # random cases a kind of file in the long form
 HOSTILE = ("tests/data/test_unpack.py", "tests/data/test_voc.py", "tests/data/test_hostile_images.py")
+# What these files hold beside faults, which is not counted.
+ORDINARY = (
+    "what_is_inside", "it_goes_over", "folders_of_their_own", "permissions", "sets_of_several", "inclusive_pixels",
+    "difficult_objects", "parts_and_owners", "boxes_are_clipped", "other_names", "declared_encodings", "digest_follows",
+    "real_training", "real_test", "real_annotation", "large_photograph", "older_format", "whole_and_alone", "whole_part",
+    "pause_doubles", "encoding_that_is_none", "comes_whole", "second_time", "the_users_is_taken", "part_is_found", "mirror",
+    "by_hand", "an_id_is_made_once",
+)  # fmt: skip
 NAME = "a study of $(touch owned) & `touch owned`; 100% 'mine'"  # of its folder: nothing of it is run
 
 
@@ -67,8 +75,20 @@ def _smoke(name: str, bench: Bench, times: int, rng: random.Random) -> Iterator[
     return kills.killed(bench.smoke, name, TREE, times, rng)
 
 
-def _tests(*places: str, **environment: str) -> Run:
-    return _apart(faults.tests(*places, **environment))
+def _struck(action: Callable[[str, Study, int, random.Random], Iterator[Outcome]]) -> Run:
+    return lambda name, bench, times, rng: action(name, bench.study, times, rng)
+
+
+def _tests(*places: str) -> Run:
+    return _apart(faults.tests(*places, "-k", f"not ({' or '.join(ORDINARY)})"))
+
+
+def _fuzzed(place: str, cases: str) -> Run:
+    def run(name: str, bench: Bench, times: int, rng: random.Random) -> Iterator[Outcome]:
+        tests = faults.tests(place, f"--hypothesis-seed={rng.getrandbits(32)}", TRIPLEHEAD_FUZZ=cases)
+        yield tests(name, bench.fresh())
+
+    return run
 
 
 FAULTS = (
@@ -85,14 +105,15 @@ FAULTS = (
     Fault("hostile names and paths, servers, telemetry", _tests("tests/test_security.py")),
     Fault("downloads cut, swapped or damaged", _tests("tests/data/test_download.py", "tests/data/test_archives.py")),
     Fault("a loss that diverges", _tests("tests/workflow/test_diverged.py")),
-    Fault(f"files at random, {CASES} cases each", _tests("tests/fuzz/test_fuzz_readers.py", TRIPLEHEAD_FUZZ=CASES)),
-    Fault("boxes at random, 500 cases each", _tests("tests/fuzz/test_fuzz_assigners.py", TRIPLEHEAD_FUZZ="500")),
+    Fault(f"files at random, {CASES} cases each", _fuzzed("tests/fuzz/test_fuzz_readers.py", CASES)),
+    Fault("boxes at random, 500 cases each", _fuzzed("tests/fuzz/test_fuzz_assigners.py", "500")),
     Fault("connections beyond this machine", _on_study(faults.watched), short=True),
     Fault("two Snakemakes in one folder", _on_study(faults.second_snakemake), short=True),
     Fault("results edited by hand", _on_study(faults.edited), short=True),
     Fault("results deleted", _on_study(faults.deleted)),
-    Fault("full disk in the middle of the DAG", _on_study(disks.full_disk_in_the_middle)),
+    Fault("full disk in the middle of the DAG", _struck(disks.full_in_the_middle), times=5),
+    Fault("results read-only in the middle of the DAG", _struck(disks.read_only_in_the_middle), times=5),
     Fault("clock set back by a day", _on_study(clock.set_back)),
-    *(Fault(name, partial(_killed, name), times=60 if name == TREE else 15) for name in (TREE, TERM, INT, JOB)),
+    *(Fault(name, partial(_killed, name), times=60) for name in (TREE, TERM, INT, JOB)),
     Fault(SMOKE, _smoke, times=60, long=False),
 )

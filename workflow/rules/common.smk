@@ -29,6 +29,7 @@ from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.termination import end_when_terminated
 from triplehead.tracking.store import uri as check_uri
+from triplehead.tracking.unlogged import unlogged
 
 
 def stop(error):
@@ -58,9 +59,12 @@ hand_down(
     | ({"extra": os.path.abspath(PLAN.config.extra)} if PLAN.config.extra else {})
 )
 name_runs(PLAN)
+TRACKED = "results/mlflow.tables"
 if workflow.is_main_process:  # not a job on another node
     end_when_terminated()
     release_stale(Path.cwd())
+    if unlogged():
+        Path(TRACKED).unlink(missing_ok=True)
 
 # Not workflow.cores, which raises on a cluster: there it is none.
 CORES = workflow.resource_settings.cores

@@ -38,7 +38,7 @@ rule tracked:
         FIGURES,
         REPORT,
     output:
-        touch("results/mlflow.tables"),
+        touch(TRACKED),
     log:
         "logs/tracked.log",
     conda:

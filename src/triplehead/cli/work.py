@@ -72,6 +72,7 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
         from triplehead.engine.train import train
     from triplehead.tracking.run import Tracker
     from triplehead.tracking.store import REBUILD, uri
+    from triplehead.tracking.unlogged import mark
 
     data, scratch, out = paths.DATA / spec.data_id, paths.SCRATCH / run_id, paths.RUNS / run_id
     pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
@@ -87,7 +88,9 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
     try:
         with (
             exclusive(run_id),
-            Tracker(uri(plan.config), spec, plan.all_runs[run_id].users, out, plan.command(REBUILD)) as tracker,
+            Tracker(
+                uri(plan.config), spec, plan.all_runs[run_id].users, out, plan.command(REBUILD), mark(run_id)
+            ) as tracker,
         ):
             try:
                 with launched(plan.scale.devices, command):
@@ -220,28 +223,40 @@ def track_init(config: ConfigOption = None) -> None:
 
 @track_app.command("tables", epilog="Example: triplehead track tables -c scale=smoke")
 def track_tables(config: ConfigOption = None) -> None:
-    """Log every table, a run per row with its seeds, the ledger, a run per claim, and the report; close runs whose
-    process is gone."""
+    """Log every table, a run per row with its seeds, the ledger, a run per claim, and the report; and what the store
+    missed of finished trainings. Close runs whose process is gone."""
     from triplehead.analysis.claims.ledger import read_csv as read_ledger
     from triplehead.analysis.tables import TABLES, read_table
     from triplehead.tracking.claims import log_claims
-    from triplehead.tracking.rebuild import sweep
+    from triplehead.tracking.rebuild import relog, sweep
     from triplehead.tracking.report import log_report
     from triplehead.tracking.store import REBUILD, uri
     from triplehead.tracking.tables import log_exhibit
+    from triplehead.tracking.unlogged import TABLES as MARK
+    from triplehead.tracking.unlogged import mark, unlogged
 
     plan = plan_from(config)
+    address = uri(plan.config)
     names = [name for name, declared in plan.exhibits.items() if declared.kind in TABLES]
     tables = {name: read_table(plan, name, paths.RESULTS) for name in names}  # all, before any is logged
     ledger = paths.RESULTS / "claims.csv"
     claims = read_ledger(ledger) if plan.claims.claims else None
-    sweep(uri(plan.config), plan.command(REBUILD))
+    missed = [name for name in unlogged() if name != MARK]
+    heard = mark(MARK)
+    for run_id in missed:
+        with exclusive(run_id):
+            if relog(address, plan, paths.RUNS / run_id):
+                mark(run_id)()
+    sweep(address, plan.command(REBUILD))
+    done = []
     for name, frame in tables.items():
         files = [paths.RESULTS / f"{name}.{suffix}" for suffix in ("csv", "tex")]
-        log_exhibit(uri(plan.config), plan, name, frame, files, paths.RUNS)
+        done.append(log_exhibit(address, plan, name, frame, files, paths.RUNS))
     if claims is not None:
-        log_claims(uri(plan.config), plan, claims, ledger)
-    log_report(uri(plan.config), plan, paths.RESULTS)
+        done.append(log_claims(address, plan, claims, ledger))
+    done.append(log_report(address, plan, paths.RESULTS))
+    if all(done):
+        heard()
 
 
 @track_app.command("rebuild", epilog="Example: triplehead track rebuild -c scale=smoke")
@@ -250,8 +265,10 @@ def track_rebuild(config: ConfigOption = None) -> None:
     from triplehead.analysis.tables import read_table
     from triplehead.tracking.rebuild import rebuild
     from triplehead.tracking.store import uri
+    from triplehead.tracking.unlogged import MARKS
 
     plan = plan_from(config)
     names = [name for name in plan.exhibits if (paths.RESULTS / f"{name}.csv").exists()]
     tables = {name: read_table(plan, name, paths.RESULTS) for name in names}
     rebuild(uri(plan.config), plan, paths.RESULTS, tables)
+    shutil.rmtree(MARKS, ignore_errors=True)

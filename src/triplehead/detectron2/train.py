@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.engine import AMPTrainer, HookBase, SimpleTrainer, hooks
 from detectron2.solver import LRMultiplier
 from lightning_fabric import Fabric
@@ -15,13 +14,13 @@ from triplehead.detectors.build import build_detector
 from triplehead.detectron2.contract import FORMAT, Contract
 from triplehead.detectron2.data import train_loader
 from triplehead.detectron2.solver import Rate, build_optimizer
+from triplehead.detectron2.states import Checkpointer, Saver
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.batch import running_statistics_kept
 from triplehead.engine.history import History
 from triplehead.engine.progress import TrainingProgress
 from triplehead.engine.snapshots import Snapshots
 from triplehead.engine.train import LAST, NOT_FINITE, Diverged, load_pretrained, runaway, write_run
-from triplehead.errors import InputError
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.run import Tracker
 
@@ -63,17 +62,12 @@ def train(
         trainer = SimpleTrainer(model, [], optimizer)
     else:
         trainer = AMPTrainer(model, [], optimizer, precision=AMP[schedule.precision])
-    checkpointer = DetectionCheckpointer(model, str(scratch), trainer=trainer)
+    checkpointer = Checkpointer(model, str(scratch), trainer=trainer)
     rate = hooks.LRScheduler(optimizer, LRMultiplier(optimizer, multiplier, schedule.iterations))
-    saver = hooks.PeriodicCheckpointer(
-        checkpointer, schedule.checkpoint_every, max_iter=schedule.iterations, max_to_keep=1
-    )
+    saver = Saver(checkpointer, schedule.checkpoint_every, schedule.iterations)
     log = _Log(spec, kept, tracker)
     trainer.register_hooks([_Seeds(spec), rate, _Bounds(spec, model), kept, saver, log])
-    start = 0
-    if checkpointer.has_checkpoint():
-        _resume(checkpointer, scratch)
-        start = trainer.iter + 1
+    start = trainer.iter + 1 if checkpointer.resume(saver) else 0
     stop = schedule.iterations if stop_at is None else min(stop_at, schedule.iterations)
     trainer.reset_data_loader(lambda: train_loader(spec, dataset, start, stop, num_workers))
     with TrainingProgress(start, schedule.iterations) as log.progress:
@@ -107,13 +101,6 @@ def _claim(scratch: Path, run_id: str, data: str) -> None:
         checkpoint.load(file, run_id, data)
     else:
         checkpoint.save(file, run_id, data=data)
-
-
-def _resume(checkpointer: DetectionCheckpointer, scratch: Path) -> None:
-    try:
-        checkpointer.resume_or_load("", resume=True)
-    except Exception as error:  # broken bytes: of a dozen types
-        raise InputError(scratch, f"holds no state that detectron2 can read ({error!r:.120}); delete it") from error
 
 
 class _Seeds(HookBase):

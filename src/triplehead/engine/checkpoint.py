@@ -19,6 +19,7 @@ from triplehead.errors import InputError
 from triplehead.paths import atomic
 
 SEAL, CHUNK = 32, 1 << 20  # bytes: of the SHA-256 that a state ends in, and that are read at once
+DAMAGED = "damaged, not the bytes that were written"
 PACKED = "has compressed records, which torch never writes: a decompression bomb?"
 FULL, FULL_SAID = 1 << 20, os.strerror(errno.ENOSPC)  # bytes that a full disk may still have
 
@@ -26,25 +27,36 @@ FULL, FULL_SAID = 1 << 20, os.strerror(errno.ENOSPC)  # bytes that a full disk m
 def save(path: Path, spec_id: str, **state: Any) -> None:
     """Write `state` and whose it is. Raises InputError where the disk will not take it."""
     with atomic(path) as temporary:
-        _write(temporary, path, spec_id, state)
+        _write(temporary, path, {"spec": spec_id} | state)
 
 
 def save_state(path: Path, spec_id: str, **state: Any) -> None:
     """As `save`; what lay at `path` becomes the state before it, if it is sound. A kill at any moment leaves one."""
     with atomic(path) as temporary:
-        _write(temporary, path, spec_id, state)
-        with open(temporary, "r+b") as file:
-            file.write(hashlib.file_digest(file, "sha256").digest())
-        if _is_sound(path):
+        _write(temporary, path, {"spec": spec_id} | state)
+        _seal(temporary)
+        if is_sound(path):
             os.replace(path, before(path))
 
 
-def _write(file: Path, path: Path, spec_id: str, state: dict[str, Any]) -> None:
+def save_sealed(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` alone, and its digest. Raises InputError where the disk will not take it."""
+    with atomic(path) as temporary:
+        _write(temporary, path, state)
+        _seal(temporary)
+
+
+def _write(file: Path, path: Path, state: dict[str, Any]) -> None:
     try:
-        torch.save({"spec": spec_id} | state, file)
+        torch.save(state, file)
     except RuntimeError as error:  # what torch makes of a full or read-only disk; it does not say which
         is_full = shutil.disk_usage(path.parent).free < FULL
         raise InputError(path, f"cannot be written ({FULL_SAID if is_full else _line(error, 0)})") from None
+
+
+def _seal(path: Path) -> None:
+    with open(path, "r+b") as file:
+        file.write(hashlib.file_digest(file, "sha256").digest())
 
 
 def load_state(path: Path, spec_id: str, data: str) -> dict[str, Any] | None:
@@ -53,17 +65,25 @@ def load_state(path: Path, spec_id: str, data: str) -> dict[str, Any] | None:
     Where the last one is damaged, says so on stderr and takes the one before. Raises InputError where every state is
     damaged, and as `load` does.
     """
-    candidates = [file for file in (path, before(path)) if file.is_file()]
+    file = last_sound([file for file in (path, before(path)) if file.is_file()])
+    if file is not None and not path.exists():
+        print(f"warning: {path}: gone; going on from the state before", file=sys.stderr, flush=True)
+    return None if file is None else load(file, spec_id, data)
+
+
+def last_sound(candidates: list[Path]) -> Path | None:
+    """The first of these states, the last one first, whose bytes are those that were written; None where there are no
+    candidates. Says so on stderr where the first is damaged. Raises InputError where every one is."""
     for file in candidates:
-        if _is_sound(file):
-            if file != path:
-                fate = "damaged, not the bytes that were written" if path.exists() else "gone"
-                print(f"warning: {path}: {fate}; going on from the state before", file=sys.stderr, flush=True)
-            return load(file, spec_id, data)
-    if not candidates:
-        return None
-    problem = "damaged, not the bytes that were written, as is any state before it; delete both to train anew"
-    raise InputError(candidates[0], problem)
+        if is_sound(file):
+            if file != candidates[0]:
+                print(
+                    f"warning: {candidates[0]}: {DAMAGED}; going on from the state before", file=sys.stderr, flush=True
+                )
+            return file
+    if candidates:
+        raise InputError(candidates[0], f"{DAMAGED}, as is any state before it; delete both to train anew")
+    return None
 
 
 def before(path: Path) -> Path:
@@ -71,7 +91,7 @@ def before(path: Path) -> Path:
     return path.with_name(f"{path.stem}.before{path.suffix}")
 
 
-def _is_sound(path: Path) -> bool:
+def is_sound(path: Path) -> bool:
     """Whether the file ends in the digest of what stands before it."""
     if not path.is_file():
         return False

@@ -17,10 +17,10 @@ MARKS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?", "too fe
 TAGS = ("verdict", "section", "kind", "compared", "unit", "interval_over", "scale", "run_ids")
 
 
-def log_claims(uri: str, plan: Plan, frame: "pandas.DataFrame", file: Path) -> None:
+def log_claims(uri: str, plan: Plan, frame: "pandas.DataFrame", file: Path) -> bool:
     """Bring the claims up to date from the ledger `frame` (of results/claims.csv, `file`, which becomes an artifact);
-    a failing store is a warning. A second call with the same ledger changes nothing."""
-    attempt(uri, lambda: write_claims(open_store(uri), plan, frame, file), plan.command(REBUILD))
+    a failing store is a warning, and False. A second call with the same ledger changes nothing."""
+    return attempt(uri, lambda: write_claims(open_store(uri), plan, frame, file), plan.command(REBUILD))
 
 
 def write_claims(store: Store, plan: Plan, frame: "pandas.DataFrame", file: Path) -> None:

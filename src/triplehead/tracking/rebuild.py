@@ -92,6 +92,11 @@ def _fill(store: Store, plan: Plan, results: Path, tables: "dict[str, pandas.Dat
     write_report(store, plan, results)
 
 
+def relog(uri: str, plan: Plan, folder: Path) -> bool:
+    """Log what the store has not of the run whose files lie in `folder`; False, and a line, if it fails."""
+    return stores.attempt(uri, lambda: _add_run(stores.open_store(uri), plan, folder), plan.command(stores.REBUILD))
+
+
 def _add_run(store: Store, plan: Plan, folder: Path) -> None:
     try:
         spec = RunSpec.model_validate_json((folder / "spec.json").read_bytes())

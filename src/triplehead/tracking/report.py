@@ -12,9 +12,10 @@ from triplehead.tracking.store import REBUILD, Store, attempt, open_store, reaso
 NAME = "Report"
 
 
-def log_report(uri: str, plan: Plan, results: Path) -> None:
-    """Bring the report's run up to date from `results` and reports/ beside it; a failing store is a warning."""
-    attempt(uri, lambda: write_report(open_store(uri), plan, results), plan.command(REBUILD))
+def log_report(uri: str, plan: Plan, results: Path) -> bool:
+    """Bring the report's run up to date from `results` and reports/ beside it; a failing store is a warning,
+    and False."""
+    return attempt(uri, lambda: write_report(open_store(uri), plan, results), plan.command(REBUILD))
 
 
 def write_report(store: Store, plan: Plan, results: Path) -> None:

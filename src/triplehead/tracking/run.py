@@ -23,13 +23,19 @@ class Tracker:
     Training and evaluation are processes of their own and meet in the same MLflow run; a resumed training
     goes on in it. The first failure of the store is one line on stderr and ends tracking, not the job.
     `users`: (exhibit, row's label) pairs. `folder`: of the run's files. `rebuild`: the command
-    that makes up for what the store missed.
+    that makes up for what the store missed. `heard`: called once the store has all, to the end.
     """
 
     def __init__(
-        self, uri: str | None, spec: RunSpec, users: list[User], folder: Path, rebuild: str = command(REBUILD)
+        self,
+        uri: str | None,
+        spec: RunSpec,
+        users: list[User],
+        folder: Path,
+        rebuild: str = command(REBUILD),
+        heard: Callable[[], None] = lambda: None,
     ):
-        self.rebuild = rebuild
+        self.rebuild, self.heard = rebuild, heard
         self.uri, self.spec, self.users, self.folder = uri, spec, users, folder
         self.log: RunLog | None = None
         self.trained = False
@@ -45,6 +51,8 @@ class Tracker:
         if isinstance(error, SystemExit) and error.code in (None, 0):
             kind, stopped = None, False
         self._do(lambda log: self._close(log, "KILLED" if stopped else "FAILED" if kind else "FINISHED"))
+        if self.log is not None:
+            self.heard()
 
     def log_history(self, records: list[dict[str, float]]) -> None:
         """Records of engine.history: iteration, lr, time (Unix seconds), losses; known ones are skipped."""

@@ -19,14 +19,18 @@ EXHIBIT, INDEX = "triplehead.exhibit", "triplehead.row"
 
 def log_exhibit(
     uri: str, plan: Plan, exhibit: str, frame: "pandas.DataFrame", files: list[Path], runs: Path | None = None
-) -> None:
-    """Bring the rows of one table up to date; a failing store is a warning.
+) -> bool:
+    """Bring the rows of one table up to date; a failing store is a warning, and False.
 
     frame: tidy, with row, label, metric, mean, std, n, low, high, published, scale, run_ids. `files` (CSV,
     LaTeX) become artifacts of every row. `runs`: the folder of the runs, whose seeds are nested below their rows (None:
     rows alone). A second call with the same frame changes nothing.
     """
-    attempt(uri, lambda: write_exhibit(open_store(uri), plan, exhibit, frame, files, runs), plan.command(REBUILD))
+
+    def action() -> None:
+        write_exhibit(open_store(uri), plan, exhibit, frame, files, runs)
+
+    return attempt(uri, action, plan.command(REBUILD))
 
 
 def write_exhibit(
