@@ -3,6 +3,7 @@ import hashlib
 import math
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from triplehead import paths
@@ -64,7 +65,8 @@ if workflow.is_main_process:  # not a job on another node
     end_when_terminated()
     release_stale(Path.cwd())
     if unlogged():
-        Path(TRACKED).unlink(missing_ok=True)
+        with suppress(OSError):  # who cannot write there is told so by a job
+            Path(TRACKED).unlink(missing_ok=True)
 
 # Not workflow.cores, which raises on a cluster: there it is none.
 CORES = workflow.resource_settings.cores

@@ -18,7 +18,10 @@ class Checkpointer(DetectionCheckpointer):
         parts = {key: part.state_dict() for key, part in self.checkpointables.items()}
         file = Path(self.save_dir) / f"{name}.pth"
         checkpoint.save_sealed(file, {"model": self.model.state_dict()} | parts | more)
-        self.tag_last_checkpoint(file.name)
+        try:
+            self.tag_last_checkpoint(file.name)
+        except OSError as error:
+            raise InputError(file.with_name("last_checkpoint"), f"cannot be written ({error.strerror})") from None
 
     def resume(self, saver: hooks.PeriodicCheckpointer) -> bool:
         """Go on from the last sound state, if there is any, and have `saver` count those that are there.

@@ -16,7 +16,12 @@ def mark(name: str) -> Callable[[], None]:
     with suppress(OSError):  # a disk that refuses this refuses the job's files, too
         MARKS.mkdir(parents=True, exist_ok=True)
         file.touch()
-    return lambda: file.unlink(missing_ok=True)
+
+    def heard() -> None:
+        with suppress(OSError):  # logged once more, then, which adds nothing
+            file.unlink(missing_ok=True)
+
+    return heard
 
 
 def unlogged() -> list[str]:
