@@ -56,6 +56,18 @@ def test_a_report_that_no_job_is_known_to_have_made(results):
     assert [each.file for each in found] == ["reports/report.html"] and "has no digest" in found[0].problem
 
 
+def test_what_came_back_from_the_server_is_one_of_them(results):
+    plan = load_plan({"scale": "smoke"})
+    run = results / "runs" / next(iter(plan.runs))
+    run.mkdir(parents=True)
+    for name in ("scores.json", "testdev.json"):
+        (run / name).write_text("{}")
+    record(f"testdev/{run.name}", [run / "testdev.json"], results)
+    assert not any(each.file.endswith("testdev.json") for each in altered(results, made_by(plan, results))[0])
+    (run / "testdev.json").write_text('{"AP": 99}')
+    assert any(each.file.endswith("testdev.json") for each in altered(results, made_by(plan, results))[0])
+
+
 def test_gone_is_made_anew_not_accused(results):
     (results / "table5.csv").unlink()
     assert altered(results) == ([], 1)

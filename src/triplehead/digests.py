@@ -4,11 +4,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from triplehead.errors import InputError
-from triplehead.paths import DIGESTS, FIGURE_SUFFIXES, REPLICATES, REPORT, RESULTS, RUN_FILES, atomic
+from triplehead.paths import DIGESTS, FIGURE_SUFFIXES, REPLICATES, REPORT, RESULTS, RUN_FILES, TESTDEV, atomic
 from triplehead.plan.plan import Plan
 from triplehead.reading import read_json
 
@@ -28,6 +29,20 @@ def record(name: str, files: Iterable[Path], results: Path = RESULTS) -> None:
     content = {os.path.relpath(file, results.parent): _digest(file) for file in sorted(files)}
     with atomic(results / DIGESTS / f"{name}.json") as file:
         file.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def forget(name: str, results: Path = RESULTS) -> None:
+    """Of a job that is done once more."""
+    with suppress(OSError):
+        (results / DIGESTS / f"{name}.json").unlink(missing_ok=True)
+
+
+def check(name: str, file: Path, results: Path) -> None:
+    """Raise InputError for a file that is not what job `name` made; where none is recorded, nothing is known."""
+    known = results / DIGESTS / f"{name}.json"
+    digest = _read(known).get(os.path.relpath(file, results.parent)) if known.is_file() else None
+    if digest is not None and file.is_file() and _digest(file) != digest:
+        raise InputError(file, f"is not what `{name}` made: edited or damaged since; delete it to make it anew")
 
 
 def altered(results: Path = RESULTS, made: Iterable[Path] = ()) -> tuple[list[Altered], int]:
@@ -64,7 +79,7 @@ def made_by(plan: Plan, results: Path = RESULTS) -> Iterator[Path]:
     for run in plan.all_runs:
         folder = results / "runs" / run
         if (folder / "scores.json").exists():  # written last
-            yield from (folder / name for name in (*RUN_FILES, REPLICATES))
+            yield from (folder / name for name in (*RUN_FILES, REPLICATES, TESTDEV))
 
 
 def _read(path: Path) -> dict[str, str]:

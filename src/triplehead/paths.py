@@ -33,6 +33,7 @@ FIGURE_SUFFIXES = ("pdf", "png")
 LOGS = Path("logs")
 LOCKS = LOGS / "locks"
 SCRATCH = RESULTS / "scratch"  # training state, keyed by run id; no rule declares it
+COUNTS = ("images", "detections")  # in scores.json, beside the scores
 
 
 @contextmanager

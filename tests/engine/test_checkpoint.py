@@ -1,6 +1,7 @@
 """A damaged state is not gone on from: the one before it is, and the run ends with the same bytes."""
 
 import copy
+import errno
 import shutil
 import zipfile
 
@@ -45,6 +46,23 @@ def test_the_state_before_stands_in(small_spec, small_data, undisturbed, stopped
     harm(tmp_path / "scratch" / "state.pt")
     assert run(small_spec, small_data, tmp_path) == undisturbed
     assert "going on from the state before" in capsys.readouterr().err
+
+
+def test_a_state_that_cannot_be_read_is_none(small_spec, stopped, monkeypatch, capsys):
+    """As of a disk with a bad sector."""
+    data, state = (
+        checkpoint.load(stopped / "scratch" / "state.pt", small_spec.id)["data"],
+        stopped / "scratch" / "state.pt",
+    )
+
+    def bad(file, *arguments):
+        if file == state:
+            raise OSError(errno.EIO, "Input/output error")
+        return open(file, *arguments)
+
+    monkeypatch.setattr(checkpoint, "open", bad, raising=False)
+    assert checkpoint.load_state(state, small_spec.id, data)["step"] == 4
+    assert "state.pt: damaged" in capsys.readouterr().err
 
 
 def test_one_file_s_damage_costs_one_state(small_spec, stopped, tmp_path):

@@ -14,6 +14,7 @@ from tests.helpers import changed
 
 from triplehead.analysis.statistics.replicates import read_replicates
 from triplehead.data.coco import CocoDataset
+from triplehead.digests import forget, record
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.coco_scores import coco_scores
 from triplehead.engine.evaluate import coco_results, evaluate, predict, protocol_scores, trained_model
@@ -160,6 +161,23 @@ def test_a_run_is_scored_by_the_protocol_of_its_data_set(small_spec, dataset, pr
 def test_a_model_of_another_spec_is_refused(small_spec, small_data, trained):
     with pytest.raises(InputError, match=r"model\.pt: belongs to"):
         evaluate(changed(small_spec, seed=7), small_data, trained)
+
+
+def test_a_model_that_was_changed_since_is_refused(small_spec, small_data, trained, tmp_path):
+    """Of a weight's flipped bit torch knows nothing; where no digest is recorded, neither do we."""
+    run = tmp_path / "results" / "runs" / small_spec.id
+    run.mkdir(parents=True)
+    state = checkpoint.load(trained / "model.pt", small_spec.id)
+    checkpoint.save(run / "model.pt", small_spec.id, **state)
+    record(f"train/{small_spec.id}", [run / "model.pt"], tmp_path / "results")
+    fabric = runtime.start(small_spec, "cpu")
+    trained_model(small_spec, run, fabric)
+    next(iter(state["model"].values())).mul_(2)
+    checkpoint.save(run / "model.pt", small_spec.id, **state)
+    with pytest.raises(InputError, match=r"model\.pt: is not what `train/.*` made: edited or damaged since"):
+        trained_model(small_spec, run, fabric)
+    forget(f"train/{small_spec.id}", tmp_path / "results")
+    trained_model(small_spec, run, fabric)
 
 
 def test_a_missing_model_is_named(small_spec, small_data, tmp_path):

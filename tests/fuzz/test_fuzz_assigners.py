@@ -95,19 +95,21 @@ def test_the_order_of_images_changes_nothing(name, images, seed, drawn):
         assert_close(losses, again)
 
 
+def border(made, targets) -> dict[str, torch.Tensor]:
+    deltas = made.boxes / SIZE
+    predictions = Predictions(
+        made.logits, made.boxes, made.coarse_boxes, border_logits=made.logits, border_deltas=deltas
+    )
+    return border_losses(predictions, targets, Loss(), 0.3)
+
+
 @given(images=st.lists(st.lists(BOX, max_size=4), min_size=2, max_size=3), seed=st.integers(0, 99))
 def test_the_order_of_images_changes_no_border_loss(images, seed):
     points, targets = points_of("three levels"), targets_of(images)
     made = make_predictions(points, targets, seed)
-    losses, again = (
-        border_losses(
-            Predictions(logits, boxes, coarse, border_logits=logits, border_deltas=boxes / SIZE), gt, Loss(), 0.3
-        )
-        for logits, boxes, coarse, gt in (
-            (made.logits, made.boxes, made.coarse_boxes, targets),
-            (made.logits.flip(0), made.boxes.flip(0), made.coarse_boxes.flip(0), targets[::-1]),
-        )
-    )
+    turned = Predictions(made.logits.flip(0), boxes=made.boxes.flip(0), coarse_boxes=made.coarse_boxes.flip(0))
+    losses, again = border(made, targets), border(turned, targets[::-1])
+    assert all(torch.isfinite(value) for value in losses.values()), losses
     assert_close(losses, again)
 
 
@@ -141,4 +143,14 @@ def test_the_order_of_boxes_changes_nothing(name, progress, rows, seed, drawn):
     assert torch.equal(torch.where(moved >= 0, len(rows) - 1 - moved, moved), matched)
     losses = dense_losses(made, points, targets, matched, Loss(), "iou", True)
     again = dense_losses(made, points, turned, moved, Loss(), "iou", True)
+    assert all(torch.equal(losses[key], again[key]) for key in losses)
+
+
+@given(rows=ROWS, seed=st.integers(0, 99))
+def test_the_order_of_boxes_changes_no_border_loss(rows, seed):
+    points, targets = points_of("three levels"), targets_of([[box for box, _ in rows]])
+    targets[0]["labels"] = torch.tensor([label for _, label in rows])
+    made = make_predictions(points, targets, seed)
+    losses = border(made, targets)
+    again = border(made, [{key: value.flip(0) for key, value in targets[0].items()}])
     assert all(torch.equal(losses[key], again[key]) for key in losses)

@@ -78,7 +78,7 @@ def _outcomes(bench: Bench, asked: argparse.Namespace, page: Page, seed: int) ->
         return asked.only is None or any(words.lower() in name.lower() for words in asked.only)
 
     for fault in FAULTS:
-        is_asked = fault.name == SMOKE if asked.smoke else fault.long if asked.long else fault.short
+        is_asked = fault.name.endswith(SMOKE) if asked.smoke else fault.long if asked.long else fault.short
         if not (is_asked and wanted(fault.name)):
             continue
         left = _times(fault, asked) - page.tried(fault.name)
@@ -98,7 +98,7 @@ def _outcomes(bench: Bench, asked: argparse.Namespace, page: Page, seed: int) ->
 
 
 def _times(fault: Fault, asked: argparse.Namespace) -> int:
-    return asked.kills if asked.kills and fault.name in (SMOKE, kills.TREE) else fault.times
+    return asked.kills if asked.kills and fault.name in (kills.TREE + SMOKE, kills.TREE) else fault.times
 
 
 if __name__ == "__main__":

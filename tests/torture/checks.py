@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from tests.torture.project import Project
 
@@ -13,7 +14,8 @@ LIVE = ("mlflow.db", "mlartifacts", "mlflow.id")  # below results/: MLflow's own
 
 @dataclass(frozen=True)
 class State:
-    """files: place -> digest. logged: of each MLflow run its experiment, name, status and metrics by step."""
+    """files: place -> digest. logged: of each MLflow run its experiment, name, status, metrics by step, params and
+    digests of artifacts."""
 
     files: dict[str, str]
     logged: list[tuple]
@@ -29,7 +31,8 @@ def state(project: Project) -> State:
 
 
 def logged(uri: str) -> list[tuple]:
-    """Every active run: (experiment, name, status, ((metric, ((step, value), ...)), ...)); times are left out."""
+    """Every active run: (experiment, name, status, ((metric, ((step, value), ...)), ...), params, artifacts); times are
+    left out."""
     store = open_store(uri)
     names = {each.experiment_id: each.name for each in store._experiments()}
     found = []
@@ -39,7 +42,16 @@ def logged(uri: str) -> list[tuple]:
             for key in sorted(run.data.metrics)
             if not key.endswith("_seconds")
         )
-        found.append((names[run.info.experiment_id], run.info.run_name, run.info.status, metrics))
+        kept = (
+            Path(unquote(urlsplit(run.info.artifact_uri).path)) if run.info.artifact_uri.startswith("file:") else Path()
+        )
+        artifacts = tuple(
+            (str(path.relative_to(kept)), hashlib.sha256(path.read_bytes()).hexdigest())
+            for path in (sorted(kept.rglob("*")) if kept.name == "artifacts" else ())
+            if path.is_file()
+        )
+        params = tuple(sorted(run.data.params.items()))
+        found.append((names[run.info.experiment_id], run.info.run_name, run.info.status, metrics, params, artifacts))
     store.disconnect()
     return sorted(found)
 
@@ -52,13 +64,16 @@ def lost(project: Project, expected: State) -> list[str]:
     common = sorted(expected.files.keys() & found.files.keys())
     problems += [f"{name} differs" for name in common if expected.files[name] != found.files[name]]
     problems += [f"MLflow: run {run[1]} is {run[2]}" for run in found.logged if run[2] != "FINISHED"]
-    for _, name, _, metrics in found.logged:
+    for _, name, _, metrics, *_ in found.logged:
         for key, points in metrics:
             steps = [step for step, _ in points]
             if len(steps) != len(set(steps)):
                 problems.append(f"MLflow: {name} has steps of {key} twice")
-    if found.logged != expected.logged:
-        problems.append(f"MLflow: {len(found.logged)} runs differ from the {len(expected.logged)} expected")
+    for run in expected.logged if len(found.logged) == len(expected.logged) else ():
+        if run not in found.logged:
+            problems.append(f"MLflow: {run[0]}, {run[1]} differs")
+    if len(found.logged) != len(expected.logged):
+        problems.append(f"MLflow: {len(found.logged)} runs, expected {len(expected.logged)}")
     problems += leftovers(project.folder)
     return problems
 

@@ -49,6 +49,9 @@ def read_only(name: str, folder: Path) -> Outcome:
         return outcome(name, problems)
 
 
+Harm = Callable[[Path, subprocess.Popen], None]
+
+
 def full_in_the_middle(name: str, study: Study, times: int, rng: random.Random) -> Iterator[Outcome]:
     """Another folder with the same study, on a disk that fills at some moment and stays full until the study ends."""
 
@@ -56,14 +59,7 @@ def full_in_the_middle(name: str, study: Study, times: int, rng: random.Random) 
         _filled(folder / "filler", process)
         (folder / "filler").unlink()
 
-    for number in range(times):
-        folder = study.project.folder.with_name(f"{study.project.folder.name}, small disk {number}")
-        folder.mkdir()
-        with Tmpfs(folder, "size=128m") as mounted:
-            if not mounted:
-                yield Outcome(name, skipped=NOT_ROOT)
-                return
-            yield outcome(name, _harmed(Project(folder), study, rng, fill, os.strerror(errno.ENOSPC)))
+    return _harmed(name, study, times, rng, ".", fill, os.strerror(errno.ENOSPC))
 
 
 def read_only_in_the_middle(name: str, study: Study, times: int, rng: random.Random) -> Iterator[Outcome]:
@@ -79,39 +75,49 @@ def read_only_in_the_middle(name: str, study: Study, times: int, rng: random.Ran
         _waited(process, deadline)
         subprocess.run(["mount", "-o", "remount,rw", results], check=True)
 
-    for number in range(times):
-        folder = study.project.folder.with_name(f"{study.project.folder.name}, read only {number}")
-        (folder / "results").mkdir(parents=True)
-        with Tmpfs(folder / "results", "size=128m") as mounted:
-            if not mounted:
-                yield Outcome(name, skipped=NOT_ROOT)
-                return
-            yield outcome(name, _harmed(Project(folder), study, rng, turn, os.strerror(errno.EROFS)))
+    return _harmed(name, study, times, rng, "results", turn, os.strerror(errno.EROFS))
 
 
 def _harmed(
-    project: Project, study: Study, rng: random.Random, harm: Callable[[Path, subprocess.Popen], None], reason: str
-) -> list[str]:
+    name: str, study: Study, times: int, rng: random.Random, place: str, harm: Harm, reason: str
+) -> Iterator[Outcome]:
+    """`times` studies whose `place` is a disk of its own. One that did not meet the harm does not count."""
+    tried = number = 0
+    while tried < times:
+        number += 1
+        folder = study.project.folder.with_name(f"{study.project.folder.name}, {place} disk {number}")
+        (folder / place).mkdir(parents=True)
+        with Tmpfs(folder / place, "size=128m") as mounted:
+            if not mounted:
+                yield Outcome(name, skipped=NOT_ROOT)
+                return
+            found = _harm_once(name, Project(folder), study, rng, harm, reason)
+        tried += found.tried
+        yield found
+
+
+def _harm_once(name: str, project: Project, study: Study, rng: random.Random, harm: Harm, reason: str) -> Outcome:
     """Start the study and harm its disk at some moment of it: it ends, each failed job says why in one line; with the
     disk well again, the same command ends as the undisturbed study."""
     process = project.start()
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=rng.uniform(0.1, 0.9) * study.seconds)
     harm(project.folder, process)
+    logs = [*project.folder.glob("logs/**/*.log"), project.folder / "said.log"]
+    said = {file: file.read_text(errors="replace") for file in logs}
+    if not any(reason in text for text in said.values()):
+        status = process.returncode
+        return Outcome(name, 1, 0, [f"nothing says why it ended with {status}"]) if status else Outcome(name)
     problems = []
-    said = {file: file.read_text(errors="replace") for file in project.folder.glob("logs/**/*.log")}
-    said = {file: text for file, text in said.items() if "error: " in text or "Traceback" in text}
-    for file, text in said.items():
-        lines = [line for line in text.splitlines() if line.startswith("error: ")]
-        if len(lines) != 1 or not lines[0].endswith(f"({reason})") or "Traceback" in text:
-            problems.append(f"{file.relative_to(project.folder)} does not say it in one line: {text.strip()[-300:]}")
-    snakemake = (project.folder / "said.log").read_text()
-    if process.returncode and not said and reason not in snakemake:
-        problems.append(f"nothing says why it ended: {snakemake[-300:]}")
+    for file in logs[:-1]:
+        lines = [line for line in said[file].splitlines() if line.startswith("error: ")]
+        if "Traceback" in said[file] or len(lines) > 1 or not all(line.endswith(f"({reason})") for line in lines):
+            text = said[file].strip()[-300:]
+            problems.append(f"{file.relative_to(project.folder)} does not say it in one line: {text}")
     done = project.call()
     if done.returncode:
         problems.append(f"with the disk well again Snakemake ended with {done.returncode}: {done.stderr[-300:]}")
-    return problems or lost(project, study.state)
+    return outcome(name, problems or lost(project, study.state))
 
 
 def _waited(process: subprocess.Popen, deadline: float) -> None:

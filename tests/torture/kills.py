@@ -1,13 +1,14 @@
 """The study killed at random moments and started again by the same command."""
 
 import random
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.torture.checks import State, lost, state
-from tests.torture.outcome import Outcome
+from tests.torture.outcome import Outcome, outcome
 from tests.torture.project import PATIENCE, NoEnd, Project, interrupted, job_killed, terminated, tree_killed
 
 IN_A_ROW = 6  # kills of one study, at most, before it may end
@@ -52,6 +53,30 @@ def killed(study: Study, name: str, strike: str, count: int, rng: random.Random)
         yield Outcome(name, found.tried, found.survived, found.problems)
 
 
+def killed_at_the_end(name: str, study: Study, times: int, rng: random.Random) -> Iterator[Outcome]:
+    """SIGKILL to the tree once a training has written its last file and has not ended: Snakemake takes its files away,
+    and the restart must not train again. One that ended meanwhile does not count."""
+    tried = 0
+    while tried < times:
+        study.project.clean()
+        process, folder = study.project.start(), study.project.folder
+        while not (scores := [*folder.glob("results/runs/*/scores.json")]) and process.poll() is None:
+            time.sleep(0.01)
+        tree_killed(process)
+        if not scores:
+            yield Outcome(name, 1, 0, ["nothing was trained"])
+            return
+        run = scores[0].parent.name
+        log = folder / "logs" / "train" / f"{run}.log"
+        before = log.stat().st_mtime_ns
+        problems = _finish(study)
+        if log.stat().st_mtime_ns != before:
+            tried += 1
+            told = re.findall(r"(?m)^(\d+)/", log.read_text())
+            problems += [f"{run} was trained again from iteration {told[0]} on"] if told else []
+            yield outcome(name, problems)
+
+
 def struck(study: Study, strikes: list[str], rng: random.Random) -> dict[str, Outcome]:
     """One study that is struck so, one after the other, as long as there is something left to strike; survived have
     all of them if it ends as the undisturbed one."""
@@ -61,6 +86,8 @@ def struck(study: Study, strikes: list[str], rng: random.Random) -> dict[str, Ou
         done.append(name)
         problems += [problem] if problem else []
     problems += _finish(study)
+    if problems and not done:  # no strike, and yet something is lost
+        return {strikes[0]: Outcome(strikes[0], 1, 0, problems)}
     return {
         name: Outcome(name, done.count(name), 0 if problems else done.count(name), problems)
         for name in dict.fromkeys(done)

@@ -1,6 +1,7 @@
 """A small project of every kind of rule: what is killed again and again, and a copy of the code that it runs."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -109,6 +110,19 @@ class Project:
             shutil.rmtree(self.folder / name, ignore_errors=True)
         for name in ("reports/report.pdf", "reports/report.html", "said.log"):
             (self.folder / name).unlink(missing_ok=True)
+
+    def steps(self) -> dict[str, int]:
+        """Run -> the last iteration that the log of its last attempt tells of."""
+        found = {}
+        for log in self.folder.glob("logs/train/*.log"):
+            told = re.findall(r"(?m)^(\d+)/", log.read_text(errors="replace"))
+            found[log.stem] = int(told[-1]) if told else 0
+        return found
+
+    def is_kept(self, run: str) -> bool:
+        """Whether a run that has trained is whole, or has a state to go on from."""
+        results = self.folder / "results"
+        return (results / "runs" / run / "scores.json").exists() or any((results / "scratch" / run).glob("*.pt"))
 
     def keep_times(self) -> None:
         for place in self.times:

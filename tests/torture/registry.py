@@ -12,7 +12,7 @@ from tests.torture.kills import INT, JOB, TERM, TREE, Study
 from tests.torture.outcome import Outcome
 from tests.torture.project import Project, SmokeProject
 
-SMOKE = "SIGKILL to the whole process tree of the smoke DAG"
+SMOKE = " of the smoke DAG"
 SHORT = [TREE, JOB, TREE]  # of one study
 CASES = "2500"  # random cases a kind of file in the long form
 HOSTILE = ("tests/data/test_unpack.py", "tests/data/test_voc.py", "tests/data/test_hostile_images.py")
@@ -71,16 +71,16 @@ def _killed(strike: str, name: str, bench: Bench, times: int, rng: random.Random
     return kills.killed(bench.study, name, strike, times, rng)
 
 
-def _smoke(name: str, bench: Bench, times: int, rng: random.Random) -> Iterator[Outcome]:
-    return kills.killed(bench.smoke, name, TREE, times, rng)
+def _smoke(strike: str, name: str, bench: Bench, times: int, rng: random.Random) -> Iterator[Outcome]:
+    return kills.killed(bench.smoke, name, strike, times, rng)
 
 
 def _struck(action: Callable[[str, Study, int, random.Random], Iterator[Outcome]]) -> Run:
     return lambda name, bench, times, rng: action(name, bench.study, times, rng)
 
 
-def _tests(*places: str) -> Run:
-    return _apart(faults.tests(*places, "-k", f"not ({' or '.join(ORDINARY)})"))
+def _tests(*places: str, only: str = f"not ({' or '.join(ORDINARY)})") -> Run:
+    return _apart(faults.tests(*places, "-k", only))
 
 
 def _fuzzed(place: str, cases: str) -> Run:
@@ -95,6 +95,10 @@ FAULTS = (
     Fault("full disk", _apart(disks.full_disk), short=True),
     Fault("folder turned read-only", _apart(disks.read_only), short=True),
     Fault("checkpoint truncated, flipped or gone", _tests("tests/engine/test_checkpoint.py"), short=True),
+    Fault(
+        "detectron2's checkpoint damaged, its disk full",
+        _tests("tests/detectron2/test_engine.py", only="damaged or full"),
+    ),
     Fault("8 processes on one SQLite store", _apart(faults.many_writers), short=True),
     Fault("two clones at once on one MLflow server", _apart(clones.at_once)),
     Fault(
@@ -114,6 +118,8 @@ FAULTS = (
     Fault("full disk in the middle of the DAG", _struck(disks.full_in_the_middle), times=5),
     Fault("results read-only in the middle of the DAG", _struck(disks.read_only_in_the_middle), times=5),
     Fault("clock set back by a day", _on_study(clock.set_back)),
+    Fault("clock set back by a day at work", _on_study(clock.set_back_at_work)),
+    Fault("SIGKILL to all as a training ends", _struck(kills.killed_at_the_end), times=5),
     *(Fault(name, partial(_killed, name), times=60) for name in (TREE, TERM, INT, JOB)),
-    Fault(SMOKE, _smoke, times=60, long=False),
+    *(Fault(f"{name}{SMOKE}", partial(_smoke, name), times=60, long=False) for name in (TREE, TERM, INT, JOB)),
 )

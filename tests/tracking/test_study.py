@@ -5,6 +5,7 @@ import json
 import pytest
 from tests.tracking.helpers import make_records, make_table
 
+from triplehead.errors import InputError
 from triplehead.tracking import rebuild, store, study
 from triplehead.tracking.names import RUN_ID
 from triplehead.tracking.run import Tracker
@@ -28,7 +29,11 @@ def found(uri, query=""):
 
 
 def test_an_id_is_made_once_and_only_below_a_results_folder(tmp_path):
-    assert study.study_id(tmp_path / "results") == "" and not (tmp_path / "results").exists()
+    with pytest.raises(
+        InputError, match=r"results/mlflow\.id: cannot be written \(No such file or directory\), expected"
+    ):
+        study.study_id(tmp_path / "results")
+    assert not (tmp_path / "results").exists()
     (tmp_path / "results").mkdir()
     first = study.study_id(tmp_path / "results")
     assert len(first) == 32 and study.study_id(tmp_path / "results") == first
@@ -76,3 +81,19 @@ def test_runs_that_name_no_study_are_gone_on_with(uri, spec, users, tmp_path, cl
             tracker.log_history(make_records(10))
     (run,) = found(uri)
     assert json.loads(run.data.tags["seed"]) == spec.seed
+
+
+def test_who_has_no_id_touches_nothing_on_a_server(uri, plan, spec, users, tmp_path, monkeypatch, capsys):
+    """Neither by a rebuild, which deletes what is its own, nor by a run, which goes on in one of its name."""
+    with Tracker(uri, spec, users, tmp_path) as tracker:
+        tracker.log_history(make_records(3))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setattr(store, "sqlite_file", lambda _: None)
+    with pytest.raises(InputError, match=r"results/mlflow\.id: cannot be written"):
+        rebuild.rebuild(uri, plan, tmp_path / "elsewhere" / "results", {})
+    with Tracker(uri, spec, users, tmp_path):
+        pass
+    assert "mlflow.id: cannot be written" in capsys.readouterr().err
+    (run,) = found(uri)
+    assert run.info.status == "FINISHED" and len(store.client(uri).get_metric_history(run.info.run_id, "loss")) == 3

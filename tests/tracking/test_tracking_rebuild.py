@@ -7,6 +7,7 @@ from tests.tracking.helpers import all_runs, histories, make_records, make_table
 from triplehead.analysis.tables import read_table
 from triplehead.engine.history import History
 from triplehead.errors import InputError
+from triplehead.paths import COUNTS
 from triplehead.tracking import store
 from triplehead.tracking.files import read_history
 from triplehead.tracking.rebuild import rebuild
@@ -65,7 +66,7 @@ def log_live(uri, plan, results):
             tracker.log_environment(ENVIRONMENT)
         files = [folder / name for name in ("spec.json", "scores.json", "history.csv")]
         with Tracker(uri, run.spec, run.users, folder) as tracker:
-            tracker.log_scores(SCORES, files)
+            tracker.log_scores({key: value for key, value in SCORES.items() if key not in COUNTS}, files)
     files = [results / "table5.csv", results / "table5.tex"]
     log_exhibit(uri, plan, "table5", read_table(plan, "table5", results), files, results / "runs")
     log_report(uri, plan, results)

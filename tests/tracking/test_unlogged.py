@@ -16,7 +16,7 @@ from triplehead.engine.history import History
 from triplehead.tracking.rebuild import relog
 from triplehead.tracking.run import Tracker
 from triplehead.tracking.runlog import RunLog
-from triplehead.tracking.unlogged import MARKS, mark, unlogged
+from triplehead.tracking.unlogged import ALL, MARKS, Mark, unlogged
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def folder(tmp_path, spec, monkeypatch) -> Path:
     folder.mkdir(parents=True)
     (folder / "spec.json").write_text(spec.model_dump_json())
     (folder / "history.csv").write_text(History(30, {"records": make_records(30), "window": []}).csv())
-    (folder / "scores.json").write_text(json.dumps({"AP": 25.5}))
+    (folder / "scores.json").write_text(json.dumps({"AP": 25.5, "images": 8, "detections": 99}))
     return folder
 
 
@@ -40,7 +40,7 @@ def test_what_the_store_missed_is_logged_later(uri, plan, spec, users, folder, m
 
     with monkeypatch.context() as patched:
         patched.setattr(RunLog, method, full)
-        with Tracker(uri, spec, users, folder, heard=mark(spec.id)) as tracker:
+        with Tracker(uri, spec, users, folder, mark=Mark(spec.id)) as tracker:
             tracker.log_history(make_records(12))
             tracker.log_history(make_records(30))
             tracker.log_scores({"AP": 25.5}, [])
@@ -51,15 +51,25 @@ def test_what_the_store_missed_is_logged_later(uri, plan, spec, users, folder, m
     assert run.info.status == "FINISHED" and run.data.metrics["AP"] == 25.5
     found = histories(uri, run.info.run_id)
     assert [step for step, _ in found["loss"]] == list(range(1, 31)) and len(found["AP"]) == 1
+    assert found.keys() - {"train_seconds"} == make_records(1)[0].keys() - {"iteration", "time"} | {"AP"}
 
 
 def test_a_run_that_was_heard_leaves_no_mark(uri, spec, users, folder):
-    with Tracker(uri, spec, users, folder, heard=mark(spec.id)) as tracker:
+    with Tracker(uri, spec, users, folder, mark=Mark(spec.id)) as tracker:
         tracker.log_scores({"AP": 25.5}, [])
     assert unlogged() == [] and not list(MARKS.iterdir())
-    with pytest.raises(RuntimeError), Tracker(uri, spec, users, folder, heard=mark(spec.id)):
+    with pytest.raises(RuntimeError), Tracker(uri, spec, users, folder, mark=Mark(spec.id)):
         raise RuntimeError  # MLflow knows of it
     assert unlogged() == []
+
+
+def test_a_mark_that_could_not_be_set_at_first_is_set_at_last(uri, spec, users, folder):
+    """A folder that took nothing as the job began, and then did."""
+    MARKS.touch()
+    with Tracker("sqlite:////nowhere/mlflow.db", spec, users, folder, mark=Mark(spec.id)):
+        assert unlogged() == []
+        MARKS.unlink()
+    assert unlogged() == [spec.id]
 
 
 def test_the_rule_tracked_runs_again_where_something_was_missed(clone, plan, spec):  # noqa: F811
@@ -87,12 +97,12 @@ def test_the_command_takes_the_mark_away_once_the_store_has_all(tmp_path, uri, s
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     assert call("table", "table4").returncode == 0
-    mark(spec.id)
+    Mark(spec.id).set()
     database = tmp_path / "results" / "mlflow.db"
     database.rename(tmp_path / "away")
     failed = call("track", "tables")
     assert failed.returncode == 0 and "going on without it" in failed.stderr
-    assert sorted(unlogged()) == sorted([spec.id, "tables"])
+    assert sorted(unlogged()) == sorted([spec.id, ALL])
     (tmp_path / "away").rename(database)
     done = call("track", "tables")
     assert done.returncode == 0 and not done.stderr and unlogged() == []

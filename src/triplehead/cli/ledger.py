@@ -26,6 +26,7 @@ from triplehead.digests import record
 from triplehead.errors import InputError, nearest
 from triplehead.locking import exclusive
 from triplehead.plan.hints import command
+from triplehead.scratch import let_go
 
 if TYPE_CHECKING:
     from triplehead.analysis.claims.ledger import Judged
@@ -180,6 +181,8 @@ def silence(config: ConfigOption = None, scale: ScaleOption = None) -> None:
     with exclusive("silence"):
         write_csv(found, paths.RESULTS / "silence.csv")
         write_figure(plan, found, paths.RESULTS)
+        variants = [spec.id for each in plan.variants for spec in (*each.specs, *plan.specs[each.base])]
+        let_go(variants)
         record("silence", [paths.RESULTS / f"silence.{suffix}" for suffix in ("csv", "pdf", "png")])
     print(scale_line(plan))
     print(summary(plan, read_csv(paths.RESULTS / "silence.csv")))

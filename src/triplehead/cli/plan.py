@@ -97,7 +97,7 @@ def plan(
     needed = max(1, plan.scale.gpus_of("train")) if found.device == "gpu" else plan.scale.threads
     workers = max(1, (gpus if found.device == "gpu" else cores) // needed)
     sizes = footprints(plan)
-    disk = disk_bytes(list(sizes.values()), workers)
+    disk = disk_bytes(list(sizes.values()))
     if as_json:
         print(json.dumps(_document(plan, found, sizes, workers, disk), indent=1))
     else:

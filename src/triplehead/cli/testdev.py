@@ -8,6 +8,7 @@ import typer
 from triplehead import paths
 from triplehead.cli.app import MORE, ConfigOption, app, plan_from
 from triplehead.cli.work import RunId
+from triplehead.digests import record
 from triplehead.errors import InputError
 
 testdev_app = typer.Typer(
@@ -56,3 +57,4 @@ def testdev_scores(
     plan = plan_from(config)
     spec = plan.run(run_id)
     store(file, spec, paths.DATA / spec.data_id, paths.RUNS / run_id)
+    record(f"testdev/{run_id}", [paths.RUNS / run_id / paths.TESTDEV], paths.RUNS.parent)

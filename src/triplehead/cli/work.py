@@ -11,10 +11,11 @@ import typer
 from triplehead import paths
 from triplehead.cli.app import JOBS, MORE, ConfigOption, app, plan_from, writing
 from triplehead.devices import own_gpus
-from triplehead.digests import record
+from triplehead.digests import forget, record
 from triplehead.engine.launch import launched, rank
 from triplehead.errors import InputError
 from triplehead.locking import exclusive
+from triplehead.scratch import let_go
 
 track_app = typer.Typer(
     help="MLflow: a view of the files under results/.",
@@ -72,7 +73,7 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
         from triplehead.engine.train import train
     from triplehead.tracking.run import Tracker
     from triplehead.tracking.store import REBUILD, uri
-    from triplehead.tracking.unlogged import mark
+    from triplehead.tracking.unlogged import Mark
 
     data, scratch, out = paths.DATA / spec.data_id, paths.SCRATCH / run_id, paths.RUNS / run_id
     pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
@@ -85,11 +86,12 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
         return
     command = [sys.executable, "-m", "triplehead", *sys.argv[1:]]
     logged = [out / name for name in ("spec.json", "scores.json", "history.csv")]
+    forget(f"train/{run_id}")  # another version may make other bytes
     try:
         with (
             exclusive(run_id),
             Tracker(
-                uri(plan.config), spec, plan.all_runs[run_id].users, out, plan.command(REBUILD), mark(run_id)
+                uri(plan.config), spec, plan.all_runs[run_id].users, out, plan.command(REBUILD), Mark(run_id)
             ) as tracker,
         ):
             try:
@@ -100,14 +102,12 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
                 _record_training(run_id, out)
                 tracker.log_environment(json.loads((out / "environment.json").read_text()))
                 tracker.log_divergence(str(error), logged)
-                shutil.rmtree(scratch, ignore_errors=True)
                 raise
             tracker.log_environment(json.loads((out / "environment.json").read_text()))
             # In the same process: starting one and importing torch takes as long as a small evaluation.
             scores = evaluate(spec, data, out, **machine, resampling=plan.scale.resampling)
             _record_training(run_id, out)
             tracker.log_scores(scores, logged)
-            shutil.rmtree(scratch, ignore_errors=True)
     except Diverged as error:
         print(f"warning: {error}; its cells will say so", file=sys.stderr, flush=True)
 
@@ -170,6 +170,7 @@ def table(exhibit: ExhibitId, config: ConfigOption = None) -> None:
         write_csv(frame, paths.RESULTS / f"{exhibit}.csv")
         with paths.atomic(paths.RESULTS / f"{exhibit}.tex") as file:
             file.write_text(table_tex(plan, exhibit, frame, caption_sentences(plan, exhibit, paths.RESULTS)))
+        let_go(plan.run_ids(exhibit))
         record(f"table/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in ("csv", "tex")])
 
 
@@ -182,6 +183,7 @@ def figure(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     check_figure(plan, exhibit)
     with exclusive(f"figure-{exhibit}"):
         write_figure(plan, exhibit, paths.RESULTS)
+        let_go(plan.run_ids(exhibit) if exhibit in plan.exhibits else ())
         record(f"figure/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in paths.FIGURE_SUFFIXES])
 
 
@@ -193,6 +195,7 @@ def report(config: ConfigOption = None) -> None:
     plan = writing(config)
     with exclusive("report"):
         build_report(plan, paths.RESULTS, paths.REPORT[0])
+        let_go(plan.runs)
         record("report", paths.REPORT)
 
 
@@ -232,8 +235,7 @@ def track_tables(config: ConfigOption = None) -> None:
     from triplehead.tracking.report import log_report
     from triplehead.tracking.store import REBUILD, uri
     from triplehead.tracking.tables import log_exhibit
-    from triplehead.tracking.unlogged import TABLES as MARK
-    from triplehead.tracking.unlogged import mark, unlogged
+    from triplehead.tracking.unlogged import ALL, Mark, unlogged
 
     plan = plan_from(config)
     address = uri(plan.config)
@@ -241,12 +243,13 @@ def track_tables(config: ConfigOption = None) -> None:
     tables = {name: read_table(plan, name, paths.RESULTS) for name in names}  # all, before any is logged
     ledger = paths.RESULTS / "claims.csv"
     claims = read_ledger(ledger) if plan.claims.claims else None
-    missed = [name for name in unlogged() if name != MARK]
-    heard = mark(MARK)
+    missed = [name for name in unlogged() if name != ALL]
+    mark = Mark(ALL)
+    mark.set()
     for run_id in missed:
         with exclusive(run_id):
             if relog(address, plan, paths.RUNS / run_id):
-                mark(run_id)()
+                Mark(run_id).take_away()
     sweep(address, plan.command(REBUILD))
     done = []
     for name, frame in tables.items():
@@ -256,7 +259,7 @@ def track_tables(config: ConfigOption = None) -> None:
         done.append(log_claims(address, plan, claims, ledger))
     done.append(log_report(address, plan, paths.RESULTS))
     if all(done):
-        heard()
+        mark.take_away()
 
 
 @track_app.command("rebuild", epilog="Example: triplehead track rebuild -c scale=smoke")

@@ -5,6 +5,7 @@ from torch import Tensor
 from torchvision.ops import box_iou, sigmoid_focal_loss
 
 from triplehead.detectors.assigners.ambiguous import BACKGROUND
+from triplehead.detectors.assigners.order import by_place
 from triplehead.detectors.boxes import Predictions, boxes_to_deltas
 from triplehead.detectors.losses import Share, alone, gather_gt
 from triplehead.plan.options import Loss
@@ -27,6 +28,11 @@ def _match(boxes: Tensor, gt_boxes: Tensor, positive_iou: float) -> Tensor:
     return torch.where(best >= positive_iou, index, BACKGROUND)
 
 
+def _by_place(target: dict[str, Tensor]) -> dict[str, Tensor]:
+    order = by_place(target["boxes"], target["labels"], torch.zeros_like(target["labels"]))
+    return {key: target[key][order] for key in ("boxes", "labels")}
+
+
 def border_losses(
     predictions: Predictions,
     targets: list[dict[str, Tensor]],
@@ -38,6 +44,7 @@ def border_losses(
     logits, deltas = predictions.border_logits, predictions.border_deltas
     assert predictions.coarse_boxes is not None and logits is not None and deltas is not None
     coarse = predictions.coarse_boxes.detach()
+    targets = [_by_place(target) for target in targets]
     matched_gt = border_targets(coarse, targets, positive_iou)
     image, sample = (matched_gt >= 0).nonzero(as_tuple=True)  # [P]
     gt_boxes, gt_labels = gather_gt(targets, matched_gt, image, sample)

@@ -96,11 +96,14 @@ def is_sound(path: Path) -> bool:
     if not path.is_file():
         return False
     found, left = hashlib.sha256(), path.stat().st_size - SEAL
-    with open(path, "rb") as file:
-        while left > 0 and (part := file.read(min(left, CHUNK))):
-            found.update(part)
-            left -= len(part)
-        return file.read() == found.digest()
+    try:
+        with open(path, "rb") as file:
+            while left > 0 and (part := file.read(min(left, CHUNK))):
+                found.update(part)
+                left -= len(part)
+            return file.read() == found.digest()
+    except OSError:  # a sector that cannot be read
+        return False
 
 
 def read(path: Path, damaged: str) -> Any:

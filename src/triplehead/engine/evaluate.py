@@ -17,6 +17,7 @@ from triplehead.data.render import Split
 from triplehead.data.transforms import EvalTransform
 from triplehead.detectors.boxes import size_of
 from triplehead.detectors.build import build_detector
+from triplehead.digests import check
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.coco_scores import coco_evaluation, coco_matches, coco_numbers
 from triplehead.engine.finite import all_finite
@@ -24,7 +25,7 @@ from triplehead.engine.matches import Matches, write_matches
 from triplehead.engine.resample import resample
 from triplehead.engine.visdrone_scores import visdrone_matches, visdrone_scores
 from triplehead.engine.voc_scores import voc_matches, voc_scores
-from triplehead.paths import MATCHES, atomic
+from triplehead.paths import COUNTS, MATCHES, atomic
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Resampling
 
@@ -67,8 +68,9 @@ def write_evaluation(
     write_matches(run / MATCHES, matches)
     if resampling is not None:
         resample(spec, run, resampling)
+    content = {**scores, COUNTS[0]: images, COUNTS[1]: len(results)}
     with atomic(run / "scores.json") as file:
-        file.write_text(json.dumps({**scores, "images": images, "detections": len(results)}, indent=1) + "\n")
+        file.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def protocol_scores(
@@ -87,7 +89,9 @@ def protocol_scores(
 
 
 def trained_model(spec: RunSpec, run: Path, fabric: Fabric) -> nn.Module:
-    """The model that a run's folder holds, on the device. InputError where it is missing, another's or not finite."""
+    """The model that a run's folder holds, on the device. InputError where it is missing, another's, not
+    finite or not what training made."""
+    check(f"train/{spec.id}", run / "model.pt", run.parent.parent)
     state = checkpoint.load(run / "model.pt", spec.id)
     model = build_detector(spec)
     checkpoint.load_weights(model, state.get("model"), run / "model.pt")

@@ -13,7 +13,7 @@ SMALL_FILES = 200_000  # learning curve, assignments, scores, environment; score
 
 def footprint(spec: RunSpec) -> Footprint:
     """Of the files below results/runs/<id>, at most (each image with all detections that it may have), and of the
-    training state, which is removed in the end."""
+    training state."""
     with torch.device("meta"):
         model = build_detector(spec)
     tensors = model.state_dict().values()

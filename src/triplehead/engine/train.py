@@ -12,6 +12,7 @@ from triplehead.data.loader import train_loader
 from triplehead.data.transforms import TrainTransform
 from triplehead.detectors.backbone import ResNetFPN, TinyFPN
 from triplehead.detectors.build import AnyDetector, build_detector
+from triplehead.digests import check
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.batch import BatchGradients
 from triplehead.engine.history import History
@@ -175,6 +176,7 @@ def load_pretrained(detector: AnyDetector, spec: RunSpec, pretrained: Path | Non
     if pretrained is None:
         return {}
     assert spec.pretrained_id is not None and isinstance(detector.backbone, ResNetFPN | TinyFPN)
+    check(f"pretrain/{spec.pretrained_id}", pretrained, pretrained.parent.parent)
     found = checkpoint.load(pretrained, spec.pretrained_id)
     checkpoint.load_weights(detector.backbone.body, found.get("body"), pretrained)
     return {"weights": found["file"]} if "file" in found else {}

@@ -16,7 +16,7 @@ VAL_IMAGES = {"coco": 5000, "voc": 4952, "visdrone": 548}  # of the splits that 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes on disk: of a finished run, and of its training state while it trains."""
+    """Bytes on disk: of a finished run, and of one state of its training."""
 
     run: int
     state: int
@@ -104,10 +104,9 @@ def estimate(plan: Plan, calibration: Calibration | None = None) -> Estimate:
     return Estimate("gpu" if plan.scale.gpus_of("train") else "cpu", "not measured", dict.fromkeys(specs))
 
 
-def disk_bytes(footprints: list[Footprint], workers: int) -> int:
-    """At most: all finished runs, and the largest states of as many as train at once."""
-    states = sorted((footprint.state for footprint in footprints), reverse=True)
-    return sum(footprint.run for footprint in footprints) + sum(states[:workers])
+def disk_bytes(footprints: list[Footprint]) -> int:
+    """At most: all finished runs, and their last two states, which are there until something is made of them."""
+    return sum(footprint.run + 2 * footprint.state for footprint in footprints)
 
 
 def _source(cost: Cost) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from triplehead.errors import InputError, shown
-from triplehead.paths import DIVERGED
+from triplehead.paths import COUNTS, DIVERGED
 from triplehead.reading import read_mapping
 from triplehead.tracking.runlog import MARK
 from triplehead.tracking.store import reason
@@ -26,11 +26,11 @@ def read_history(file: Path) -> list[dict[str, float]]:
 
 
 def read_scores(file: Path) -> tuple[dict[str, Any], Any]:
-    """The numbers of a scores.json, and what it says of a run that diverged; None of others."""
+    """The scores of a scores.json, and what it says of a run that diverged; None of others."""
     found = read_mapping(file)
     diverged, numbers = found.pop(DIVERGED, None), {}
     for name, value in found.items():
-        if value is not None:
+        if value is not None and name not in COUNTS:
             try:
                 numbers[name] = float(value)
             except (TypeError, ValueError, OverflowError):

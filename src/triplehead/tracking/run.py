@@ -13,6 +13,7 @@ from triplehead.tracking.names import User
 from triplehead.tracking.process import code_tags, process_tags
 from triplehead.tracking.runlog import RunLog, put
 from triplehead.tracking.store import REBUILD, attempt, open_store
+from triplehead.tracking.unlogged import Mark
 
 SECONDS = "train_seconds"
 
@@ -23,7 +24,7 @@ class Tracker:
     Training and evaluation are processes of their own and meet in the same MLflow run; a resumed training
     goes on in it. The first failure of the store is one line on stderr and ends tracking, not the job.
     `users`: (exhibit, row's label) pairs. `folder`: of the run's files. `rebuild`: the command
-    that makes up for what the store missed. `heard`: called once the store has all, to the end.
+    that makes up for what the store missed. `mark`: stands until the store has all, to the end.
     """
 
     def __init__(
@@ -33,9 +34,9 @@ class Tracker:
         users: list[User],
         folder: Path,
         rebuild: str = command(REBUILD),
-        heard: Callable[[], None] = lambda: None,
+        mark: Mark | None = None,
     ):
-        self.rebuild, self.heard = rebuild, heard
+        self.rebuild, self.mark = rebuild, mark
         self.uri, self.spec, self.users, self.folder = uri, spec, users, folder
         self.log: RunLog | None = None
         self.trained = False
@@ -43,6 +44,8 @@ class Tracker:
     def __enter__(self) -> "Tracker":
         self.entered = time.monotonic()
         if (uri := self.uri) is not None:
+            if self.mark is not None:
+                self.mark.set()
             attempt(uri, lambda: self._open(uri), self.rebuild)
         return self
 
@@ -51,8 +54,8 @@ class Tracker:
         if isinstance(error, SystemExit) and error.code in (None, 0):
             kind, stopped = None, False
         self._do(lambda log: self._close(log, "KILLED" if stopped else "FAILED" if kind else "FINISHED"))
-        if self.log is not None:
-            self.heard()
+        if self.mark is not None and self.uri is not None:  # set again: the disk may have refused it before
+            (self.mark.set if self.log is None else self.mark.take_away)()
 
     def log_history(self, records: list[dict[str, float]]) -> None:
         """Records of engine.history: iteration, lr, time (Unix seconds), losses; known ones are skipped."""

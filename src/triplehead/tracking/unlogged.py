@@ -1,30 +1,31 @@
 """What MLflow may not have heard out: a mark for each training, and for the tables, from a job's first word to it until
 its last. Where one stays although the job's files are there, the rule `tracked` logs them once more."""
 
-from collections.abc import Callable
 from contextlib import suppress
 
 from triplehead import paths
 
-TABLES = "tables"
+ALL = "tables"  # the mark of tables, claims and report
 MARKS = paths.RESULTS / "unlogged"
 
 
-def mark(name: str) -> Callable[[], None]:
-    """Set a mark; what is returned takes it away. name: a run's id, or TABLES."""
-    file = MARKS / name
-    with suppress(OSError):  # a disk that refuses this refuses the job's files, too
-        MARKS.mkdir(parents=True, exist_ok=True)
-        file.touch()
+class Mark:
+    """name: a run's id, or ALL. A disk that refuses it is no matter: logging once more adds nothing."""
 
-    def heard() -> None:
-        with suppress(OSError):  # logged once more, then, which adds nothing
-            file.unlink(missing_ok=True)
+    def __init__(self, name: str):
+        self.file = MARKS / name
 
-    return heard
+    def set(self) -> None:
+        with suppress(OSError):
+            MARKS.mkdir(parents=True, exist_ok=True)
+            self.file.touch()
+
+    def take_away(self) -> None:
+        with suppress(OSError):
+            self.file.unlink(missing_ok=True)
 
 
 def unlogged() -> list[str]:
-    """Ids of runs with scores (and TABLES) that have a mark."""
+    """Ids of runs with scores (and ALL) that have a mark."""
     names = sorted(file.name for file in MARKS.glob("*"))
-    return [name for name in names if name == TABLES or (paths.RUNS / name / "scores.json").exists()]
+    return [name for name in names if name == ALL or (paths.RUNS / name / "scores.json").exists()]
