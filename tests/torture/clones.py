@@ -12,7 +12,7 @@ from tests.torture.project import PATIENCE, SNAKEMAKE, Project, tree_killed
 from tests.tracking.helpers import tracking_server
 
 from triplehead.tracking.names import CLAIM, KIND, REPORT, ROW, RUN_ID, SEED, TRAINED, TRAINING
-from triplehead.tracking.store import open_store
+from triplehead.tracking.store import Store, client
 
 ALONE = [*SNAKEMAKE[:2], "1", *SNAKEMAKE[3:]]  # on one core
 
@@ -47,7 +47,7 @@ def _ended(processes: list[subprocess.Popen]) -> list[str]:
 
 
 def _lost(address: str, clones: list[Project]) -> list[str]:
-    store, problems = open_store(address), []
+    store, problems = Store(client(address), None), []
     runs = list(store.runs(""))
     found = Counter((run.data.tags[KIND], run.info.status) for run in runs)
     expected = {(kind, "FINISHED"): len(clones) * count for kind, count in

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas
 
 from triplehead.analysis.tables import COLUMNS, read_table, write_csv
-from triplehead.tracking.store import open_store
+from triplehead.tracking.store import Store, client
 
 
 def free_port() -> int:
@@ -59,15 +59,15 @@ def make_records(count: int, first: int = 1) -> list[dict[str, float]]:
 
 def histories(uri: str, run_id: str) -> dict[str, list[tuple[int, float]]]:
     """Metric -> (step, value) in the order of steps, as MLflow has them."""
-    client = open_store(uri).client
+    mlflow = client(uri)
     return {
-        key: sorted((metric.step, metric.value) for metric in client.get_metric_history(run_id, key))
-        for key in client.get_run(run_id).data.metrics
+        key: sorted((metric.step, metric.value) for metric in mlflow.get_metric_history(run_id, key))
+        for key in mlflow.get_run(run_id).data.metrics
     }
 
 
 def all_runs(uri: str) -> list:
-    return list(open_store(uri).runs(""))
+    return list(Store(client(uri), None).runs(""))
 
 
 def only_run(uri: str):
