@@ -86,6 +86,20 @@ def test_resume_is_exact(spec, data, done, tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_a_run_that_is_over_is_not_done_again(spec, data, done, tmp_path, capsys):
+    """Its files, taken away by Snakemake, come from the last state."""
+    run(spec, data, tmp_path)
+    for file in tmp_path.glob("*.*"):
+        file.unlink()
+    assert f"/{ITERATIONS} " in capsys.readouterr().err
+    run(spec, data, tmp_path)
+    assert f"/{ITERATIONS} " not in capsys.readouterr().err
+    for name in ("history.csv", "assignments.json.gz"):
+        assert (tmp_path / name).read_bytes() == (done / name).read_bytes()
+    before, after = (checkpoint.load(folder / "model.pt", spec.id)["model"] for folder in (done, tmp_path))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
 def test_a_damaged_state_is_not_gone_on_from(spec, data, done, tmp_path, capsys):
     """The one before it is, to the same bytes; a state that was not written whole is none."""
     run(spec, data, tmp_path, stop_at=5)

@@ -75,6 +75,9 @@ def test_scores_do_not_depend_on_the_batch_size(small_spec, small_data, trained,
         assert (one["image_id"], one["category_id"]) == (other["image_id"], other["category_id"])
         assert one["bbox"] == pytest.approx(other["bbox"], abs=2e-3)  # they are rounded to 3 decimals
         assert one["score"] == pytest.approx(other["score"], abs=2e-6)
+    truth = runtime.open_data(small_spec, small_data, "val").annotations
+    scores, again = (coco_scores(truth, found, small_spec.evaluation) for found in (alone, together))
+    assert scores["AP50"] > 0 and scores == pytest.approx(again, abs=1e-3, nan_ok=True)
 
 
 def test_images_that_do_not_fit_at_once_are_taken_in_parts(small_spec, small_data, trained, monkeypatch, capsys):

@@ -90,6 +90,15 @@ def server(postgres, tmp_path_factory):
         yield address, folder / "kept"
 
 
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """On a server that others share a study has an id, below its results folder."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    (tmp_path / "README.md").touch()
+    monkeypatch.chdir(tmp_path)
+
+
 def test_writers_at_once_lose_nothing(server, plan, tmp_path):
     address, kept = server
     store.create(address, plan)
@@ -97,7 +106,7 @@ def test_writers_at_once_lose_nothing(server, plan, tmp_path):
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", WRITE, address, run, str(RECORDS), str(tmp_path)],
-            cwd=ROOT, env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+            cwd=tmp_path, env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
             stderr=subprocess.PIPE, text=True,
         )
         for run in runs
@@ -117,7 +126,7 @@ def test_writers_at_once_lose_nothing(server, plan, tmp_path):
 def test_the_smoke_scales_jobs_log_through_it(server, tmp_path):
     """Snakemake, the rules and the commands as ever; the address is all that differs."""
     address, kept = server
-    for name in ("workflow", "experiments", "profiles", "reports", "Snakefile", "environment.yml"):
+    for name in ("workflow", "profiles", "reports", "Snakefile", "environment.yml"):
         (tmp_path / name).symlink_to(ROOT / name)
     run = load_plan({"scale": "smoke"}).specs["table7", "FCOS"][0].id
     command = [str(Path(sys.executable).with_name("snakemake")), "--cores", "1", f"results/runs/{run}/scores.json"]

@@ -17,12 +17,13 @@ def server(empty_store, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_same_calls_over_http(server, plan, spec, users, tmp_path, capsys):
-    store.create(server, plan)
+def test_the_same_calls_over_http(server, plan, spec, users, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     folder = tmp_path / "results" / "runs" / spec.id
     folder.mkdir(parents=True)
     (folder / "spec.json").write_text(spec.model_dump_json())
     (folder / "scores.json").write_text('{"AP": 12.5}')
+    store.create(server, plan)
     killed = Tracker(server, spec, users, folder).__enter__()
     killed.log_history(make_records(400))
     with Tracker(server, spec, users, folder) as tracker:

@@ -49,7 +49,7 @@ def test_the_study_goes_on_and_every_place_says_so(tmp_path):
 
     def statuses():
         found = logged(sqlite_uri(results / "mlflow.db"))
-        return {name: status for experiment, name, status, _ in found if experiment.startswith("Training")}
+        return {name: status for experiment, name, status, *_ in found if experiment.startswith("Training")}
 
     assert statuses() == {"Table 1: FCOS · seed 0": "FINISHED", "Table 1: All · seed 0": "FAILED"}
     rebuilt = project.call(sys.executable, "-m", "triplehead", "track", "rebuild")
