@@ -141,10 +141,13 @@ class Store:
 
 
 def open_store(uri: str) -> Store:
+    """Raises InputError where a server's runs could not be told from those of others."""
+    return _opened(uri, study_id(paths.RESULTS) if sqlite_file(uri) is None else "")
+
+
+def _opened(uri: str, study: str) -> Store:
     file = sqlite_file(uri)
-    if file is None:
-        return Store(client(uri), None, study_id(paths.RESULTS))
-    return Store(client(uri), file.parent / "mlartifacts")
+    return Store(client(uri), None if file is None else file.parent / "mlartifacts", study)
 
 
 def initialise(file: Path) -> None:
@@ -168,7 +171,7 @@ def create(uri: str, plan: Plan | None = None) -> None:
     try:
         if file is not None:
             _create_sqlite(file)
-        store = open_store(uri)
+        store = _opened(uri, "")  # experiments are everybody's
         if plan is not None:
             for experiment in planned_experiments(plan):
                 store.experiment(experiment)
