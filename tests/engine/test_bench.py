@@ -50,6 +50,16 @@ def test_images_are_as_large_as_the_input_allows_and_boxes_lie_in_them(small_spe
     assert not torch.equal(probe.images[0], probe.images[1])
 
 
+def test_another_number_of_boxes_leaves_the_images(small_spec):
+    probe = Probe(small_spec, runtime.start(small_spec, "cpu"), batch_size=2)
+    before, targets = probe.images, probe.targets
+    probe.put(30)
+    assert all(map(torch.equal, probe.images, before))
+    assert [len(target["boxes"]) for target in probe.targets] == [30, 30]
+    probe.put(OBJECTS)
+    assert all(torch.equal(one["boxes"], other["boxes"]) for one, other in zip(probe.targets, targets, strict=True))
+
+
 def test_the_assignment_that_is_timed_is_the_steps(small_spec):
     probe = Probe(small_spec, runtime.start(small_spec, "cpu"), batch_size=2)
     matched_gt = probe.assignment(0.0)()
@@ -125,7 +135,10 @@ def test_bench_measures_each_detector_in_each_precision(tmp_path):
         assert row["batch_size"] == 1 and row["step_memory"] is None
     assert [row.get("assigner") for row in rows[::2]] == ["fcos", None, "jla"]
     shares = [share for row in rows if "assign_share" in row for share in row["assign_share"].values()]
-    assert len(shares) == 8 and all(0 < share < 1 for share in shares)
+    crowds = [row["crowd"] for row in rows if "crowd" in row]
+    shares += [share for crowd in crowds for share in crowd["assign_share"].values()]
+    assert len(shares) == 16 and all(0 < share < 1 for share in shares)
+    assert {crowd["objects"] for crowd in crowds} == {300}
     path = write_bench(record, tmp_path)
     assert json.loads(path.read_text()) == record
     assert path.name.startswith(record["hardware"].lower().split()[0])

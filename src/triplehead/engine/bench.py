@@ -25,6 +25,7 @@ from triplehead.plan.runs import RunSpec
 
 PRECISIONS: tuple[Precision, ...] = ("32-true", "bf16-mixed")
 FOLDER = Path("benchmarks")
+CROWD = 300  # boxes in an image: a crowded one of VisDrone
 EARLY, LATE = 0.0, 0.99  # of training: JLA resolves ambiguous samples in two ways
 
 
@@ -77,13 +78,12 @@ def _row(spec: RunSpec, fabric: Fabric, batch_size: int | None, repeats: int, wa
     try:
         with runtime.enough_memory(fabric.device, "--batch-size", images):
             probe = Probe(spec, fabric, images)
-            step_memory = peak_memory(fabric, [probe.step])
-            step = seconds(probe.step)
-            row: dict[str, Any] = {"batch_size": images, "step_seconds": step, "step_memory": step_memory}
+            row: dict[str, Any] = {"batch_size": images} | _step(probe, seconds)
             if isinstance(spec.detector, Dense):
-                assign = {name: seconds(probe.assignment(at)) for name, at in (("early", EARLY), ("late", LATE))}
-                share = {name: each["median"] / step["median"] for name, each in assign.items()}
-                row |= {"assigner": spec.detector.assigner.name, "assign_seconds": assign, "assign_share": share}
+                row |= {"assigner": spec.detector.assigner.name}
+                probe.put(CROWD)
+                row["crowd"] = {"objects": CROWD} | _step(probe, seconds)
+                probe.put(OBJECTS)
                 probe.pass_candidates()
             probe.optimizer.zero_grad(set_to_none=True)
             row["detect_memory"] = peak_memory(fabric, [probe.detect])
@@ -92,6 +92,18 @@ def _row(spec: RunSpec, fabric: Fabric, batch_size: int | None, repeats: int, wa
         print(f"warning: {error}", file=sys.stderr, flush=True)
         return {"batch_size": images, "out_of_memory": True, "next_batch_size": error.smaller}
     return row | {"FPS": 1 / full["median"], "FPS_model": 1 / model["median"], "detect_seconds": full}
+
+
+def _step(probe: Probe, seconds: Callable) -> dict[str, Any]:
+    """A training step and, of a dense detector, the share of label assignment in it."""
+    memory = peak_memory(probe.fabric, [probe.step])
+    step = seconds(probe.step)
+    row = {"step_seconds": step, "step_memory": memory}
+    if not isinstance(probe.spec.detector, Dense):
+        return row
+    assign = {name: seconds(probe.assignment(at)) for name, at in (("early", EARLY), ("late", LATE))}
+    share = {name: each["median"] / step["median"] for name, each in assign.items()}
+    return row | {"assign_seconds": assign, "assign_share": share}
 
 
 def write_bench(record: dict[str, Any], folder: Path = FOLDER) -> Path:

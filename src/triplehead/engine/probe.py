@@ -33,9 +33,14 @@ class Probe:
         optimizer = build_optimizer(self.detector, spec.schedule)
         set_learning_rate(optimizer, 0.0)
         self.model, self.optimizer = fabric.setup(self.detector, optimizer)
-        made = [_sample(spec, index, objects) for index in range(batch_size)]
-        self.images = [fabric.to_device(image) for image, _ in made]
-        self.targets = [{key: fabric.to_device(value) for key, value in target.items()} for _, target in made]
+        self.batch_size = batch_size
+        self.put(objects)
+
+    def put(self, objects: int) -> None:
+        """The same images with so many boxes each."""
+        made = [_sample(self.spec, index, objects) for index in range(self.batch_size)]
+        self.images = [self.fabric.to_device(image) for image, _ in made]
+        self.targets = [{key: self.fabric.to_device(value) for key, value in target.items()} for _, target in made]
 
     def step(self, _: object = None) -> None:
         """One training step on the batch, as `engine.train` takes it, without reading and bookkeeping."""
