@@ -11,6 +11,7 @@ from tests.helpers import changed
 
 from triplehead.data.loader import train_loader
 from triplehead.data.transforms import EvalTransform, TrainTransform
+from triplehead.detectors.assigners import mixture
 from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.batch import BatchGradients
@@ -141,6 +142,19 @@ def test_too_many_images_name_the_number_to_try(small_spec, small_data, tmp_path
             run_of(large, small_data, tmp_path)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+@pytest.mark.parametrize("rows", [100, 3000])
+@pytest.mark.parametrize("boundary", ["cluster", "densest"])
+def test_mixtures_are_the_cpus(rows, boundary):
+    """Few rows, and many of which the last are fitted on the CPU."""
+    losses = torch.rand(rows, 35, generator=torch.Generator().manual_seed(0)) ** 2 * 8
+    valid = torch.arange(35) < torch.arange(rows)[:, None] % 36
+    expected, found = (mixture.fit(losses.to(device), valid.to(device)) for device in ("cpu", "cuda"))
+    assert found.means.is_cuda and torch.equal(found.n_iter.cpu(), expected.n_iter)
+    torch.testing.assert_close(found.means.cpu(), expected.means, rtol=1e-9, atol=1e-9)
+    low, low_found = (mixture.low_cluster(losses.to(at), valid.to(at), boundary) for at in ("cpu", "cuda"))
+    assert torch.equal(low_found.cpu(), low) and low.any()
 
 
 def test_the_step_and_the_assignment_run_in_each_precision(small_spec):

@@ -32,9 +32,11 @@ def inside_pairs(points: Points, gt_boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 def _inside(axes: tuple[Tensor, ...], low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     """Of each level's axis [W], ascending, the first entry inside (low, high) [M] and how many are -> [M, L] both."""
-    inside = [(axis - low[:, None] > INSIDE_MARGIN) & (high[:, None] - axis > INSIDE_MARGIN) for axis in axes]
-    first = [(axis - low[:, None] <= INSIDE_MARGIN).sum(dim=1) for axis in axes]
-    return torch.stack(first, dim=1), torch.stack([each.sum(dim=1) for each in inside], dim=1)
+    sizes, axis = [len(axis) for axis in axes], torch.cat(axes)
+    before = axis - low[:, None] <= INSIDE_MARGIN  # [M, all axes]
+    inside = (high[:, None] - axis > INSIDE_MARGIN).logical_and_(before.logical_not())
+    first, num = (torch.stack([level.sum(dim=1) for level in each.split(sizes, 1)], dim=1) for each in (before, inside))
+    return first, num
 
 
 def focal_negative(logits: Tensor, alpha: float, gamma: float) -> Tensor:

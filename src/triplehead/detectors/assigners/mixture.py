@@ -15,6 +15,7 @@ from torch import Tensor
 TOLERANCE = 1e-3  # EM stops when the mean log-likelihood changes by less
 MAX_ITERATIONS = 100
 VARIANCE_FLOOR = 1e-6  # added to every variance
+FEW = 512  # rows that a CPU has done before a GPU's kernels are launched
 EMPTY = 10 * torch.finfo(torch.float64).eps  # added to a component's mass
 # Two densities closer than this are equal: two samples on either side of their mean differ by rounding only.
 DENSITY_TIE = 1e-9
@@ -80,6 +81,11 @@ def fit(losses: Tensor, valid: Tensor) -> Mixture:
     for iteration in range(1, MAX_ITERATIONS + 1):
         if not len(rows):
             break
+        if rows.is_cuda and len(rows) <= FEW:
+            fitted, n_iter, rows, total, bound = (part.cpu() for part in (fitted, n_iter, rows, total, bound))
+            samples, mask, weights, variances, distance = (
+                part.cpu() for part in (samples, mask, weights, variances, distance)
+            )
         log_joint = _log_joint(distance, weights, variances)
         log_density = torch.logaddexp(*log_joint)  # [rows, K]
         responsibility = log_joint.sub_(log_density).exp_().mul_(mask)
@@ -93,6 +99,7 @@ def fit(losses: Tensor, valid: Tensor) -> Mixture:
             samples, mask = (part.index_select(0, moving) for part in (samples, mask))
             weights, variances, distance = (part.index_select(1, moving) for part in (weights, variances, distance))
 
+    fitted, n_iter = fitted.to(x.device), n_iter.to(x.device)
     log_joint = _log_joint(_distance(x, fitted[1]), fitted[0], fitted[2])
     labels = (log_joint[1] > log_joint[0]).long()
     weights, means, variances = fitted.transpose(1, 2)
