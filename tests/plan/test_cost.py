@@ -5,20 +5,24 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from triplehead.errors import InputError
-from triplehead.plan.calibration import Calibration, Step, kind_of, read_calibration
+from triplehead.plan.calibration import Calibration, kind_of, read_calibration
 from triplehead.plan.cost import (
     Estimate,
     Footprint,
     amount,
-    calibrated_seconds,
     disk_bytes,
     estimate,
     list_schedule,
     summary,
+    timed_seconds,
 )
 from triplehead.plan.plan import load_plan
+from triplehead.plan.schema import Cost, Step
+
+STEP = {"batch_size": 1, "step": 1.0, "image": 1.0}
 
 
 def measured(plan, *labels: str, step: float = 2.0, batch_size: int = 16) -> Calibration:
@@ -46,11 +50,11 @@ def test_by_the_scale_where_nothing_was_calibrated():
 def test_calibrated_seconds_are_steps_and_detections():
     plan = load_plan({"scale": "paper"})
     spec = plan.specs["table5", "FCOS"][0]
-    calibration = measured(plan, "FCOS")
-    assert calibrated_seconds(spec, calibration) == 90_000 * 2.0 + 5000 * 0.1
-    assert calibrated_seconds(spec, measured(plan, "FCOS", batch_size=4)) == 90_000 * 8.0 + 5000 * 0.1
-    assert calibrated_seconds(spec, calibration, around=60) == 90_000 * 2.0 + 60
-    assert calibrated_seconds(plan.specs["table5", "All"][0], calibration) is None
+    kinds = measured(plan, "FCOS").kinds
+    assert timed_seconds(spec, kinds) == 90_000 * 2.0 + 5000 * 0.1
+    assert timed_seconds(spec, measured(plan, "FCOS", batch_size=4).kinds) == 90_000 * 8.0 + 5000 * 0.1
+    assert timed_seconds(spec, kinds, around=60) == 90_000 * 2.0 + 60
+    assert timed_seconds(plan.specs["table5", "All"][0], kinds) is None
 
 
 def test_runs_of_kinds_that_were_not_measured_are_left_out_and_named():
@@ -71,26 +75,31 @@ def test_a_calibration_of_another_scale_gives_way_to_the_scales_own():
     assert estimate(load_plan({"scale": "smoke"}), measured(paper, "FCOS")).device == "cpu"
 
 
-def test_the_paper_scale_costs_what_an_h200_took_and_nothing_else_is_known():
+def test_the_paper_scale_costs_what_an_h200_took():
     plan = load_plan({"scale": "paper"})
     cost, found = plan.scale.cost, estimate(plan)
-    record = json.loads(Path("benchmarks/nvidia-h200-2026-11-26.json").read_text())
-    rows = {row["label"]: row for row in record["rows"] if row["precision"] == "32-true"}
-    for head, label in (("fcos", "FCOS"), ("faster_rcnn", "Faster R-CNN"), ("triple", "Ours")):
-        row = rows.pop(label)
-        assert cost.image[head] * row["batch_size"] == pytest.approx(row["step_seconds"]["median"], rel=1e-3)
-        spec = plan.specs["table3", label][0]
-        assert f"{spec.short_name} {cost.setting}" == kind_of(spec)
-        assert found.runs[spec.id] == 90_000 * 16 * cost.image[head] + cost.run
-    assert not rows and record["hardware"] in cost.machine and found.device == "gpu"
-    known = {plan.runs[run].spec.short_name.split("-")[0] for run in plan.runs if run not in found.unknown}
-    assert known == {"fcos", "faster_rcnn", "triple"}
-    for exhibit, label in (("table9", "Ours, ResNet101"), ("table5", "All")):
-        spec = plan.specs[exhibit, label][0]
-        assert (spec.id in found.unknown) == (spec.detector.backbone.depth == 101)
-    assert all(plan.runs[run].spec.dataset == "coco" for run in found.runs.keys() - found.unknown)
+    measured = read_calibration(Path("benchmarks/nvidia-h200-calibration-2026-11-27.json"))
+    assert measured.hardware in cost.machine and found.device == measured.device == "gpu"
+    assert {kind: (step.batch_size, step.step, step.image) for kind, step in cost.kinds.items()} == {
+        kind: (step.batch_size, pytest.approx(step.step, rel=1e-3), pytest.approx(step.image, rel=1e-3))
+        for kind, step in measured.kinds.items()
+    }
+    assert not found.unknown and not estimate(plan.only_variants()).unknown
+    spec = plan.specs["table9", "Ours, ResNet101"][0]
+    step = cost.kinds["triple-jla resnet101 800x1333 80 classes 32-true"]
+    assert found.runs[spec.id] == pytest.approx(180_000 * step.step + 5000 * step.image)
     on_a_cpu = estimate(load_plan({"scale": "paper", "accelerator": "cpu"}))
     assert on_a_cpu.device == "cpu" and on_a_cpu.source == "not measured"
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [{"image": {"fcos": 1.0}}, {"run": 5.0}, {}, {"image": {"fcos": 1.0}, "run": 5.0, "kinds": {"x": STEP}}],
+    ids=("no run", "no image", "nothing", "both"),
+)
+def test_a_cost_is_fitted_or_timed(cost):
+    with pytest.raises(ValidationError, match="expected either kinds, or image"):
+        Cost(machine="this one", **cost)
 
 
 def test_the_devices_of_a_gpus_cost_shorten_the_wall():
@@ -99,16 +108,14 @@ def test_the_devices_of_a_gpus_cost_shorten_the_wall():
 
 
 def test_slurms_attempts_outlast_the_longest_run():
-    """By an H200's steps; whoever has a slower GPU, or needs more for ResNet101, has a tenfold reserve."""
-    scale = load_plan({"scale": "paper"}).scale
+    """By an H200's steps; whoever has a slower GPU has a tenfold reserve."""
+    plan = load_plan({"scale": "paper"})
     attempts = 1 + yaml.safe_load(Path("profiles/slurm/config.yaml").read_text())["retries"]
-    images = max(schedule.iterations * schedule.batch_size for schedule in scale.schedules.values())
-    longest = images * max(scale.cost.image.values())
-    assert attempts * scale.resources.train.runtime * 60 > 10 * longest
+    assert attempts * plan.scale.resources.train.runtime * 60 > 10 * max(estimate(plan).runs.values())
 
 
 def test_nothing_measured_is_nothing_said():
-    found = estimate(load_plan({"scale": "paper", "short_side": 500}))
+    found = estimate(load_plan({"scale": "paper", "short_side": 500}).only(["table5"]))
     assert found.source == "not measured" and set(found.runs.values()) == {None} and found.device == "gpu"
     assert summary(found, 8, "8 GPUs", "`x`")[0].startswith("GPU-hours: not measured")
 

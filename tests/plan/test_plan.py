@@ -142,7 +142,7 @@ def change(file, *path, to):
         ("detectors/retinanet.yaml", ("postprocess",), {"pre_nms": 0}, "detectors/retinanet.yaml: postprocess.pre_nms: input should be greater than 0"),
         ("table3.yaml", ("rows", 1, "spec", "head"), {"name": "fcos"}, "table3.yaml: rows.1.spec.head: unknown key of architecture faster_rcnn; allowed: postprocess"),
         ("scales/proxy.yaml", ("dataset_settings", "voc"), {"input": {"short": 900}}, "proxy.yaml: dataset_settings.voc.input: long must be at least short"),
-        ("scales/proxy.yaml", ("cost", "image"), {}, "proxy.yaml: cost.image"),
+        ("scales/proxy.yaml", ("cost", "image"), {}, "proxy.yaml: cost: expected either kinds, or image"),
         ("table5.yaml", ("rows", 2, "spec", "assigner"), {"name": ["jla"]}, "table5.yaml: rows.2.spec.assigner.name"),
         ("table5.yaml", ("rows", 2, "published", "AP"), float("nan"), "table5.yaml: rows.2.published.AP: input should"),
         ("scales/proxy.yaml", ("detectors",), {"retinanet": "retina"}, "proxy.yaml: detectors.retinanet: no detector 'retina'; allowed: atss, "),

@@ -15,9 +15,10 @@ from triplehead.analysis.silence import write_csv as write_effects
 from triplehead.analysis.silence_figure import write_figure
 from triplehead.analysis.tables import read_csv, table_frame, write_csv
 from triplehead.errors import InputError
-from triplehead.plan.calibration import Calibration, Step, kind_of
+from triplehead.plan.calibration import Calibration, kind_of
 from triplehead.plan.cost import amount
 from triplehead.plan.plan import load_plan
+from triplehead.plan.schema import Step
 from triplehead.report.build import TEMPLATE, build_report
 from triplehead.report.content import provenance, report_content
 

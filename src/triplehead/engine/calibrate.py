@@ -12,8 +12,9 @@ from triplehead.engine.probe import Probe
 from triplehead.engine.timing import environment, hardware, peak_memory, synchronize_of, timed
 from triplehead.errors import InputError
 from triplehead.paths import atomic
-from triplehead.plan.calibration import CALIBRATION, Calibration, Step, kind_of, read_calibration
+from triplehead.plan.calibration import CALIBRATION, Calibration, kind_of, read_calibration
 from triplehead.plan.plan import Plan
+from triplehead.plan.schema import Step
 
 REPEATS, WARMUP = 10, 2
 

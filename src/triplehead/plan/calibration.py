@@ -3,23 +3,15 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveInt
 
 from triplehead.paths import RESULTS
 from triplehead.plan.documents import Layer, read_yaml, validate
 from triplehead.plan.options import Options
 from triplehead.plan.runs import RunSpec
+from triplehead.plan.schema import Step
 
 CALIBRATION = RESULTS / "calibration.json"
-
-
-class Step(Options):
-    """One kind of detector: medians over `Calibration.repeats`."""
-
-    batch_size: PositiveInt  # images of a step as it was timed
-    step: PositiveFloat  # seconds: forward, assignment, losses, backward, optimiser
-    image: PositiveFloat  # seconds to detect in one image, NMS included
-    memory: PositiveInt | None  # peak bytes on the GPU; none on the CPU
 
 
 class Calibration(Options):
@@ -40,15 +32,10 @@ class Calibration(Options):
 
 def kind_of(spec: RunSpec) -> str:
     """What decides the time of an image: "triple-jla resnet50 800x1333 80 classes 32-true"."""
-    return f"{spec.short_name} {setting_of(spec)}"
-
-
-def setting_of(spec: RunSpec) -> str:
-    """A kind without head and assigner: "resnet50 800x1333 80 classes 32-true"."""
     backbone = spec.detector.backbone
     name = f"{backbone.name}{getattr(backbone, 'depth', '')}"
     size = f"{spec.input.short}x{spec.input.long}"
-    return f"{name} {size} {spec.num_classes} classes {spec.schedule.precision}"
+    return f"{spec.short_name} {name} {size} {spec.num_classes} classes {spec.schedule.precision}"
 
 
 def read_calibration(path: Path = CALIBRATION) -> Calibration | None:

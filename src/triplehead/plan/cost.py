@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from triplehead.plan.calibration import Calibration, kind_of, setting_of
+from triplehead.plan.calibration import Calibration, kind_of
 from triplehead.plan.options import AnyScenes
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
-from triplehead.plan.schema import Cost
+from triplehead.plan.schema import Cost, Step
 
+NOT_COUNTED = "; start, reading and scoring not counted"
 VAL_IMAGES = {"coco": 5000, "voc": 4952, "visdrone": 548}  # of the splits that are evaluated, as published
 
 
@@ -89,19 +90,34 @@ def estimate(plan: Plan, calibration: Calibration | None = None) -> Estimate:
     """By `calibration` if it knows any kind of the plan's runs, else by the scale's own cost; else nothing is known."""
     specs = {run_id: run.spec for run_id, run in plan.runs.items()}
     cost = plan.scale.cost
+    own = cost if cost and (cost.device == "cpu" or plan.scale.accelerator != "cpu") else None
     if calibration and any(kind_of(spec) in calibration.kinds for spec in specs.values()):
-        around = cost.run if cost and cost.setting is None else None
+        around = cost.run if cost else None
         source = f"{calibration.repeats} steps of each kind, timed on {calibration.machine}"
-        source += f", and {around:g} s around each run" if around else "; start, reading and scoring not counted"
-        seconds = {run_id: calibrated_seconds(spec, calibration, around) for run_id, spec in specs.items()}
-        rest = {run_id: _around(specs[run_id], calibration, around) for run_id, known in seconds.items() if known}
-        return Estimate(calibration.device, source, seconds, plan.scale.devices, rest)
-    if cost and (cost.device == "cpu" or plan.scale.accelerator != "cpu"):
-        times = {run_id: run_seconds(spec, cost) for run_id, spec in specs.items()}
-        if any(times.values()):
-            rest = {run_id: cost.run for run_id, known in times.items() if known}
-            return Estimate(cost.device, _source(cost), times, plan.scale.devices if cost.device == "gpu" else 1, rest)
+        source += f", and {around:g} s around each run" if around else NOT_COUNTED
+        return _timed(specs, calibration.kinds, calibration.device, source, plan.scale.devices, around)
+    if own and any(kind_of(spec) in own.kinds for spec in specs.values()):
+        source = f"steps of each kind, timed on {own.machine}{NOT_COUNTED}"
+        return _timed(specs, own.kinds, own.device, source, plan.scale.devices)
+    if own and own.run is not None:
+        times: dict[str, float | None] = {run_id: run_seconds(spec, own) for run_id, spec in specs.items()}
+        devices = plan.scale.devices if own.device == "gpu" else 1
+        source = f"whole studies timed on {own.machine}"
+        return Estimate(own.device, source, times, devices, dict.fromkeys(times, own.run))
     return Estimate("gpu" if plan.scale.gpus_of("train") else "cpu", "not measured", dict.fromkeys(specs))
+
+
+def _timed(
+    specs: dict[str, RunSpec],
+    kinds: dict[str, Step],
+    device: Literal["cpu", "gpu"],
+    source: str,
+    devices: int,
+    around: float | None = None,
+) -> Estimate:
+    seconds = {run_id: timed_seconds(spec, kinds, around) for run_id, spec in specs.items()}
+    rest = {run_id: _around(specs[run_id], kinds, around) for run_id, known in seconds.items() if known}
+    return Estimate(device, source, seconds, devices, rest)
 
 
 def disk_bytes(footprints: list[Footprint]) -> int:
@@ -109,39 +125,30 @@ def disk_bytes(footprints: list[Footprint]) -> int:
     return sum(footprint.run + 2 * footprint.state for footprint in footprints)
 
 
-def _source(cost: Cost) -> str:
-    """By whose measurement, and of which runs."""
-    if cost.setting is None:
-        return f"whole studies timed on {cost.machine}"
-    steps = f"steps of {', '.join(cost.image)} at {cost.setting}, whatever the assigner"
-    return f"{steps}, timed on {cost.machine}; start, reading and scoring not counted"
-
-
-def run_seconds(spec: RunSpec, cost: Cost) -> float | None:
-    """Seconds of one run by the scale's measured cost of a training image and of everything around it. None: unlike
-    what was measured."""
+def run_seconds(spec: RunSpec, cost: Cost) -> float:
+    """Seconds of one run by the cost of a training image and of everything around them, fitted to whole studies."""
+    assert cost.run is not None
     head = spec.detector.head.name if spec.detector.architecture == "dense" else spec.detector.architecture
-    if cost.setting is not None and (head not in cost.image or setting_of(spec) != cost.setting):
-        return None
     images = spec.schedule.iterations * spec.schedule.batch_size
     return images * cost.image.get(head, max(cost.image.values())) + cost.run
 
 
-def calibrated_seconds(spec: RunSpec, calibration: Calibration, around: float | None = None) -> float | None:
-    """Device seconds of one run: its steps, and `around` them or, without it, the detections of the evaluation.
+def timed_seconds(spec: RunSpec, kinds: dict[str, Step], around: float | None = None) -> float | None:
+    """Device seconds of one run: its steps, and `around` them or, without it, the detections of the evaluation. None
+    where its kind was not timed.
 
     A step's time is taken to be proportional to its images where another batch was timed.
     """
-    measured = calibration.kinds.get(kind_of(spec))
+    measured = kinds.get(kind_of(spec))
     if measured is None:
         return None
     trained = spec.schedule.iterations * spec.schedule.batch_size * measured.step / measured.batch_size
-    return trained + _around(spec, calibration, around)
+    return trained + _around(spec, kinds, around)
 
 
-def _around(spec: RunSpec, calibration: Calibration, around: float | None) -> float:
-    """Of `calibrated_seconds` those that are not steps."""
-    return val_images(spec) * calibration.kinds[kind_of(spec)].image if around is None else around
+def _around(spec: RunSpec, kinds: dict[str, Step], around: float | None) -> float:
+    """Of `timed_seconds` those that are not steps."""
+    return val_images(spec) * kinds[kind_of(spec)].image if around is None else around
 
 
 def val_images(spec: RunSpec) -> int:

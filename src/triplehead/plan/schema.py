@@ -92,18 +92,33 @@ class DetectorFile(Options):
     postprocess: Settings = {}
 
 
+class Step(Options):
+    """What one kind of run took on a machine, medians: steps of `batch_size` images and detection in one."""
+
+    batch_size: PositiveInt  # images of a step as it was timed
+    step: PositiveFloat  # seconds: forward, assignment, losses, backward, optimiser
+    image: PositiveFloat  # seconds to detect in one image, NMS included
+    memory: PositiveInt | None = None  # peak bytes on the GPU; none on the CPU
+
+
 class Cost(Options):
     """Seconds on the machine named: to estimate with before anything ran.
 
-    Fitted to whole studies, where a head that is not listed costs as much as the dearest; or, where steps of one
-    `setting` were timed, of runs of that setting with a head that is listed.
+    Either fitted to whole studies (`image` and `run`), where a head that is not listed costs as much as the dearest,
+    or timed (`kinds`), of those kinds of run alone.
     """
 
     machine: str
     device: Literal["cpu", "gpu"] = "cpu"
-    setting: str | None = None  # "resnet50 800x1333 80 classes 32-true", as triplehead.plan.calibration has it
-    image: Annotated[dict[str, PositiveFloat], Field(min_length=1)]  # per training image, by head
-    run: PositiveFloat  # what a run takes around its steps, as far as it was measured
+    image: dict[str, PositiveFloat] = {}  # per training image, by head
+    run: PositiveFloat | None = None  # what a run takes around its steps
+    kinds: dict[str, Step] = {}  # as `triplehead plan --calibrate` has them in results/calibration.json
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Self:
+        if bool(self.kinds) == bool(self.image) or bool(self.image) != (self.run is not None):
+            raise ValueError("expected either kinds, or image with at least one head and run")
+        return self
 
 
 class Resampling(Options):

@@ -62,7 +62,9 @@ def classification_loss(
     logits: [N, C]; point_index, gt_labels: [P]. The sum over C is taken once per point, not once per pair:
     a pair then differs from 'all classes negative' in its own class alone.
     """
-    points, pair_of = point_index.unique(return_inverse=True)
+    listed = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
+    listed[point_index] = True
+    points, pair_of = listed.nonzero().squeeze(1), (listed.cumsum(0) - 1)[point_index]  # without sorting the pairs
     negative = focal_negative(logits[points].float(), focal_alpha, focal_gamma)  # [points, C]
     own = logits[point_index, gt_labels].float()  # [P]
     own_positive = focal_positive(own, focal_alpha, focal_gamma)
