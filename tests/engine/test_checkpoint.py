@@ -3,6 +3,7 @@
 import copy
 import errno
 import shutil
+import struct
 import zipfile
 
 import pytest
@@ -152,6 +153,9 @@ def test_a_clock_that_goes_backwards_changes_no_file(
     assert run(small_spec, small_data, tmp_path) == undisturbed
 
 
+END = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)  # of a zip64 archive
+
+
 def rewritten(path, change):
     """A torch file's records under a directory of their own; `change` (info) before each is written."""
     with zipfile.ZipFile(path) as old:
@@ -195,6 +199,40 @@ def test_records_that_share_their_bytes_are_refused(tmp_path):
         archive._didModify = True
     with pytest.raises(InputError, match="a decompression bomb"):
         checkpoint.read(path, "damaged")
+
+
+def test_a_second_directory_hides_no_compressed_record(tmp_path):
+    """torch finds the directory where the locator points, Python's reader right before the locator."""
+
+    def compress(info):
+        info.compress_type = zipfile.ZIP_DEFLATED
+
+    hidden, shown, both = (tmp_path / name for name in ("hidden.pt", "shown.pt", "both.pt"))
+    checkpoint.save(hidden, "x", value=torch.zeros(1 << 20))
+    checkpoint.save(shown, "x", value=torch.zeros(1))
+    rewritten(hidden, compress)
+    rewritten(shown, lambda info: None)
+
+    content, ends = b"", []
+    for path in (hidden, shown):
+        with zipfile.ZipFile(path) as archive:
+            start, count = archive.start_dir, len(archive.infolist())
+        records, directory = path.read_bytes()[:start], bytearray(path.read_bytes()[start : -len(END)])
+        place = 0
+        while place < len(directory):  # each record has moved
+            (before,) = struct.unpack_from("<L", directory, place + 42)
+            struct.pack_into("<L", directory, place + 42, before + len(content))
+            place += 46 + sum(struct.unpack_from("<3H", directory, place + 28))
+        content += records
+        at = len(content)
+        content += directory
+        ends.append(len(content))
+        content += struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, len(directory), at)
+    both.write_bytes(content + struct.pack("<4sLQL", b"PK\6\7", 0, ends[0], 1) + END)
+    with zipfile.ZipFile(both) as archive:
+        assert all(each.compress_type == zipfile.ZIP_STORED for each in archive.infolist())
+    with pytest.raises(InputError, match="a decompression bomb"):
+        checkpoint.read(both, "damaged")
 
 
 def test_torchs_older_format_is_read(tmp_path):

@@ -1,6 +1,7 @@
 """A clock that is set back: what was made before lies in the future."""
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def set_back_at_work(name: str, study: Study) -> Outcome:
     _into_the_future(project.folder / "results" / "pretrained")
     try:
         process.wait(timeout=PATIENCE)
-    except Exception:
+    except subprocess.TimeoutExpired:
         tree_killed(process)
         return outcome(name, ["it did not end"])
     steps = project.steps()

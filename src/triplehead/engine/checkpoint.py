@@ -126,7 +126,7 @@ def read(path: Path, damaged: str) -> Any:
 def is_packed(file: IO[bytes]) -> bool:
     """Whether a torch file's records would become more bytes than the file has: torch itself only stores them.
 
-    Raises zipfile.BadZipFile for a broken directory of records.
+    Raises zipfile.BadZipFile or RuntimeError for a broken directory of records.
     """
     start, size = file.read(4), file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -135,8 +135,11 @@ def is_packed(file: IO[bytes]) -> bool:
     with zipfile.ZipFile(file) as archive:
         records = archive.infolist()
     file.seek(0)
+    reader = torch._C.PyTorchFileReader(file)  # which may find another directory than Python's
+    found = sum(map(reader.get_record_size, reader.get_all_records()))
+    file.seek(0)
     packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
-    return packed or sum(record.file_size for record in records) > size
+    return packed or max(found, sum(record.file_size for record in records)) > size
 
 
 def load(path: Path, spec_id: str, data: str | None = None) -> dict[str, Any]:
