@@ -55,6 +55,14 @@ def test_every_document_can_be_reached_from_the_readme():
     assert set(DOCUMENTS) <= reached, sorted(path.name for path in set(DOCUMENTS) - reached)
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_no_option_of_snakemake_swallows_a_target(document):
+    """--config and --resources take all words up to the next option."""
+    for line in re.findall(r"\bsnakemake [^`\n#]+", document.read_text()):
+        for taken in re.findall(r"--(?:config|resources|default-resources) +((?:(?!-)\S+ *)+)", line):
+            assert all("=" in word for word in taken.split()), line
+
+
 def named(document) -> set[str]:
     """Files and folders that a document names, but those that it links to and those in its examples."""
     text = LINK.sub("", re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL))

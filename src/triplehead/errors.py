@@ -1,6 +1,7 @@
 """The one error that a user's input can cause."""
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,13 +26,15 @@ def printable(text: str) -> str:
 
 
 _LONGEST = 200  # characters
+_LOGIN = re.compile(r"://[^/@\s]*@")
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _LONGEST
 
 
 def shown(value: object) -> str:
-    """`repr` of what a file says, its middle left out where it is long: a message stays a line."""
-    text = _SHORT.repr(value)  # of lists in lists it may still be long
+    """`repr` of what a file says, its middle left out where it is long: a message stays a line. Without the name and
+    password in an address."""
+    text = _LOGIN.sub("://", _SHORT.repr(value))  # of lists in lists it may still be long
     half = _LONGEST // 2
     return text if len(text) <= _LONGEST else f"{text[:half]}...{text[-half:]}"
 

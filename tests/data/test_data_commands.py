@@ -143,6 +143,24 @@ def test_a_mirror_by_configuration(project, server):
     failed(run(project, "download", "coco", "-c", "data_root=root", "-c", "data_mirror=nowhere"), "data_mirror")
 
 
+def test_a_mirrors_password_is_not_shown(project):
+    mirror = "data_mirror=http://user:secret@127.0.0.1:1/a"
+    result = run(project, "download", "coco", "-c", "data_root=root", "-c", mirror)
+    failed(result, "data_mirror: expected no name or password in the address", "~/.netrc")
+    assert "secret" not in result.stdout + result.stderr
+
+
+def test_check_and_prepare_want_the_same_categories_of_both_splits(project):
+    shutil.copytree(project / "authors", project / "root" / "coco")
+    file = project / "root" / "coco" / "annotations" / "instances_train2017.json"
+    content = json.loads(file.read_text())
+    content["categories"][0]["name"] = "martian"
+    file.write_text(json.dumps(content))
+    data_id = load_plan({"scale": "mini"}, project / "experiments").specs["table5", "FCOS"][0].data_id
+    for command in (("check", "coco"), ("prepare", data_id)):
+        failed(run(project, *command, "-c", "data_root=root"), "instances_val2017.json: its categories differ from")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -117,6 +117,8 @@ def test_the_pass_that_counts_leaves_batchnorms_statistics_alone(small_spec, sma
         (torch.OutOfMemoryError("CUDA out of memory"), 2, "micro_batch: 2 images at once do not fit .* micro_batch=1 is the next"),
         (torch.OutOfMemoryError("CUDA out of memory"), 1, "micro_batch: one image does not fit .* lower short_side"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), None, "micro_batch=4 is the next"),
+        (RuntimeError("CUDA error: out of memory"), None, "micro_batch=4 is the next"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), None, "micro_batch=4 is the next"),
         (RuntimeError("another"), None, None),
     ],
 )  # fmt: skip

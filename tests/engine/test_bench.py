@@ -161,6 +161,29 @@ def test_what_does_not_fit_is_recorded_and_the_rest_goes_on(error, monkeypatch, 
     assert half["FPS"] > 0
 
 
+def test_a_crowd_that_does_not_fit_leaves_the_rest(monkeypatch, capsys):
+    spec = load_plan({"scale": "smoke"}).specs["table5", "FCOS"][0]
+    real = Probe.step
+
+    def step(self, _=None):
+        if len(self.targets[0]["boxes"]) > OBJECTS:
+            raise FULL[0]
+        real(self)
+
+    monkeypatch.setattr(Probe, "step", step)
+    (row,) = bench({"FCOS": spec}, "cpu", batch_size=2, repeats=1, warmup=1, precisions=("32-true",))["rows"]
+    assert row["crowd"] == {"objects": 300, "out_of_memory": True, "next_batch_size": 1}
+    assert row["step_seconds"]["median"] > 0 and row["FPS"] > 0 and "out_of_memory" not in row
+    assert "with 300 boxes each --batch-size: 2 images at once do not fit" in capsys.readouterr().err
+
+
+def test_steps_of_another_engine_are_not_ours(few, tmp_path):
+    runs = {run_id: replace(run, spec=run.spec.with_engine("detectron2")) for run_id, run in few.runs.items()}
+    with pytest.raises(InputError, match="--calibrate: times this suite's own engine"):
+        calibrate(replace(few, runs=runs), tmp_path / "calibration.json")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_one_line():
     with pytest.raises(InputError, match=r"^bench: no GPU can be seen by torch"):

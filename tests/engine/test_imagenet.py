@@ -137,6 +137,7 @@ def test_code_in_a_torch_file_is_refused_before_it_runs(tmp_path):
     [
         ({"res3_0_branch2a_w": None}, r"lacks layer2\.0\.conv1\.weight"),
         ({"res3_0_branch2d_w": np.zeros(1, np.float32)}, "has unknown res3_0_branch2d_w"),
+        ({"res2_00_branch2a_w": np.zeros(1, np.float32)}, "has unknown res2_00_branch2a_w"),
         ({"res6_0_branch2a_w": np.zeros(1, np.float32)}, "has unknown res6_0_branch2a_w"),
         ({"a\nb" * 1000: np.zeros(1, np.float32)}, r"has unknown a\\nba\\nb"),
         ({"res2_7_branch2a_w": np.zeros(1, np.float32)}, r"has unknown layer1\.7\.conv1\.weight"),

@@ -31,6 +31,17 @@ def undisturbed(small_spec, small_data, tmp_path_factory):
     return run(small_spec, small_data, tmp_path_factory.mktemp("undisturbed"))
 
 
+@pytest.mark.parametrize("place", ["torch.optim.AdamW.step", "triplehead.engine.snapshots.Snapshots.take"])
+def test_memory_that_ends_outside_of_the_losses_is_one_line(small_spec, small_data, tmp_path, monkeypatch, place):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(place, full)
+    with pytest.raises(InputError, match=r"^micro_batch: \d+ images at once do not fit into the memory of cpu"):
+        run(small_spec, small_data, tmp_path)
+    assert not (tmp_path / "run" / "model.pt").exists()
+
+
 def test_a_run_leaves_its_spec_curve_and_environment(small_spec, undisturbed):
     assert set(undisturbed) == set(FILES)
     assert type(small_spec).model_validate_json(undisturbed["spec.json"]) == small_spec

@@ -104,7 +104,9 @@ def test_a_cost_is_fitted_or_timed(cost):
 
 def test_the_devices_of_a_gpus_cost_shorten_the_wall():
     one, eight = (estimate(load_plan({"scale": "paper", "devices": devices})) for devices in (1, 8))
-    assert one.total == eight.total and eight.wall(1) == pytest.approx(one.total / 8)
+    assert one.total == eight.total and one.wall(1) == pytest.approx(one.total)
+    detections = sum(one.around.values())
+    assert eight.wall(1) == pytest.approx(detections + (one.total - detections) / 8) and detections > 0
 
 
 def test_slurms_attempts_outlast_the_longest_run():
@@ -118,6 +120,30 @@ def test_nothing_measured_is_nothing_said():
     found = estimate(load_plan({"scale": "paper", "short_side": 500}).only(["table5"]))
     assert found.source == "not measured" and set(found.runs.values()) == {None} and found.device == "gpu"
     assert summary(found, 8, "8 GPUs", "`x`")[0].startswith("GPU-hours: not measured")
+
+
+def test_only_steps_are_shared_by_devices():
+    seconds, around = {"a": 1000.0, "b": 500.0}, {"a": 200.0}
+    found = Estimate("gpu", "steps", seconds, devices=4, around=around)
+    assert found.total == 1500 and found.wall(1) == 200 + 800 / 4 + 500 / 4
+
+
+def test_another_network_or_engine_is_another_kind():
+    usual = load_plan({"scale": "paper"}).specs["table5", "FCOS"][0]
+    other = load_plan({"scale": "paper", "weights": "torchvision"}).specs["table5", "FCOS"][0]
+    assert kind_of(usual) == "fcos-fcos resnet50 800x1333 80 classes 32-true"
+    assert kind_of(other) == "fcos-fcos resnet50-v1.5 800x1333 80 classes 32-true"
+    assert kind_of(usual.with_engine("detectron2")) == f"detectron2 {kind_of(usual)}"
+    found = estimate(load_plan({"scale": "paper", "weights": "torchvision"}))
+    assert set(found.runs.values()) == {None}
+
+
+@pytest.mark.parametrize("step", ["1.0e+308", "0", ".inf", "-1"])
+def test_a_step_takes_a_time(experiments, step):
+    file = experiments / "scales" / "paper.yaml"
+    file.write_text(file.read_text().replace("step: 0.1816", f"step: {step}"))
+    with pytest.raises(InputError, match=r"paper\.yaml: cost\.kinds.*step: "):
+        load_plan({"scale": "paper"}, experiments)
 
 
 def test_seeds_and_settings_that_cost_nothing_share_a_kind():

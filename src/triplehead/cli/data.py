@@ -147,11 +147,11 @@ def _state(plan: Plan, name: str, data: AnyFolder, root: Path) -> dict[str, Any]
     """What is there of a data set: its archives and its splits; a split's `fault` is one at this scale."""
     from triplehead.data import archives
     from triplehead.data.counts import count, differences
-    from triplehead.data.prepare import SPLITS, open_user_split
+    from triplehead.data.prepare import SPLITS, check_categories, open_user_split
 
     declared = read_dataset(name)
     found = [archives.find(declared, archive, root) for archive in declared.archives]
-    splits = {}
+    splits, opened = {}, []
     for split in SPLITS:
         official = declared.official(data.parts(split))
         state: dict[str, Any] = {
@@ -159,7 +159,10 @@ def _state(plan: Plan, name: str, data: AnyFolder, root: Path) -> dict[str, Any]
             "official": official and official.model_dump(),
         }  # fmt: skip
         try:
-            counts = count(open_user_split(data, root, split))
+            opened.append(open_user_split(data, root, split))
+            if len(opened) == len(SPLITS):
+                check_categories(*opened)
+            counts = count(opened[-1])
         except InputError as error:
             state["problem"] = str(error)
             if archives.absent(declared, root):

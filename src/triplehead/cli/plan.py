@@ -31,7 +31,12 @@ Cores = Annotated[
     int,
     typer.Option(min=1, show_default="all", help="Cores that the runs share, where they compute on the CPU."),
 ]
-Gpus = Annotated[int, typer.Option(min=1, help="GPUs that the runs share, where they compute on those.")]
+Gpus = Annotated[
+    int | None,
+    typer.Option(
+        min=1, show_default="as many as a run asks for", help="GPUs that the runs share, where they compute on those."
+    ),
+]
 BatchSize = Annotated[
     int | None, typer.Option(min=1, help="Images of a calibrated step, where the schedule's do not fit here.")
 ]
@@ -63,7 +68,7 @@ def plan(
     scale: ScaleOption = None,
     as_json: JsonOption = False,
     cores: Cores = ALL_CORES,
-    gpus: Gpus = 1,
+    gpus: Gpus = None,
     calibrate: CalibrateOption = False,
     batch_size: BatchSize = None,
     power: PowerOption = False,
@@ -88,20 +93,24 @@ def plan(
             raise InputError("--silence", "adds no runs: no choice in experiments/silence.yaml departs from its row")
         plan = plan.only_variants()
     if calibrate:
-        own_gpus(plan.scale.gpus_of("train"))
+        own_gpus(min(1, plan.scale.gpus_of("train")))
 
         from triplehead.engine.calibrate import calibrate as measure
 
         measure(plan, batch_size=batch_size)
     found = estimate(plan, read_calibration())
-    needed = max(1, plan.scale.gpus_of("train")) if found.device == "gpu" else plan.scale.threads
-    workers = max(1, (gpus if found.device == "gpu" else cores) // needed)
+    on_gpus = found.device == "gpu"
+    needed = max(1, plan.scale.gpus_of("train")) if on_gpus else plan.scale.threads
+    if on_gpus and gpus is not None and gpus < needed:
+        raise InputError("--gpus", f"found {gpus}, expected at least {needed}, which each run asks for")
+    shared = gpus or needed if on_gpus else cores
+    workers = max(1, shared // needed)
     sizes = footprints(plan)
     disk = disk_bytes(list(sizes.values()))
     if as_json:
         print(json.dumps(_document(plan, found, sizes, workers, disk), indent=1))
     else:
-        _print(plan, found, workers, f"{gpus} GPUs" if found.device == "gpu" else f"{cores} cores", disk)
+        _print(plan, found, workers, f"{shared} {'GPU' if on_gpus else 'core'}{'s' * (shared > 1)}", disk)
 
 
 def _document(plan: Plan, found: Estimate, sizes: dict[str, Footprint], workers: int, disk: int) -> dict[str, Any]:
@@ -114,7 +123,7 @@ def _document(plan: Plan, found: Estimate, sizes: dict[str, Footprint], workers:
             "source": found.source,
             "seconds": found.total if known else None,
             "unknown_runs": found.unknown,
-            "runs_at_once": workers,
+            "runs_at_once": _at_once(plan, found, workers),
             "wall_seconds": found.wall(workers) if known else None,
             "disk_bytes": disk,
         },
@@ -160,13 +169,18 @@ def _print(plan: Plan, found: Estimate, workers: int, machine: str, disk: int) -
         return
     show(console, columns, rows)
     size = f"{disk / 1e9:.1f} GB" if disk >= 1e9 else f"{disk / 1e6:.0f} MB"
-    first = f"{len(plan.runs)} runs of {len(groups)} specs, {workers} at once, at most {size} on disk"
+    at_once = _at_once(plan, found, workers)
+    first = f"{len(plan.runs)} runs of {len(groups)} specs, {at_once} at once, at most {size} on disk without the data"
     calibrate = plan.command("triplehead plan --calibrate")
     for line in (first, *summary(found, workers, machine, calibrate)):
-        console.print(line, soft_wrap=True)
+        console.print(line, soft_wrap=True, markup=False)
     if plan.extra_runs and plan.runs is not plan.extra_runs:
         more = estimate(plan.only_variants(), read_calibration())
         cost = summary(more, workers, machine, calibrate)[0]
-        console.print(
-            f"{plan.command('snakemake silence')} adds {len(more.runs)} runs (--silence): {cost}", soft_wrap=True
-        )
+        line = f"{plan.command('snakemake silence')} adds {len(more.runs)} runs (--silence): {cost}"
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def _at_once(plan: Plan, found: Estimate, workers: int) -> int:
+    """Runs that share a GPU take turns on it: more at once, and no sooner done."""
+    return workers * plan.scale.runs_per_gpu if found.device == "gpu" else workers

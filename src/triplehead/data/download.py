@@ -195,4 +195,5 @@ def _reason(error: Exception) -> str:
     """The innermost reason, in one line."""
     while isinstance(inner := getattr(error, "reason", None) or (error.args[0] if error.args else None), Exception):
         error = inner
-    return " ".join(str(error.args[-1] if error.args else error).split()) or type(error).__name__
+    said = " ".join(str(error.args[-1] if error.args else error).split()) or type(error).__name__
+    return re.sub(r"^\w+\(.*?\): ", "", said)  # urllib3 puts the connection's own form in front

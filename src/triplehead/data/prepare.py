@@ -132,10 +132,14 @@ def _manifest(data: Data, base: Path, name: str = ".", official: DatasetFile | N
             "categories": [list(category) for category in dataset.categories],
             "digest": dataset.digest(),
         }
-    train, val = opened.values()
+    check_categories(*opened.values())
+    return {"source": data.source, "options": data.model_dump(mode="json"), "splits": splits}
+
+
+def check_categories(train: DetectionDataset, val: DetectionDataset) -> None:
+    """Raise InputError where the splits' categories are not the same."""
     if train.categories != val.categories:
         raise InputError(val.annotations, f"its categories differ from those in {train.annotations}")
-    return {"source": data.source, "options": data.model_dump(mode="json"), "splits": splits}
 
 
 def check_split(data: Data, split: Split, dataset: DetectionDataset) -> None:

@@ -115,7 +115,8 @@ def _opened(archive: Path) -> Iterator[list[Member]]:
             ):
                 yield [_tar_member(file, info) for info in file]
     except _BROKEN as error:
-        raise InputError(archive, f"is broken, or no archive that can be read here ({error})") from error
+        problem = f"is broken, or no archive that can be read here ({error}); delete it to have it fetched anew"
+        raise InputError(archive, problem) from error
     except OSError as error:
         raise InputError(archive, f"cannot be read ({error.strerror or error})") from error
 

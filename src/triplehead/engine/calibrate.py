@@ -27,12 +27,15 @@ def calibrate(
     `batch_size`: images of a step, where the schedule's do not fit here. Written after each kind, so that nothing
     measured is lost; what was measured on other hardware is dropped. Returns what the file then holds, None where a
     plan without runs has added nothing to nothing. Raises InputError where a batch does not fit, and where the scale's
-    GPU is not there: the CPU's memory is not tried with whole batches for it.
+    GPU is not there, or whose engine is another: the CPU's memory is not tried with whole batches for it.
     """
     if plan.scale.accelerator != "cpu" and batch_size is None and not CUDAAccelerator.is_available():
         problem = f"scale {plan.config.scale} is for a GPU and torch sees none; --batch-size 1 times it on the CPU"
         raise InputError("--calibrate", problem)
-    specs = {kind_of(run.spec): run.spec for run in reversed(plan.runs.values())}
+    own = [run.spec for run in plan.runs.values() if run.spec.engine == "triplehead"]
+    if plan.runs and not own:
+        raise InputError("--calibrate", "times this suite's own engine, and all runs of the plan are another's")
+    specs = {kind_of(spec): spec for spec in reversed(own)}
     known = read_calibration(path)
     for number, (kind, spec) in enumerate(reversed(specs.items()), 1):
         images = batch_size or spec.schedule.batch_size

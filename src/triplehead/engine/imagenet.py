@@ -71,7 +71,7 @@ def msra_key(name: str) -> str | None:
     kinds = {"s": "weight", "b": "bias"}
     if match := re.fullmatch(r"res_conv1_bn_([sb])", name):
         return f"bn1.{kinds[match[1]]}"
-    match = re.fullmatch(r"res([2-5])_(\d+)_branch(1|2[abc])_(w|bn_[sb])", name)
+    match = re.fullmatch(r"res([2-5])_(0|[1-9]\d*)_branch(1|2[abc])_(w|bn_[sb])", name)
     if match is None:
         raise KeyError(name)
     stage, block, branch, kind = match.groups()

@@ -86,9 +86,11 @@ def train(
         start, history = state["step"], History(schedule.iterations, state["history"])
         first = state["first"]
         snapshots.taken = state["snapshots"]
-    model, optimizer = fabric.setup(detector, optimizer)
-    if state is not None:  # behind the detector, whose device its moments take
-        optimizer.load_state_dict(state["optimizer"])
+    images_at_once = micro_batch or math.ceil(schedule.batch_size / devices)
+    with runtime.enough_memory(fabric.device, "micro_batch", images_at_once):
+        model, optimizer = fabric.setup(detector, optimizer)
+        if state is not None:  # behind the detector, whose device its moments take
+            optimizer.load_state_dict(state["optimizer"])
     gradients = BatchGradients(fabric, model, detector, micro_batch)
 
     stop = schedule.iterations if stop_at is None else min(stop_at, schedule.iterations)
@@ -116,7 +118,8 @@ def train(
             if (what := runaway(values["loss"], first)) is None:
                 if schedule.clip_norm is not None:
                     fabric.clip_gradients(model, optimizer, max_norm=schedule.clip_norm, error_if_nonfinite=False)
-                optimizer.step()
+                with runtime.enough_memory(fabric.device, "micro_batch", len(images)):  # the first makes the moments
+                    optimizer.step()
                 if is_saved and not _is_finite(detector, fabric):
                     what = NOT_FINITE
                 elif is_last:  # there is no next loss that would tell
@@ -135,7 +138,8 @@ def train(
                 continue
             history.add(done, rate, values)
             progress.update(done, values)
-            snapshots.take(done, detector, fabric)
+            with runtime.enough_memory(fabric.device, "micro_batch", len(images)):
+                snapshots.take(done, detector, fabric)
             if is_saved:
                 checkpoint.save_state(
                     state_file,

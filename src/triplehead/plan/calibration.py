@@ -7,7 +7,7 @@ from pydantic import PositiveInt
 
 from triplehead.paths import RESULTS
 from triplehead.plan.documents import Layer, read_yaml, validate
-from triplehead.plan.options import Options
+from triplehead.plan.options import Options, ResNet
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Step
 
@@ -31,11 +31,16 @@ class Calibration(Options):
 
 
 def kind_of(spec: RunSpec) -> str:
-    """What decides the time of an image: "triple-jla resnet50 800x1333 80 classes 32-true"."""
+    """What decides the time of an image: "triple-jla resnet50 800x1333 80 classes 32-true". The stride of a ResNet is
+    in the 1x1 unless it is v1.5, where it is in the 3x3; the engine is this suite's unless another is named first.
+    """
     backbone = spec.detector.backbone
     name = f"{backbone.name}{getattr(backbone, 'depth', '')}"
+    if isinstance(backbone, ResNet) and not backbone.stride_in_1x1:
+        name += "-v1.5"
+    by = "" if spec.engine == "triplehead" else f"{spec.engine} "
     size = f"{spec.input.short}x{spec.input.long}"
-    return f"{spec.short_name} {name} {size} {spec.num_classes} classes {spec.schedule.precision}"
+    return f"{by}{spec.short_name} {name} {size} {spec.num_classes} classes {spec.schedule.precision}"
 
 
 def read_calibration(path: Path = CALIBRATION) -> Calibration | None:

@@ -46,10 +46,14 @@ class Estimate:
     def wall(self, workers: int) -> float:
         """Seconds until the last known run ends, where each of `workers` takes the plan's next when it is free.
 
-        Devices that share a run are taken to be as many times as fast as one.
+        Devices that share a run are taken to train as many times as fast as one.
         """
-        known = (seconds for seconds in self.runs.values() if seconds is not None)
-        return list_schedule((seconds / self.devices for seconds in known), workers)
+        seconds = []
+        for run_id, whole in self.runs.items():
+            if whole is not None:
+                alone = self.around.get(run_id, 0.0)  # of one device: the others do not evaluate
+                seconds.append(alone + (whole - alone) / self.devices)
+        return list_schedule(seconds, workers)
 
 
 def summary(found: Estimate, workers: int, machine: str, calibrate: str) -> list[str]:
@@ -64,7 +68,7 @@ def summary(found: Estimate, workers: int, machine: str, calibrate: str) -> list
         f"by {found.source}",
     ]
     if found.devices > 1:
-        lines.append(f"if {found.devices} devices are {found.devices} times as fast as one: not measured")
+        lines.append(f"if {found.devices} devices train {found.devices} times as fast as one: not measured")
     if found.unknown:
         lines.append(f"without {len(found.unknown)} runs that were not measured; {calibrate} does it")
     return lines

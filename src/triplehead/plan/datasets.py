@@ -22,6 +22,15 @@ Place = Annotated[str, AfterValidator(_inside)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
 
 
+def _without_password(address: str) -> str:
+    if "@" in address.split("/")[2]:
+        raise ValueError("expected no name or password in the address, which is shown; put them into ~/.netrc")
+    return address
+
+
+Mirror = Annotated[Url, AfterValidator(_without_password)]
+
+
 class Archive(Options):
     """One official archive. `bytes`, `md5`: as published, none where nothing is.
 

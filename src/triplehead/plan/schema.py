@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
-from triplehead.plan.datasets import Url
+from triplehead.plan.datasets import Mirror
 from triplehead.plan.engines import Engine
 from triplehead.plan.options import (
     Backbone,
@@ -63,7 +63,7 @@ class Config(Options):
     data_root: str | None = None
     data_complete: Switch | None = None  # whether data sets must hold what is official; none: as the scale says
     download: Switch = False  # whether a data set that is not below data_root is fetched
-    data_mirror: Url | None = None  # archives are fetched from here, by their file names; none: official addresses
+    data_mirror: Mirror | None = None  # archives are fetched from here, by their file names; none: official addresses
     tracking_uri: Annotated[str, AfterValidator(_store)] | None = None  # none: SQLite below results/
     weights_root: str | None = None  # none: weights/ below data_root
     download_weights: Switch = False  # those that are not there, from their publishers
@@ -92,12 +92,15 @@ class DetectorFile(Options):
     postprocess: Settings = {}
 
 
+Seconds = Annotated[float, Field(gt=0, le=86_400)]  # of a step, an image or what stands around a run: at most a day
+
+
 class Step(Options):
     """What one kind of run took on a machine, medians: steps of `batch_size` images and detection in one."""
 
     batch_size: PositiveInt  # images of a step as it was timed
-    step: PositiveFloat  # seconds: forward, assignment, losses, backward, optimiser
-    image: PositiveFloat  # seconds to detect in one image, NMS included
+    step: Seconds  # forward, assignment, losses, backward, optimiser
+    image: Seconds  # to detect in one image, NMS included
     memory: PositiveInt | None = None  # peak bytes on the GPU; none on the CPU
 
 
@@ -110,8 +113,8 @@ class Cost(Options):
 
     machine: str
     device: Literal["cpu", "gpu"] = "cpu"
-    image: dict[str, PositiveFloat] = {}  # per training image, by head
-    run: PositiveFloat | None = None  # what a run takes around its steps
+    image: dict[str, Seconds] = {}  # per training image, by head
+    run: Seconds | None = None  # what a run takes around its steps
     kinds: dict[str, Step] = {}  # as `triplehead plan --calibrate` has them in results/calibration.json
 
     @model_validator(mode="after")
