@@ -11,7 +11,7 @@ from tests.torture.checks import State, lost, state
 from tests.torture.outcome import Outcome, outcome
 from tests.torture.project import PATIENCE, NoEnd, Project, interrupted, job_killed, terminated, tree_killed
 
-IN_A_ROW = 6  # kills of one study, at most, before it may end
+IN_A_ROW, IN_A_LONG_ROW = 6, 12  # kills of one study, at most, before it may end; of one that takes minutes
 TREE, TERM, INT, JOB = (
     "SIGKILL to the whole process tree",
     "SIGTERM to the session",
@@ -43,11 +43,13 @@ class Study:
         project.keep_times()
 
 
-def killed(study: Study, name: str, strike: str, count: int, rng: random.Random) -> Iterator[Outcome]:
-    """`count` kills of one kind, up to IN_A_ROW in each study; an outcome each study."""
+def killed(
+    study: Study, name: str, strike: str, count: int, rng: random.Random, in_a_row: int = IN_A_ROW
+) -> Iterator[Outcome]:
+    """`count` kills of one kind, up to `in_a_row` in each study; an outcome each study."""
     tried = 0
     while tried < count:
-        wanted = [strike] * rng.randint(1, min(IN_A_ROW, count - tried))
+        wanted = [strike] * rng.randint(1, min(in_a_row, count - tried))
         found = struck(study, wanted, rng).get(strike, Outcome(strike))
         tried += found.tried
         yield Outcome(name, found.tried, found.survived, found.problems)
@@ -100,7 +102,8 @@ def _disturb(study: Study, strikes: list[str], rng: random.Random) -> Iterator[t
     for number, name in enumerate(strikes):
         process, begun = study.project.start(), time.monotonic()
         # The first ones come early, or there would be nothing left to kill for the others.
-        moment = rng.uniform(0.02, 0.95) * study.seconds / (1 if number == len(strikes) - 1 else 2)
+        share = 1 if number == len(strikes) - 1 else 1 / max(2, len(strikes) / 2)
+        moment = rng.uniform(0.02, 0.95) * study.seconds * share
         try:
             process.wait(timeout=moment)
         except subprocess.TimeoutExpired:

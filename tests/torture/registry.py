@@ -72,7 +72,7 @@ def _killed(strike: str, name: str, bench: Bench, times: int, rng: random.Random
 
 
 def _smoke(strike: str, name: str, bench: Bench, times: int, rng: random.Random) -> Iterator[Outcome]:
-    return kills.killed(bench.smoke, name, strike, times, rng)
+    return kills.killed(bench.smoke, name, strike, times, rng, kills.IN_A_LONG_ROW)
 
 
 def _struck(action: Callable[[str, Study, int, random.Random], Iterator[Outcome]]) -> Run:
