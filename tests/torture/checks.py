@@ -1,6 +1,9 @@
 """What must hold once a disturbed study is done: the files, MLflow's runs and the folder of an undisturbed one."""
 
 import hashlib
+import re
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -75,7 +78,15 @@ def lost(project: Project, expected: State) -> list[str]:
     if len(found.logged) != len(expected.logged):
         problems.append(f"MLflow: {len(found.logged)} runs, expected {len(expected.logged)}")
     problems += leftovers(project.folder)
-    return problems
+    return problems + orphans(project.folder / "results")
+
+
+def orphans(results: Path) -> list[str]:
+    """Artifacts of runs that the store does not have."""
+    with closing(sqlite3.connect(results / "mlflow.db")) as database:
+        runs = {row[0] for row in database.execute("select run_uuid from runs")}
+    folders = [path for path in (results / "mlartifacts").glob("*/*") if re.fullmatch(r"[0-9a-f]{32}", path.name)]
+    return [f"MLflow: artifacts of no run in {path}" for path in folders if path.name not in runs]
 
 
 def leftovers(folder: Path) -> list[str]:

@@ -107,7 +107,8 @@ def _harm_once(name: str, project: Project, study: Study, rng: random.Random, ha
     said = {file: file.read_text(errors="replace") for file in logs}
     if not any(reason in text for text in said.values()):
         status = process.returncode
-        return Outcome(name, 1, 0, [f"nothing says why it ended with {status}"]) if status else Outcome(name)
+        problems = [f"nothing says why it ended with {status}"] if status else lost(project, study.state)
+        return outcome(name, problems) if problems else Outcome(name)
     problems = []
     for file in logs[:-1]:
         lines = [line for line in said[file].splitlines() if line.startswith("error: ")]

@@ -151,7 +151,9 @@ def tests(*places: str, **environment: str) -> Callable[[str, Path], Outcome]:
             return outcome(name, [f"pytest ended with {done.returncode}: {done.stdout[-300:]}"])
         cases = list(ElementTree.parse(folder / "found.xml").iter("testcase"))
         tried = [case for case in cases if case.find("skipped") is None]
-        if cases and not tried:
+        if not cases:
+            return outcome(name, ["there is no such test"])
+        if not tried:
             return Outcome(name, skipped="as its tests are here")
         failed = [
             case.get("name") for case in tried if case.find("failure") is not None or case.find("error") is not None

@@ -5,6 +5,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from tests.torture.checks import State, lost, state
@@ -42,6 +43,10 @@ class Study:
         self.state: State = state(project)
         project.keep_times()
 
+    def share(self) -> float:
+        """Of the files that the undisturbed study left, those that are there."""
+        return sum((self.project.folder / name).is_file() for name in self.state.files) / len(self.state.files)
+
 
 def killed(
     study: Study, name: str, strike: str, count: int, rng: random.Random, in_a_row: int = IN_A_ROW
@@ -52,7 +57,7 @@ def killed(
         wanted = [strike] * rng.randint(1, min(in_a_row, count - tried))
         found = struck(study, wanted, rng).get(strike, Outcome(strike))
         tried += found.tried
-        yield Outcome(name, found.tried, found.survived, found.problems)
+        yield replace(found, fault=name)
 
 
 def killed_at_the_end(name: str, study: Study, times: int, rng: random.Random) -> Iterator[Outcome]:
@@ -72,7 +77,10 @@ def killed_at_the_end(name: str, study: Study, times: int, rng: random.Random) -
         log = folder / "logs" / "train" / f"{run}.log"
         before = log.stat().st_mtime_ns
         problems = _finish(study)
-        if log.stat().st_mtime_ns != before:
+        if log.stat().st_mtime_ns == before:
+            if problems:
+                yield outcome(name, problems)
+        else:
             tried += 1
             told = re.findall(r"(?m)^(\d+)/", log.read_text())
             problems += [f"{run} was trained again from iteration {told[0]} on"] if told else []
@@ -84,14 +92,16 @@ def struck(study: Study, strikes: list[str], rng: random.Random) -> dict[str, Ou
     all of them if it ends as the undisturbed one."""
     study.project.clean()
     done, problems = [], []
+    there: dict[str, list[float]] = {}
     for name, problem in _disturb(study, strikes, rng):
         done.append(name)
+        there.setdefault(name, []).append(study.share())
         problems += [problem] if problem else []
     problems += _finish(study)
     if problems and not done:  # no strike, and yet something is lost
         return {strikes[0]: Outcome(strikes[0], 1, 0, problems)}
     return {
-        name: Outcome(name, done.count(name), 0 if problems else done.count(name), problems)
+        name: Outcome(name, done.count(name), 0 if problems else done.count(name), problems, there=there[name])
         for name in dict.fromkeys(done)
     }
 
@@ -113,8 +123,8 @@ def _disturb(study: Study, strikes: list[str], rng: random.Random) -> Iterator[t
             except NoEnd as error:
                 yield name, str(error)
         else:
-            # The undisturbed one had a busier machine: later moments are of this one's time.
-            study.seconds = min(study.seconds, time.monotonic() - begun)
+            if number == 0:  # the undisturbed one had a busier machine: later moments are of this one's time
+                study.seconds = min(study.seconds, time.monotonic() - begun)
             return
 
 

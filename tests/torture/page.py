@@ -1,5 +1,6 @@
 """docs/reliability.md: a row for each fault, with date and commit, to which the parts of a long form are added."""
 
+import math
 import platform
 import re
 import subprocess
@@ -21,13 +22,14 @@ HEAD = """# Reliability: what was broken, and what survived
 
 Written by `make torture`, which adds to it: [torture.md](torture.md) says what each fault is and what must hold after
 it. A row is of one commit (the last that changed more than documents) and of the day on which its last part was run.
+`there`: how many kills came while no more than 0, 20, 40, 60, 80 and 100% of the study's files were there.
 """
 LOST, LEFT = "## What was lost", "## Not tried yet, or less often than the long form does"
 
 
 @dataclass(frozen=True)
 class Row:
-    """minutes: of all parts, wall clock. seeds: of the moments, of each part."""
+    """minutes: of all parts, wall clock. seeds: of the moments, of each part. there: kills by what there was then."""
 
     fault: str
     tried: int
@@ -38,6 +40,21 @@ class Row:
     minutes: str
     seeds: str
     machine: str
+    there: str = ""
+
+
+def by_fifths(shares: list[float]) -> str:
+    """Of kills: how many at 0, up to 0.2, 0.4, 0.6, 0.8 and 1 of the files; nothing of none."""
+    counts = [0] * 6
+    for share in shares:
+        counts[math.ceil(5 * share)] += 1
+    return " ".join(map(str, counts)) if shares else ""
+
+
+def _sum(one: str, other: str) -> str:
+    if not (one and other):
+        return one or other
+    return " ".join(str(int(a) + int(b)) for a, b in zip(one.split(), other.split(), strict=True))
 
 
 class Page:
@@ -59,7 +76,7 @@ class Page:
             return
         row = Row(
             outcome.fault, outcome.tried, outcome.survived, outcome.lost, f"{datetime.now(UTC):%Y-%m-%d}", self.commit,
-            f"{seconds / 60:.1f}", str(seed), self.machine,
+            f"{seconds / 60:.1f}", str(seed), self.machine, by_fifths(outcome.there),
         )  # fmt: skip
         before = self.rows.get(row.fault)
         if before is not None and (before.commit, before.machine) == (row.commit, row.machine):
@@ -70,6 +87,7 @@ class Page:
                 lost=before.lost + row.lost,
                 minutes=f"{float(before.minutes) + seconds / 60:.1f}",
                 seeds=" ".join(dict.fromkeys([*before.seeds.split(), row.seeds])),
+                there=_sum(before.there, row.there),
             )
         else:
             self.problems = [line for line in self.problems if not line.startswith(f"- {row.fault}: ")]

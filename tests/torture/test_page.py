@@ -37,6 +37,12 @@ def test_parts_of_one_commit_add_up_and_survive_a_restart(at):
     assert text.index(f"| {DISK} ") < text.index(f"| {KILLS} ")
 
 
+def test_where_kills_came_adds_up(at):
+    for part in ([0.0, 0.01, 0.2, 0.21], [0.0, 1.0, 0.99]):
+        at("aaa").add(Outcome(KILLS, len(part), len(part), there=part), 1, 60)
+    assert at("aaa").rows[KILLS].there == "2 2 1 0 0 2"
+
+
 def test_another_commit_begins_anew(at):
     at("aaa").add(Outcome(KILLS, 5, 0, ["lost"]), 1, 60)
     other = at("bbb")
