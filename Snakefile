@@ -22,3 +22,4 @@ rule reproduce_all:
         LEDGER,
         REPORT,
         TRACKED,
+        GONE,

@@ -1,11 +1,12 @@
-"""A result that was edited by hand is named; one that is whole, or gone, is not."""
+"""A result that was edited by hand, or is gone, is named; one that is whole is not."""
 
 import json
 
 import pytest
 
-from triplehead.digests import altered, made_by, record
+from triplehead.digests import altered, demand, gone, made_by, record
 from triplehead.errors import InputError
+from triplehead.paths import REPLICATES, RUN_FILES
 from triplehead.plan.plan import load_plan
 
 
@@ -68,9 +69,53 @@ def test_what_came_back_from_the_server_is_one_of_them(results):
     assert any(each.file.endswith("testdev.json") for each in altered(results, made_by(plan, results))[0])
 
 
-def test_gone_is_made_anew_not_accused(results):
+def test_what_is_gone_is_named_where_it_is_asked_for(results):
     (results / "table5.csv").unlink()
-    assert altered(results) == ([], 1)
+    assert altered(results) == ([], 1)  # nobody's, now
+    found, known = altered(results, made_by(load_plan({"scale": "smoke"}), results))
+    assert known == 1 and [each.file for each in found] == ["results/table5.csv"]
+    assert found[0].problem == "is gone since `table/table5` made it; the next snakemake makes it anew"
+
+
+def test_files_of_a_finished_training_that_are_gone(results):
+    plan = load_plan({"scale": "smoke"})
+    first, second, *_ = plan.runs
+    for run in (first, second):
+        (results / "runs" / run).mkdir(parents=True)
+        for name in (*RUN_FILES, REPLICATES):
+            (results / "runs" / run / name).write_text(run)
+    record(f"train/{first}", (results / "runs" / first).iterdir(), results)
+    assert list(gone(plan.runs, results)) == []
+    for run in (first, second):  # the second was never recorded: it is at work, or of another machine
+        (results / "runs" / run / "history.csv").unlink()
+    assert list(gone(plan.runs, results)) == [str(results / "runs" / first / "history.csv")]
+
+
+def test_nothing_is_made_of_what_was_altered(results):
+    run = results / "runs" / "x"
+    run.mkdir(parents=True)
+    for name in ("history.csv", "replicates.npz"):
+        (run / name).write_text("1")
+    record("train/x", [run / "history.csv"], results)
+    record("resample/x", [run / "replicates.npz"], results)
+    files = [run / "history.csv", run / "replicates.npz", run / "testdev.json", results / "table5.csv"]
+    demand(files, results)
+    for file, job in (
+        (run / "history.csv", "train/x"),
+        (run / "replicates.npz", "resample/x"),
+        (files[-1], "table/table5"),
+    ):
+        before = file.read_text()
+        file.write_text("2")
+        with pytest.raises(InputError, match=f"{file.name}: is not what `{job}` made"):
+            demand(files, results)
+        file.write_text(before)
+
+
+def test_lists_that_cannot_be_read_are_named(results, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: not str(path).endswith("digests"))
+    with pytest.raises(InputError, match="digests: cannot be read"):
+        altered(results)
 
 
 @pytest.mark.parametrize("content", ["", "[]", json.dumps({"a": 1}), '{"a": '])

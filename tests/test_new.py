@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.test_cli import triplehead
 
+from triplehead.cli.new import Part, new
+from triplehead.errors import InputError
 from triplehead.plan.plan import load_plan
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +24,21 @@ def written(tmp_path) -> Path:
         assert f"wrote {folder / f'my_{part}.py'}" in result.stdout
         assert f"results/my_{part}.csv --config scale=smoke 'extra={folder}'" in result.stdout  # as a shell wants it
     return folder
+
+
+def test_all_or_nothing(tmp_path, monkeypatch):
+    def full(self, text, *_, **__):
+        if self.name.startswith(".mine_figure"):
+            raise OSError(28, "No space left on device")
+        return real(self, text, encoding="utf-8")
+
+    real = Path.write_text
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(InputError, match="cannot be written"):
+        new(Part.assigner, "mine", tmp_path / "my")
+    assert not list((tmp_path / "my").iterdir())
+    monkeypatch.undo()
+    new(Part.assigner, "mine", tmp_path / "my")
 
 
 def test_it_passes_its_own_tests_from_anywhere(written, tmp_path):

@@ -45,19 +45,45 @@ def check(name: str, file: Path, results: Path) -> None:
         raise InputError(file, f"is not what `{name}` made: edited or damaged since; delete it to make it anew")
 
 
+def demand(files: Iterable[Path], results: Path = RESULTS) -> None:
+    """Raise InputError for a file that something is to be made of and that is not what its own job made."""
+    for file in files:
+        folder, *rest = file.relative_to(results).parts
+        if folder == "runs":
+            jobs = [f"{job}/{rest[0]}" for job in ("train", "resample", "testdev")]
+        else:
+            jobs = [f"{folder}/{Path(rest[0]).stem}"] if rest else [f"table/{file.stem}"]
+        for job in jobs:
+            check(job, file, results)
+
+
+def gone(runs: Iterable[str], results: Path = RESULTS) -> Iterator[str]:
+    """Files of trainings that had come to their end, and that are not there. No rule of Snakemake's misses what lies
+    between its own inputs and outputs."""
+    for run in runs:
+        if (results / DIGESTS / "train" / f"{run}.json").is_file():
+            files = (results / "runs" / run / name for name in (*RUN_FILES, REPLICATES))
+            yield from (str(file) for file in files if not file.is_file())
+
+
 def altered(results: Path = RESULTS, made: Iterable[Path] = ()) -> tuple[list[Altered], int]:
     """Files that are not what their jobs made, by path, and of how many it is known. `made`: what jobs make, of which
-    nothing may be there without a digest. One that is gone is not among them: it is made anew. Raises InputError for
-    a list of digests that is broken."""
-    found, known = [], set()
+    nothing may be there without a digest, and nothing be gone that has one. Raises InputError for lists of digests that
+    are broken or cannot be read."""
+    found, known, made = [], set(), list(made)
+    expected = {os.path.relpath(path, results.parent) for path in made}
+    if (folder := results / DIGESTS).is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+        raise InputError(folder, "cannot be read")
     for each in sorted((results / DIGESTS).rglob("*.json")):
         for name, digest in _read(each).items():
             path = results.parent / name
+            job = each.relative_to(results / DIGESTS).with_suffix("")
             if not path.is_file():
+                if name in expected:
+                    found.append(Altered(name, f"is gone since `{job}` made it; the next snakemake makes it anew"))
                 continue
             known.add(name)
             if _digest(path) != digest:
-                job = each.relative_to(results / DIGESTS).with_suffix("")
                 problem = f"is not what `{job}` made: edited or damaged since; delete it to make it anew"
                 found.append(Altered(name, problem))
     there = {os.path.relpath(path, results.parent) for path in made if path.is_file()}
@@ -78,7 +104,7 @@ def made_by(plan: Plan, results: Path = RESULTS) -> Iterator[Path]:
     yield from (results / "data" / name / "manifest.json" for name in plan.data)
     for run in plan.all_runs:
         folder = results / "runs" / run
-        if (folder / "scores.json").exists():  # written last
+        if (folder / "scores.json").exists() or (results / DIGESTS / "train" / f"{run}.json").is_file():
             yield from (folder / name for name in (*RUN_FILES, REPLICATES, TESTDEV))
 
 

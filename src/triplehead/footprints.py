@@ -4,6 +4,7 @@ cache, by the code that counted it."""
 import hashlib
 import json
 import os
+import tempfile
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -52,12 +53,15 @@ def _cache() -> Path:
     code = hashlib.sha256()
     for text in (*(file.read_bytes() for file in sources), *(version(name).encode() for name in COUNTED)):
         code.update(hashlib.sha256(text).digest())
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home
+        folder = Path(tempfile.gettempdir())
     return folder / "triplehead" / f"footprints-{code.hexdigest()[:16]}.json"
 
 
 def _read(cache: Path) -> dict[str, Footprint]:
     try:
         return {kind: Footprint(*map(int, sizes)) for kind, sizes in json.loads(cache.read_text()).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}

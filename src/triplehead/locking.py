@@ -62,7 +62,8 @@ def release_stale(folder: Path) -> None:
         file = _alive(folder)
         _ALIVE.append(file)
         if _locked(folder) and _alone(file):
-            _release(folder)
+            with suppress(InputError):
+                _release(folder)
         fcntl.flock(file, fcntl.LOCK_SH)
 
 
@@ -84,8 +85,10 @@ def _locked(folder: Path) -> bool:
 
 
 def _release(folder: Path) -> None:
-    """As `snakemake --unlock`, which would need the configuration to come this far."""
+    """As `snakemake --unlock`, which would need the configuration to come this far. Raises InputError if it fails."""
     shutil.rmtree(folder / ".snakemake" / "locks", ignore_errors=True)
+    if _locked(folder):
+        raise InputError(folder / ".snakemake" / "locks", "cannot be removed")
     print("released the lock of a Snakemake that was killed", file=sys.stderr)
 
 

@@ -111,6 +111,8 @@ HARMFUL = {
     "ndarray itself": (named("numpy", "ndarray") + b"K\x01\x85\x85R", "calls numpy.ndarray"),
     "a negative side": (reconstruct(b"J\xff\xff\xff\xff\x85", F8, content_of(b"A" * 8)), "no shape"),
     "a side too long": (frombuffer(F8, shape=b"\x8a\x06" + b"\x7f" * 6 + b"\x85"), "other bytes than its shape"),
+    "a side beyond all memory": (frombuffer(F8, shape=b"\x8a\x08" + b"\x7f" * 8 + b"\x85"), "no shape"),
+    "many sides": (frombuffer(F8, shape=b"(" + b"K\x01" * 33 + b"t"), "no shape"),
     "more than its bytes": (reconstruct(b"K\x02\x85", F8, content_of(b"A" * 8)), "other bytes than its shape"),
     "bytes of no array": (reconstruct(b"K\x01\x85", F8, b"]"), "something else than plain numbers"),
     "no dtype": (reconstruct(b"K\x01\x85", text(b"f8"), content_of(b"A" * 8)), "something else than plain numbers"),
@@ -151,8 +153,11 @@ def test_an_item_s_size_is_the_dtypes_own():
         b"\x80\x02" + content_of(b"A" * (1 << 20)) + b"q\x010" + named("numpy._core.numeric", "_frombuffer") + b"q\x020" + F8 + b"q\x030"
         + b"(" + b"h\x02(h\x01h\x03J\x00\x00\x02\x00\x85" + text(b"C") + b"tR" * 1
         + (b"h\x02(h\x01h\x03J\x00\x00\x02\x00\x85" + text(b"C") + b"tR") * 1000 + b"t.",
+        # one text, encoded a thousand times
+        b"\x80\x02" + text(b"A" * (1 << 20)) + b"q\x010" + named("_codecs", "encode") + b"q\x020"
+        + b"(" + (b"h\x02h\x01" + text(b"latin1") + b"\x86R") * 1000 + b"t.",
     ],
-    ids=["bytearray", "frame", "bytes", "memo", "copies"],
+    ids=["bytearray", "frame", "bytes", "memo", "copies", "texts"],
 )  # fmt: skip
 def test_no_more_memory_is_taken_than_the_file_has(body):
     tracemalloc.start()

@@ -8,6 +8,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from tests.data.server import serve
 from tests.helpers import msra_blobs, write_msra
 from torch.nn.functional import conv2d
 from torchvision.models import resnet50
@@ -201,19 +202,21 @@ def test_a_missing_file_is_named_with_its_address(tmp_path):
     assert not (tmp_path / "out.pt").exists()
 
 
-def test_a_download_is_checked_against_its_published_checksum(tmp_path, monkeypatch):
-    source = tmp_path / "site"
-    source.mkdir()
-    torch.save(resnet50(weights=None).state_dict(), source / "weights")
-    digest = hashlib.sha256((source / "weights").read_bytes()).hexdigest()
-    monkeypatch.setattr(imagenet, "ADDRESSES", {"torchvision": source.as_uri() + "/"})
-    (source / TORCHVISION.file).write_bytes((source / "weights").read_bytes())
-    with pytest.raises(InputError, match=r"could not be fetched from .*hash"):
-        imagenet.import_weights(TORCHVISION, tmp_path / "root", tmp_path / "out.pt", "x", download=True)
-    assert not (tmp_path / "root" / TORCHVISION.file).exists()
+def test_a_download_is_checked_against_its_published_checksum_and_goes_on(tmp_path, monkeypatch):
+    torch.save(resnet50(weights=None).state_dict(), tmp_path / "weights")
+    content = (tmp_path / "weights").read_bytes()
+    digest, root = hashlib.sha256(content).hexdigest(), tmp_path / "root"
+    with serve() as server:
+        monkeypatch.setattr(imagenet, "ADDRESSES", {"torchvision": f"{server.address}/"})
+        server.files = {f"/{TORCHVISION.file}": content}
+        with pytest.raises(InputError, match=rf"has SHA-256 {digest[:8]}\.\.\., expected 0676ba61\.\.\.; removed"):
+            imagenet.import_weights(TORCHVISION, root, tmp_path / "out.pt", "x", download=True)
+        assert not list(root.iterdir())
 
-    name = f"resnet50-{digest[:8]}.pth"
-    monkeypatch.setattr(ResNet, "file", name)
-    (source / "weights").rename(source / name)
-    imagenet.import_weights(TORCHVISION, tmp_path / "root", tmp_path / "out.pt", "x", download=True)
+        name = f"resnet50-{digest[:8]}.pth"
+        monkeypatch.setattr(ResNet, "file", name)
+        server.files, server.cuts = {f"/{name}": content}, [1 << 20]
+        imagenet.import_weights(TORCHVISION, root, tmp_path / "out.pt", "x", download=True)
+        assert server.requests[-1][1].startswith("bytes=")
+        assert [path.name for path in root.iterdir()] == [name]
     assert checkpoint.load(tmp_path / "out.pt", "x")["file"] == digest

@@ -116,18 +116,32 @@ def edited(name: str, study: Study) -> Outcome:
 
 
 def deleted(name: str, study: Study) -> Outcome:
-    """A table, a figure and what a table is made from are taken away: made anew, the same."""
+    """A table, a figure, what a table is made from, a curve and a whole run are taken away: named, and made anew, the
+    same."""
     if problem := _complete(study):
         return outcome(name, [problem])
     results = study.project.folder / "results"
-    for file in (
+    first, second, *_ = sorted(results.glob("runs/*/"))
+    files = [
         results / "table1.csv",
         results / "fig_learning_curves.pdf",
-        next(results.glob("runs/*/replicates.npz")),
-    ):
+        first / "replicates.npz",
+        *second.iterdir(),
+    ]
+    problems = _deleted(study, files)
+    problems += _deleted(study, [first / "history.csv"])
+    return outcome(name, problems or lost(study.project, study.state))
+
+
+def _deleted(study: Study, files: list[Path]) -> list[str]:
+    for file in files:
         file.unlink()
+    said = study.project.call(sys.executable, "-m", "triplehead", "verify")
+    names = {str(file.relative_to(study.project.folder)) for file in files}
+    problems = [] if said.returncode == 1 else [f"verify has status {said.returncode}"]
+    problems += [f"verify does not name {name}" for name in sorted(names) if f"{name} is gone" not in said.stdout]
     problem = _complete(study)
-    return outcome(name, [problem] if problem else lost(study.project, study.state))
+    return [*problems, problem] if problem else problems
 
 
 def tests(*places: str, **environment: str) -> Callable[[str, Path], Outcome]:

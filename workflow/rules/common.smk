@@ -11,6 +11,7 @@ from triplehead.analysis import figures
 from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.clock import bring_back, check_past
 from triplehead.data.fingerprint import fingerprint
+from triplehead.digests import gone
 from triplehead.errors import InputError
 from triplehead.jobs import (
     hand_down,
@@ -52,6 +53,8 @@ try:
     FIGURE_NAMES = figures.figures(PLAN)
 except InputError as error:
     stop(error)
+except OSError as error:  # a folder that may not be read, a name that is too long
+    stop(f"{error.filename}: {error.strerror}")
 
 # Jobs find the user's own experiments wherever they run, and take no scale from what results/ held before.
 hand_down(
@@ -74,6 +77,7 @@ CORES = workflow.resource_settings.cores
 THREADS = PLAN.scale.threads * math.ceil((CORES or 1) / os.cpu_count())
 STORE = "results/mlflow.ready"
 RUN_FILES = paths.RUN_FILES
+GONE = list(gone(PLAN.runs))  # by hand: made anew
 
 # Runs whose resamples were made, or are to be, after them: by an older version, or with another `resampling`.
 RESAMPLED_AFTER = [

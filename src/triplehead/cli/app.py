@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TextIO, cast
+from typing import Annotated, Any, NoReturn, TextIO, cast
 
 import typer
 import yaml
@@ -81,8 +81,10 @@ def parse_config(items: list[str] | None) -> dict[str, Any]:
             raise InputError("--config", f"expected KEY=VALUE, found {item!r}")
         try:
             values[key] = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # no date, a number of thousands of digits
             values[key] = text
+        except RecursionError:
+            raise InputError("--config", f"{key}: is nested too deep") from None
     return values
 
 
@@ -165,6 +167,16 @@ def misused(error: typer.BadParameter) -> str:
     return printable(f"error: {where}: {said[:1].lower()}{said[1:]}")
 
 
+def _fail(line: str) -> NoReturn:
+    """Status 2, whoever hears the line."""
+    try:
+        if line:
+            print(line, file=sys.stderr, flush=True)
+    except OSError:  # its disk is full
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  as long as the program
+    sys.exit(2)
+
+
 def main() -> None:
     """Run a command; InputError exits with 2, as do mistakes in the command line, and Ctrl-C with 130."""
     # As an exception, so that what is half done is put away and MLflow learns of it.
@@ -179,12 +191,11 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(f"error: {error}")
     except UsageError as error:
-        if said := misused(error):
-            print(said, file=sys.stderr)
-        sys.exit(2)
+        _fail(misused(error))
+    except OSError as error:  # a folder that may not be read, a name that is too long
+        _fail(printable(f"error: {error.filename or 'triplehead'}: {error.strerror or error}"))
     except KeyboardInterrupt:  # outside of the command itself, where Typer does the same
         sys.exit(128 + signal.SIGINT)
     sys.exit(status)

@@ -3,6 +3,7 @@
 import keyword
 import re
 import shlex
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
@@ -79,9 +80,10 @@ def new(
         "__RIVAL__": start.rival,
         "__SPEC__": start.spec % f"{name}.{class_name}",
     }
-    for file, template in texts.items():
-        text = (files("triplehead.cli") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
-        with atomic(file) as temporary:
+    with ExitStack() as all_or_none:
+        for file, template in texts.items():
+            text = (files("triplehead.cli") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
+            temporary = all_or_none.enter_context(atomic(file))
             temporary.write_text(re.sub("|".join(words), lambda match: words[match[0]], text), encoding="utf-8")
     folder, extra = shlex.quote(str(into)), shlex.quote(f"extra={into}")
     print("\n".join(f"wrote {file}" for file in texts))

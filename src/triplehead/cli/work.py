@@ -11,10 +11,12 @@ import typer
 from triplehead import paths
 from triplehead.cli.app import JOBS, MORE, ConfigOption, app, plan_from, writing
 from triplehead.devices import own_gpus
-from triplehead.digests import forget, record
+from triplehead.digests import demand, forget, record
 from triplehead.engine.launch import launched, rank
 from triplehead.errors import InputError
+from triplehead.jobs import handed_down
 from triplehead.locking import exclusive
+from triplehead.plan.plan import Plan
 from triplehead.scratch import let_go
 
 track_app = typer.Typer(
@@ -76,6 +78,8 @@ def train(run_id: RunId, config: ConfigOption = None) -> None:
     from triplehead.tracking.unlogged import Mark
 
     data, scratch, out = paths.DATA / spec.data_id, paths.SCRATCH / run_id, paths.RUNS / run_id
+    if rank() == 0 and not handed_down() and (out / "scores.json").is_file():  # Snakemake takes it away first
+        raise InputError(out, "holds this run, trained and scored; delete it to train it anew")
     pretrained = paths.PRETRAINED / f"{spec.pretrained_id}.pt" if spec.pretrained_id else None
     machine: dict[str, Any] = {"accelerator": plan.scale.accelerator, "num_workers": plan.scale.num_workers}
     shared: dict[str, Any] = {"devices": plan.scale.devices, "micro_batch": plan.scale.micro_batch}
@@ -166,6 +170,7 @@ def table(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     if exhibit not in plan.exhibits:
         raise InputError(exhibit, f"no such table; allowed: {', '.join(plan.exhibits)}")
     with exclusive(f"table-{exhibit}"):
+        demand(_read_by(plan, exhibit))
         frame = table_frame(plan, exhibit, paths.RUNS)
         write_csv(frame, paths.RESULTS / f"{exhibit}.csv")
         with paths.atomic(paths.RESULTS / f"{exhibit}.tex") as file:
@@ -174,14 +179,27 @@ def table(exhibit: ExhibitId, config: ConfigOption = None) -> None:
         record(f"table/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in ("csv", "tex")])
 
 
+def _read_by(plan: Plan, exhibit: str) -> list[Path]:
+    """The files that a table is made from."""
+    if plan.exhibits[exhibit].kind == "speed":
+        return [paths.RESULTS / "speed" / f"{exhibit}.json"]
+    names = ("scores.json", paths.REPLICATES, paths.TESTDEV)
+    return [paths.RUNS / run / name for run in plan.run_ids(exhibit) for name in names]
+
+
 @app.command(epilog="Example: triplehead figure fig4 -c scale=smoke", rich_help_panel=JOBS)
 def figure(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     """Draw results/<figure>.pdf and .png from the files of its runs; `overview` from its table."""
-    from triplehead.analysis.figures import check_figure, write_figure
+    from triplehead.analysis.figures import OVERVIEW_OF, check_figure, inputs, write_figure
 
     plan = writing(config)
     check_figure(plan, exhibit)
     with exclusive(f"figure-{exhibit}"):
+        demand(
+            [paths.RESULTS / file for file in inputs(plan, exhibit)]
+            if exhibit in plan.exhibits
+            else [paths.RESULTS / f"{OVERVIEW_OF}.csv"]
+        )
         write_figure(plan, exhibit, paths.RESULTS)
         let_go(plan.run_ids(exhibit) if exhibit in plan.exhibits else ())
         record(f"figure/{exhibit}", [paths.RESULTS / f"{exhibit}.{suffix}" for suffix in paths.FIGURE_SUFFIXES])
@@ -231,7 +249,7 @@ def track_tables(config: ConfigOption = None) -> None:
     from triplehead.analysis.claims.ledger import read_csv as read_ledger
     from triplehead.analysis.tables import TABLES, read_table
     from triplehead.tracking.claims import log_claims
-    from triplehead.tracking.rebuild import relog, sweep
+    from triplehead.tracking.rebuild import clear, relog, sweep
     from triplehead.tracking.report import log_report
     from triplehead.tracking.store import REBUILD, uri
     from triplehead.tracking.tables import log_exhibit
@@ -246,6 +264,8 @@ def track_tables(config: ConfigOption = None) -> None:
     missed = [name for name in unlogged() if name != ALL]
     mark = Mark(ALL)
     mark.set()
+    with exclusive("rebuild"):
+        clear(address)
     for run_id in missed:
         with exclusive(run_id):
             if relog(address, plan, paths.RUNS / run_id):
@@ -268,10 +288,12 @@ def track_rebuild(config: ConfigOption = None) -> None:
     from triplehead.analysis.tables import read_table
     from triplehead.tracking.rebuild import rebuild
     from triplehead.tracking.store import uri
-    from triplehead.tracking.unlogged import MARKS
+    from triplehead.tracking.unlogged import ALL, MARKS, Mark
 
     plan = plan_from(config)
     names = [name for name in plan.exhibits if (paths.RESULTS / f"{name}.csv").exists()]
     tables = {name: read_table(plan, name, paths.RESULTS) for name in names}
-    rebuild(uri(plan.config), plan, paths.RESULTS, tables)
+    with exclusive("rebuild"):
+        Mark(ALL).set()  # a killed one leaves something behind, which `tracked` then clears away
+        rebuild(uri(plan.config), plan, paths.RESULTS, tables)
     shutil.rmtree(MARKS, ignore_errors=True)

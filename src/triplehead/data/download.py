@@ -178,7 +178,7 @@ def _validator(response: requests.Response) -> str | None:
 def _read_state(state: Path) -> dict[str, Any]:
     try:
         content = json.loads(state.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -117,8 +117,9 @@ def to_ours(theirs: dict[str, Tensor], model: nn.Module, source: str = "weights"
         if other not in theirs:
             raise InputError(source, f"{other} is missing")
         used.add(other)
-        turned = _turned(_IMPORT, name, theirs[other].float())
-        if turned.shape != value.shape:
+        fits = theirs[other].numel() == value.numel()  # before they become numbers: strides can be 0
+        turned = _turned(_IMPORT, name, theirs[other].float()) if fits else None
+        if turned is None or turned.shape != value.shape:
             shape, expected = tuple(theirs[other].shape), tuple(value.shape)
             raise InputError(source, f"{other} is of shape {shape}, which does not make {expected}")
         found[name] = turned

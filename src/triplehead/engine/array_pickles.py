@@ -17,6 +17,7 @@ import numpy as np
 from triplehead.errors import shown
 
 MOST = 1_000_000  # opcodes; ResNet-101's file has some 20,000
+SIDES, LONGEST = 32, 1 << 48  # of an array: their product is still a number that costs nothing
 _NUMBER = re.compile(r"[fiub]\d{1,2}")  # floats, whole numbers and truth values, by their bytes
 _NEEDED = (
     "PROTO FRAME STOP MARK POP POP_MARK DUP NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 FLOAT BINFLOAT "
@@ -65,9 +66,10 @@ class _Unpickler(pickle._Unpickler):
     def __init__(self, content: bytes):
         super().__init__(io.BytesIO(content), encoding="latin1")
         self.room = len(content)  # bytes that arrays may still have: else one text in the file could fill many
+        self.texts = len(content)  # the same, of bytes that are written as text
         self.callables: dict[tuple[str, str], Callable[..., Any]] = {
             ("collections", "OrderedDict"): _mapping,
-            ("_codecs", "encode"): _latin1,  # how protocol 2 writes bytes
+            ("_codecs", "encode"): self.latin1,  # how protocol 2 writes bytes
             ("numpy", "ndarray"): _not_called,
             ("numpy", "dtype"): _dtype,
         }
@@ -88,12 +90,22 @@ class _Unpickler(pickle._Unpickler):
         content = content.encode("latin1") if isinstance(content, str) else content
         if not isinstance(content, (bytes, bytearray)) or not isinstance(dtype, _Dtype) or order not in ("C", "F"):
             raise pickle.UnpicklingError("has an array of something else than plain numbers")
-        if not isinstance(shape, tuple) or not all(type(side) is int and side >= 0 for side in shape):
+        sides = shape if isinstance(shape, tuple) and len(shape) <= SIDES else (None,)
+        if not all(type(side) is int and 0 <= side < LONGEST for side in sides):
             raise pickle.UnpicklingError("has an array of no shape")
         self.room -= len(content)
         if len(content) != math.prod(shape) * dtype.made.itemsize or self.room < 0:
             raise pickle.UnpicklingError("has an array of other bytes than its shape says")
         return np.frombuffer(content, dtype.made).reshape(shape, order=order).copy(order)
+
+    def latin1(self, text: Any, encoding: Any) -> bytes:
+        """Bytes that are written as text."""
+        if encoding != "latin1":
+            raise pickle.UnpicklingError(f"asks for the encoding {shown(encoding)}")
+        self.texts -= len(text)
+        if self.texts < 0:
+            raise pickle.UnpicklingError("makes more bytes of its texts than it has")
+        return text.encode("latin1")
 
     def put(self, items: list[Any]) -> None:
         """Into the mapping on top: keys and values in turn."""
@@ -172,9 +184,3 @@ def _dtype(name: Any, *_: Any) -> _Dtype:
 
 def _not_called(*_: Any) -> None:
     raise pickle.UnpicklingError("calls numpy.ndarray, which no array needs")
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"asks for the encoding {shown(encoding)}")
-    return text.encode("latin1")

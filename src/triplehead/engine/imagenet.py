@@ -5,15 +5,16 @@ under Caffe2's names; their first convolution reads BGR, and their BatchNorm is 
 """
 
 import hashlib
+import os
 import pickle
 import re
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from triplehead.data.download import fetch
 from triplehead.detectors.backbone import build_backbone
 from triplehead.engine import array_pickles, checkpoint
 from triplehead.errors import InputError, shown
@@ -132,13 +133,15 @@ def _depth(state: dict[str, Tensor]) -> int | None:
 
 
 def _fetch(options: ResNet, path: Path) -> None:
+    """Goes on where it was stopped. Raises InputError where it cannot be had, or has another checksum than its name."""
     url = ADDRESSES[options.weights] + options.file
+    unchecked = path.with_name(f"{path.name}.unchecked")
+    fetch(url, unchecked)
     published = re.search(r"-([0-9a-f]{8,})\.pth$", url)  # MSRA's have no published checksum
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), published and published[1], progress=False)
-    except (OSError, URLError, RuntimeError) as error:  # RuntimeError: another checksum
-        raise InputError(path, f"could not be fetched from {url} ({error})") from None
+    if published and not (found := _digest(unchecked)).startswith(published[1]):
+        unchecked.unlink()
+        raise InputError(url, f"has SHA-256 {found[: len(published[1])]}..., expected {published[1]}...; removed")
+    os.replace(unchecked, path)
 
 
 def _digest(path: Path) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model")
 LARGEST = 1_000_000  # values of a document
+DEEPEST = 1000  # lists in lists
 
 
 class _Loader(SafeLoader):
@@ -52,7 +53,10 @@ _Loader.add_implicit_resolver(
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds. Raises InputError naming file and line."""
     try:
-        document = yaml.load(path.read_bytes(), Loader=_Loader)
+        content = path.read_bytes()
+        if sum(map(content.count, (b"[", b"{", b"- ", b"? "))) > DEEPEST:
+            _check_depth(content)
+        document = yaml.load(content, Loader=_Loader)
     except FileNotFoundError:
         raise InputError(path, "no such file") from None
     except OSError as error:
@@ -74,6 +78,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InputError(path, f"expected a mapping at the top, found {type(document).__name__}")
     return document
+
+
+def _check_depth(content: bytes) -> None:
+    """Raises yaml.MarkedYAMLError: the composer goes down as deep as the document, and the process ends where C's stack
+    does."""
+    depth = 0
+    for event in yaml.parse(content, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise yaml.MarkedYAMLError(problem="is nested too deep")
 
 
 def _size(value: Any, known: dict[int, int] | None = None) -> int:

@@ -9,6 +9,7 @@ from triplehead.errors import InputError
 from triplehead.paths import RESULTS, atomic
 from triplehead.plan.schema import Config
 
+LONGEST = 4096  # of a name or path
 REMEMBERED = "config.json"  # below results/
 # What is about one start of a study, or may hold a password.
 FORGOTTEN = ("other_scale", "download", "download_weights", "data_mirror", "tracking_uri")
@@ -34,7 +35,9 @@ def remembered(results: Path = RESULTS) -> dict[str, Any]:
     path = results / REMEMBERED
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        sound = isinstance(found["scale"], str) and found.keys() <= Config.model_fields.keys() - {*FORGOTTEN}
+        texts = [found["scale"], found.get("extra") or ""]
+        sound = all(isinstance(text, str) and len(text) < LONGEST for text in texts)
+        sound = sound and found.keys() <= Config.model_fields.keys() - {*FORGOTTEN}
     except (FileNotFoundError, NotADirectoryError):
         return {}  # a results that is no folder is told of with the other places
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -11,6 +11,7 @@ from triplehead import paths
 from triplehead.jobs import last_lines
 
 STALE = 600.0  # seconds without a line in its log after which a run on another machine counts as stopped
+CENTURY = 3.2e9  # seconds; more is no time that a job took
 STARTING = 60.0  # seconds that an empty log counts as that of a job about to take its lock
 _STEP = re.compile(r"(\d+)/(\d+)  (\d+) s left")
 State = Literal["done", "running", "failed", "left"]
@@ -87,6 +88,7 @@ def _took(root: Path, output: Path) -> float | None:
     name = base64.b64encode(str(output).encode(), altchars=b"-_").decode()
     try:
         record = json.loads((root / ".snakemake" / "metadata" / name).read_text())
-        return float(record["endtime"]) - float(record["starttime"])
+        took = float(record["endtime"]) - float(record["starttime"])
+        return took if 0 <= took < CENTURY else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -4,6 +4,8 @@ import json
 import math
 import re
 import shutil
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,9 +68,26 @@ def _rebuild_sqlite(file: Path, plan: Plan, results: Path, tables: "dict[str, pa
         stores.remove_journals(file)
     store = stores.open_store(stores.sqlite_uri(file))
     store.disconnect()
-    for folder in store.artifacts.glob("*/*") if store.artifacts else ():
-        if re.fullmatch(r"[0-9a-f]{32}", folder.name) and folder.name not in kept:
-            shutil.rmtree(folder)
+    _drop_artifacts(file.parent / "mlartifacts", kept)
+
+
+def clear(uri: str) -> None:
+    """Remove what a rebuild that was killed left: half a database, and artifacts of no run."""
+    file = stores.sqlite_file(uri)
+    if file is None or not file.is_file():
+        return
+    for left in file.parent.glob(f".{file.name}.tmp*"):
+        left.unlink(missing_ok=True)
+    with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as database:
+        runs = {row[0] for row in database.execute("select run_uuid from runs")}
+        _drop_artifacts(file.parent / "mlartifacts", runs)
+
+
+def _drop_artifacts(folder: Path, runs: set[str]) -> None:
+    """All but those of `runs`."""
+    for each in folder.glob("*/*"):
+        if re.fullmatch(r"[0-9a-f]{32}", each.name) and each.name not in runs:
+            shutil.rmtree(each)
 
 
 def _fill(store: Store, plan: Plan, results: Path, tables: "dict[str, pandas.DataFrame]") -> None:

@@ -59,6 +59,8 @@ def client(uri: str) -> "MlflowClient":
     file = sqlite_file(uri)
     if file is not None and not file.exists():
         raise FileNotFoundError(f"{file} does not exist")
+    if file is not None and not (file.is_file() and os.access(file, os.R_OK | os.W_OK)):
+        raise PermissionError(f"{file} is no file that can be written")  # MLflow would try for minutes
     configure()
     from mlflow import MlflowClient
 
