@@ -146,6 +146,11 @@ def test_params_are_table_4():
         (("plan", "table5", "--power"), "--power: is about the whole study, not table5 alone"),
         (("bench", "--scale", "huge"), "error: --config: scale: no scale 'huge'"),
         (("plan", "-c", "scale"), "--config: expected KEY=VALUE, found 'scale'"),
+        (("status", "-c", "extra=2024-13-45"), "2024-13-45: no such folder, expected that of your experiments"),
+        (("status", "-c", "seeds=0b_"), "--config: seeds: "),
+        (("status", "-c", "seeds=" + "9" * 5000), "--config: seeds: "),
+        (("status", "-c", "seeds=" + "[" * 3000 + "]" * 3000), "--config: seeds: is nested too deep"),
+        (("data", "check", "-c", "scale=mini", "-c", "data_root=" + "x" * 300), "File name too long"),
         (("train", "nothing"), "nothing: no such run at scale proxy"),
         (("resample", "nothing"), "nothing: no such run at scale proxy"),
         (("verify", "table99"), "table99: no such exhibit; allowed: table1"),
@@ -331,6 +336,26 @@ def test_a_full_disk_is_one_line(command):
         result = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
     assert result.returncode == 2
     assert result.stderr == "error: standard output: cannot be written (No space left on device)\n"
+
+
+def test_a_mistake_is_one_whether_or_not_somebody_can_hear_it():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "triplehead", "plan", "nonsense"]
+        assert subprocess.run(command, stderr=full, stdout=subprocess.DEVNULL, timeout=120).returncode == 2
+
+
+def test_a_run_that_is_done_is_not_trained_by_hand(tmp_path):
+    run = next(iter(load_plan({"scale": "smoke"}).runs))
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    scores = tmp_path / "results" / "runs" / run / "scores.json"
+    scores.parent.mkdir(parents=True)
+    scores.write_text("{}")
+    digests = tmp_path / "results" / "digests" / "train" / f"{run}.json"
+    digests.parent.mkdir(parents=True)
+    digests.write_text("{}")
+    result = triplehead("train", run, "-c", "scale=smoke", cwd=tmp_path)
+    assert result.returncode == 2 and f"results/runs/{run}: holds this run, trained and scored" in result.stderr
+    assert digests.read_text() == "{}"
 
 
 def test_the_version():

@@ -34,6 +34,14 @@ def test_runs_of_a_kind_take_the_same_disk(tmp_path):
         assert counting.footprint(run.spec) == found[run_id]
 
 
+@pytest.mark.parametrize("content", ['{"x": [1e400, 1]}', "[" * 100_000])
+def test_a_strange_cache_is_counted_anew(counted, tmp_path, content):
+    cache = tmp_path / "cache.json"
+    cache.write_text(content)
+    assert module.footprints(load_plan({"scale": "smoke", "seeds": 1}), cache)
+    assert counted
+
+
 def test_a_broken_cache_is_counted_anew(counted, tmp_path):
     (tmp_path / "cache.json").write_text("[1, 2")
     assert module.footprints(load_plan({"scale": "smoke", "seeds": 1}), tmp_path / "cache.json")

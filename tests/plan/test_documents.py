@@ -150,6 +150,13 @@ def test_broken_yaml(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("one", ["[", "- ", "{a: ", "? "])
+def test_no_depth_ends_the_process(tmp_path, one):
+    (tmp_path / "a.yaml").write_text("kind:\n " + one * 100_000)
+    with pytest.raises(InputError, match=r"a\.yaml: .*is nested too deep"):
+        read_yaml(tmp_path / "a.yaml")
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_yaml(tmp_path / "none.yaml")

@@ -10,7 +10,7 @@ from triplehead.errors import InputError
 from triplehead.paths import COUNTS
 from triplehead.tracking import store
 from triplehead.tracking.files import read_history
-from triplehead.tracking.rebuild import rebuild
+from triplehead.tracking.rebuild import clear, rebuild
 from triplehead.tracking.report import log_report
 from triplehead.tracking.run import Tracker
 from triplehead.tracking.tables import log_exhibit
@@ -116,6 +116,19 @@ def test_a_rebuilt_run_can_be_gone_on_with(uri, plan, results, migrated):
         tracker.log_history(make_records(35))
     (found,) = [entry for entry in all_runs(uri) if entry.data.tags.get("triplehead.run_id") == run.id]
     assert [step for step, _ in histories(uri, found.info.run_id)["loss"]] == list(range(1, 36))
+
+
+def test_what_a_killed_rebuild_left_is_cleared_away(uri, plan, results):
+    rebuild(uri, plan, results, {})
+    file, runs = store.sqlite_file(uri), {run.info.run_id for run in all_runs(uri)}
+    kept = {path.name for path in (file.parent / "mlartifacts").glob("*/*")}
+    orphan = next((file.parent / "mlartifacts").glob("*/*")).with_name("0" * 32)
+    orphan.mkdir()
+    for suffix in ("", "-journal"):
+        file.with_name(f".{file.name}.tmp{suffix}").write_text("half")
+    clear(uri)
+    assert {path.name for path in (file.parent / "mlartifacts").glob("*/*")} == kept <= runs
+    assert not list(file.parent.glob(".*.tmp*")) and len(all_runs(uri)) == len(runs)
 
 
 def test_a_broken_store_is_replaced(uri, plan, results):

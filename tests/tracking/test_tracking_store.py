@@ -64,6 +64,12 @@ def test_a_killed_creation_leaves_no_store_and_its_remains_do_no_harm(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
+def test_a_folder_in_the_stores_place_is_named_at_once(tmp_path):
+    (tmp_path / "mlflow.db").mkdir()
+    with pytest.raises(PermissionError, match=r"mlflow\.db is no file that can be written"):
+        store.open_store(store.sqlite_uri(tmp_path / "mlflow.db"))
+
+
 def test_a_file_that_is_no_store_is_named(tmp_path):
     file = tmp_path / "mlflow.db"
     file.write_text("something else, longer than a header\n" * 100)
