@@ -8,6 +8,7 @@ import typer
 from triplehead import paths
 from triplehead.cli.app import MORE, ConfigOption, app, plan_from
 from triplehead.cli.work import ExhibitId, RunId
+from triplehead.digests import demand, record
 from triplehead.errors import InputError
 
 bridge = typer.Typer(
@@ -38,6 +39,7 @@ def export(
 
     spec = plan_from(config).run(run_id)
     file = paths.RUNS / run_id / "model.pt"
+    demand([file])
     model = build_detector(spec)
     checkpoint.load_weights(model, checkpoint.load(file, spec.id).get("model"), file)
     write(model, out)
@@ -49,6 +51,7 @@ def compare(exhibit: ExhibitId, config: ConfigOption = None) -> None:
     from triplehead.analysis.engines import write_comparison
 
     table = write_comparison(plan_from(config), exhibit, paths.RESULTS)
+    record(f"engines/{exhibit}", [paths.RESULTS / f"{exhibit}_engines.csv"])
     print(table[["triplehead_mean", "detectron2_mean", "difference", "triplehead_loss", "detectron2_loss"]].to_string())
 
 
