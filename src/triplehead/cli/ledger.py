@@ -22,7 +22,7 @@ from triplehead.cli.app import (
     writing,
 )
 from triplehead.cli.tables import Column, show
-from triplehead.digests import record
+from triplehead.digests import demand, record
 from triplehead.errors import InputError, nearest
 from triplehead.locking import exclusive
 from triplehead.plan.hints import command
@@ -91,11 +91,14 @@ def claims(
     extra: ExtraOption = None,
 ) -> None:
     """Judge what the paper claims by what was measured."""
+    from triplehead.analysis.claims.inputs import inputs
     from triplehead.analysis.claims.ledger import ledger, write_csv
     from triplehead.analysis.claims.numbers import interval, published, signed
     from triplehead.analysis.claims.verdict import NOT_MEASURED
 
     plan = (writing if write else scaled)(config, scale, extra)
+    if write:
+        demand(paths.RESULTS / file for file in inputs(plan))
     entries = ledger(plan, paths.RESULTS)
     if write:
         with exclusive("claims"):
@@ -177,11 +180,12 @@ def silence(config: ConfigOption = None, scale: ScaleOption = None) -> None:
     from triplehead.analysis.silence_figure import write_figure
 
     plan = writing(config, scale)
+    variants = [spec.id for each in plan.variants for spec in (*each.specs, *plan.specs[each.base])]
+    demand(paths.RUNS / run / name for run in variants for name in ("scores.json", paths.REPLICATES))
     found = effects(plan, paths.RESULTS)
     with exclusive("silence"):
         write_csv(found, paths.RESULTS / "silence.csv")
         write_figure(plan, found, paths.RESULTS)
-        variants = [spec.id for each in plan.variants for spec in (*each.specs, *plan.specs[each.base])]
         let_go(variants)
         record("silence", [paths.RESULTS / f"silence.{suffix}" for suffix in ("csv", "pdf", "png")])
     print(scale_line(plan))
