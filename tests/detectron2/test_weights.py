@@ -109,6 +109,10 @@ def test_what_does_not_fit_is_one_line(pair, tmp_path):
         ),
         (lambda s: s.update({"head.more": torch.zeros(1)}), "which this detector has no place for"),
         (lambda s: s.update({"backbone.bottom_up.stem.conv1.weight": torch.zeros(1, 3, 7, 7)}), "is of shape"),
+        (
+            lambda s: s.update({"backbone.bottom_up.stem.conv1.weight": torch.zeros(1).half().expand(1 << 40)}),
+            "is of shape",
+        ),
     ):
         spoilt = dict(state)
         change(spoilt)
