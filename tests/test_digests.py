@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from triplehead.digests import altered, demand, gone, made_by, record
+from triplehead.digests import altered, asked_of, demand, gone, made_by, record
 from triplehead.errors import InputError
 from triplehead.paths import REPLICATES, RUN_FILES
 from triplehead.plan.plan import load_plan
@@ -72,9 +72,15 @@ def test_what_came_back_from_the_server_is_one_of_them(results):
 def test_what_is_gone_is_named_where_it_is_asked_for(results):
     (results / "table5.csv").unlink()
     assert altered(results) == ([], 1)  # nobody's, now
-    found, known = altered(results, made_by(load_plan({"scale": "smoke"}), results))
+    plan = load_plan({"scale": "smoke"})
+    backbone = results / "pretrained" / f"{next(iter(plan.pretrained))}.pt"  # nothing misses it
+    backbone.parent.mkdir()
+    backbone.write_text("1")
+    record(f"pretrain/{backbone.stem}", [backbone], results)
+    backbone.unlink()
+    found, known = altered(results, made_by(plan, results), asked_of(plan, results))
     assert known == 1 and [each.file for each in found] == ["results/table5.csv"]
-    assert found[0].problem == "is gone since `table/table5` made it; the next snakemake makes it anew"
+    assert found[0].problem == "is gone since `table/table5` made it; `snakemake reproduce_all` makes it anew"
 
 
 def test_files_of_a_finished_training_that_are_gone(results):

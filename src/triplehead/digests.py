@@ -66,12 +66,16 @@ def gone(runs: Iterable[str], results: Path = RESULTS) -> Iterator[str]:
             yield from (str(file) for file in files if not file.is_file())
 
 
-def altered(results: Path = RESULTS, made: Iterable[Path] = ()) -> tuple[list[Altered], int]:
-    """Files that are not what their jobs made, by path, and of how many it is known. `made`: what jobs make, of which
-    nothing may be there without a digest, and nothing be gone that has one. Raises InputError for lists of digests that
-    are broken or cannot be read."""
-    found, known, made = [], set(), list(made)
-    expected = {os.path.relpath(path, results.parent) for path in made}
+def altered(
+    results: Path = RESULTS, made: Iterable[Path] = (), asked: Iterable[Path] = ()
+) -> tuple[list[Altered], int]:
+    """Files that are not what their jobs made, by path, and of how many it is known.
+
+    `made`: what jobs make, of which nothing may be there without a digest. `asked`: what has to be there once it was
+    made. Raises InputError for lists of digests that are broken or cannot be read.
+    """
+    found, known = [], set()
+    expected = {os.path.relpath(path, results.parent) for path in asked}
     if (folder := results / DIGESTS).is_dir() and not os.access(folder, os.R_OK | os.X_OK):
         raise InputError(folder, "cannot be read")
     for each in sorted((results / DIGESTS).rglob("*.json")):
@@ -80,7 +84,9 @@ def altered(results: Path = RESULTS, made: Iterable[Path] = ()) -> tuple[list[Al
             job = each.relative_to(results / DIGESTS).with_suffix("")
             if not path.is_file():
                 if name in expected:
-                    found.append(Altered(name, f"is gone since `{job}` made it; the next snakemake makes it anew"))
+                    found.append(
+                        Altered(name, f"is gone since `{job}` made it; `snakemake reproduce_all` makes it anew")
+                    )
                 continue
             known.add(name)
             if _digest(path) != digest:
@@ -92,20 +98,27 @@ def altered(results: Path = RESULTS, made: Iterable[Path] = ()) -> tuple[list[Al
     return sorted(found, key=lambda one: one.file), len(known)
 
 
-def made_by(plan: Plan, results: Path = RESULTS) -> Iterator[Path]:
-    """What the jobs of a plan leave below `results`, and beside it as the report, once they have ended."""
+def asked_of(plan: Plan, results: Path = RESULTS) -> Iterator[Path]:
+    """What `reproduce_all` leaves, and makes anew where it is gone: below `results`, and beside it the report."""
     yield from (results.parent / file for file in REPORT)
     suffixes: dict[str, tuple[str, ...]] = {name: FIGURE_SUFFIXES if exhibit.kind == "figure" else ("csv", "tex")
                 for name, exhibit in plan.exhibits.items()}  # fmt: skip
-    suffixes |= {"overview": FIGURE_SUFFIXES, "silence": ("csv", *FIGURE_SUFFIXES), "claims": ("csv",)}
+    suffixes |= {"overview": FIGURE_SUFFIXES, "claims": ("csv",)}
     yield from (results / f"{name}.{suffix}" for name in suffixes for suffix in suffixes[name])
+    yield from (results / "runs" / run / name for run in plan.runs for name in (*RUN_FILES, REPLICATES))
+
+
+def made_by(plan: Plan, results: Path = RESULTS) -> Iterator[Path]:
+    """What the jobs of a plan leave once they have ended; of a training that has not, nothing."""
+    runs = results / "runs"
+    yield from (file for file in asked_of(plan, results) if not file.is_relative_to(runs))
+    yield from (results / f"silence.{suffix}" for suffix in ("csv", *FIGURE_SUFFIXES))
     yield from (results / "speed" / f"{name}.json" for name in plan.exhibits)
     yield from (results / "pretrained" / f"{name}.pt" for name in plan.pretrained)
     yield from (results / "data" / name / "manifest.json" for name in plan.data)
     for run in plan.all_runs:
-        folder = results / "runs" / run
-        if (folder / "scores.json").exists() or (results / DIGESTS / "train" / f"{run}.json").is_file():
-            yield from (folder / name for name in (*RUN_FILES, REPLICATES, TESTDEV))
+        if (runs / run / "scores.json").exists():  # written last
+            yield from (runs / run / name for name in (*RUN_FILES, REPLICATES, TESTDEV))
 
 
 def _read(path: Path) -> dict[str, str]:

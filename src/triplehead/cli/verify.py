@@ -22,7 +22,7 @@ from triplehead.cli.app import (
     scaled,
 )
 from triplehead.cli.tables import Column, show
-from triplehead.digests import Altered, altered, made_by
+from triplehead.digests import Altered, altered, asked_of, made_by
 from triplehead.errors import InputError
 from triplehead.plan.plan import Plan
 
@@ -52,7 +52,7 @@ def verify(
         if name not in plan.exhibits:
             raise InputError(name, f"no such exhibit; allowed: {', '.join(plan.exhibits)}")
     cells = list(judged(plan, paths.RESULTS, tuple(exhibits or ())))
-    edited, known = altered(paths.RESULTS, made_by(plan))
+    edited, known = altered(paths.RESULTS, made_by(plan), asked_of(plan))
     counts = Counter(each.status for each in cells)
     passed = not edited and not any(each.status in FAILS for each in cells)
     bare = _bare(plan, exhibits, cells)

@@ -11,7 +11,7 @@ from triplehead.analysis.printing import metric_parts, number, plain
 from triplehead.analysis.speed import caption_sentences
 from triplehead.analysis.statistics.samples import read_scores
 from triplehead.data.prepare import read_manifest
-from triplehead.digests import altered, made_by
+from triplehead.digests import altered, asked_of, made_by
 from triplehead.plan.calibration import CALIBRATION, read_calibration
 from triplehead.plan.cost import amount, estimate
 from triplehead.plan.options import LAYOUTS, AnyScenes, CocoFolder, Folder
@@ -67,7 +67,7 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
         "runs": provenance(plan, results / "runs"),
         "altered": [
             [each.file, each.problem]
-            for each in altered(results, made_by(plan, results))[0]
+            for each in altered(results, made_by(plan, results), asked_of(plan, results))[0]
             if not each.file.startswith("reports/")
         ],
     }
