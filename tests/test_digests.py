@@ -80,7 +80,7 @@ def test_what_is_gone_is_named_where_it_is_asked_for(results):
     backbone.unlink()
     found, known = altered(results, made_by(plan, results), asked_of(plan, results))
     assert known == 1 and [each.file for each in found] == ["results/table5.csv"]
-    assert found[0].problem == "is gone since `table/table5` made it; `snakemake reproduce_all` makes it anew"
+    assert found[0].problem == "is gone since `table/table5` made it; the rule reproduce_all makes it anew"
 
 
 def test_files_of_a_finished_training_that_are_gone(results):

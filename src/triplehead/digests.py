@@ -84,9 +84,7 @@ def altered(
             job = each.relative_to(results / DIGESTS).with_suffix("")
             if not path.is_file():
                 if name in expected:
-                    found.append(
-                        Altered(name, f"is gone since `{job}` made it; `snakemake reproduce_all` makes it anew")
-                    )
+                    found.append(Altered(name, f"is gone since `{job}` made it; the rule reproduce_all makes it anew"))
                 continue
             known.add(name)
             if _digest(path) != digest:
