@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -17,14 +18,14 @@ from rich.table import Table
 from tests.torture import kills
 from tests.torture.outcome import Outcome
 from tests.torture.page import Page
-from tests.torture.registry import FAULTS, SHORT, SMOKE, Bench, Fault
+from tests.torture.registry import FAULTS, SHORT, SMOKE, Bench
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
     parser.add_argument("--long", action="store_true", help="60 kills of the whole tree, and all else")
     parser.add_argument("--smoke", action="store_true", help="kill the paper's own experiments at the scale smoke")
-    parser.add_argument("--kills", type=int, help="of the whole tree, of the small study or the smoke DAG (60)")
+    parser.add_argument("--kills", type=int, help="of each kind, of the small study or the smoke DAG (60)")
     parser.add_argument("--seed", type=int, help="of the moments; drawn and printed if not given")
     parser.add_argument(
         "--write", type=Path, metavar="PAGE",
@@ -43,14 +44,15 @@ def main() -> int:
         _nobody_left(folder),
     ):  # a space, as users have
         last = time.monotonic()
-        for each in _outcomes(Bench(Path(folder)), asked, page, seed):
-            state = (each.skipped and f"skipped, {each.skipped}") or f"{each.survived} of {each.tried} survived"
-            console.print(f"{time.monotonic() - begun:6.0f} s  {each.fault}: {state}", highlight=False)
-            for problem in each.problems:
-                console.print(f"         {problem}", markup=False, style="red")
-            found[each.fault] = found[each.fault] + each if each.fault in found else each
-            page.add(each, seed, time.monotonic() - last)
-            last = time.monotonic()
+        for outcomes in _outcomes(Bench(Path(folder)), asked, page, seed):
+            seconds, last = time.monotonic() - last, time.monotonic()
+            for each in outcomes:
+                state = (each.skipped and f"skipped, {each.skipped}") or f"{each.survived} of {each.tried} survived"
+                console.print(f"{last - begun:6.0f} s  {each.fault}: {state}", highlight=False)
+                for problem in each.problems:
+                    console.print(f"         {problem}", markup=False, style="red")
+                found[each.fault] = found[each.fault] + each if each.fault in found else each
+                page.add(each, seed, seconds * each.tried / (sum(one.tried for one in outcomes) or 1))
     table = Table("fault", *(name for name in ("tried", "survived", "lost")), title="Torture")
     for each in found.values():
         row = ("skipped", "", "") if each.skipped else (str(each.tried), str(each.survived), str(each.lost))
@@ -73,32 +75,32 @@ def _nobody_left(folder: str) -> Iterator[None]:
             psutil.wait_procs(below, timeout=30)
 
 
-def _outcomes(bench: Bench, asked: argparse.Namespace, page: Page, seed: int) -> Iterator[Outcome]:
+def _outcomes(bench: Bench, asked: argparse.Namespace, page: Page, seed: int) -> Iterator[list[Outcome]]:
+    """One after the other; of kills those of one study together."""
+
     def wanted(name: str) -> bool:
         return asked.only is None or any(words.lower() in name.lower() for words in asked.only)
 
+    pool = [] if asked.long or asked.smoke else [name for name in SHORT if wanted(name)]
+    in_a_row = (len(pool), len(pool)) if pool else kills.IN_A_LONG_ROW if asked.smoke else kills.IN_A_ROW
     for fault in FAULTS:
         is_asked = fault.name.endswith(SMOKE) if asked.smoke else fault.long if asked.long else fault.short
         if not (is_asked and wanted(fault.name)):
             continue
-        left = _times(fault, asked) - page.tried(fault.name)
-        if left > 0:
-            # Of moments that another part has had already there are no more to learn.
-            rng = random.Random(f"{seed} {fault.name} {page.tried(fault.name)}")
-            yield from fault.run(fault.name, bench, left, rng)
-        else:
+        left = ((fault.run is None and asked.kills) or fault.times) - page.tried(fault.name)
+        if left <= 0:
             print(f"          {fault.name}: done at this commit", flush=True)
-    strikes = [name for name in SHORT if wanted(name) and not asked.long and not asked.smoke]
-    rng = random.Random(f"{seed} short")
-    while strikes:  # a study may end before it is struck, then once more with earlier moments
-        for each in kills.struck(bench.study, strikes, rng).values():
-            yield each
-            for _ in range(each.tried):
-                strikes.remove(each.fault)
-
-
-def _times(fault: Fault, asked: argparse.Namespace) -> int:
-    return asked.kills if asked.kills and fault.name in (kills.TREE + SMOKE, kills.TREE) else fault.times
+        elif fault.run is None:
+            pool = pool + [fault.name.removesuffix(SMOKE)] * left
+        else:
+            rng = random.Random(f"{seed} {fault.name} {page.tried(fault.name)}")
+            for each in fault.run(fault.name, bench, left, rng):
+                yield [each]
+    if pool:
+        # Of moments that another part has had already there are no more to learn.
+        rng = random.Random(f"{seed} {len(pool)}")
+        for outcomes in kills.killed(bench.smoke if asked.smoke else bench.study, pool, rng, in_a_row):
+            yield [replace(each, fault=each.fault + SMOKE * asked.smoke) for each in outcomes]
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from tests.torture.checks import State, lost, state
 from tests.torture.outcome import Outcome, outcome
 from tests.torture.project import PATIENCE, NoEnd, Project, interrupted, job_killed, terminated, tree_killed
 
-IN_A_ROW, IN_A_LONG_ROW = 6, 12  # kills of one study, at most, before it may end; of one that takes minutes
+IN_A_ROW, IN_A_LONG_ROW = (1, 6), (12, 24)  # kills of one study before it may end; of one that takes minutes
+START = 6  # seconds that a study takes to start again, in which nothing is got done
 TREE, TERM, INT, JOB = (
     "SIGKILL to the whole process tree",
     "SIGTERM to the session",
@@ -48,16 +48,16 @@ class Study:
         return sum((self.project.folder / name).is_file() for name in self.state.files) / len(self.state.files)
 
 
-def killed(
-    study: Study, name: str, strike: str, count: int, rng: random.Random, in_a_row: int = IN_A_ROW
-) -> Iterator[Outcome]:
-    """`count` kills of one kind, up to `in_a_row` in each study; an outcome each study."""
-    tried = 0
-    while tried < count:
-        wanted = [strike] * rng.randint(1, min(in_a_row, count - tried))
-        found = struck(study, wanted, rng).get(strike, Outcome(strike))
-        tried += found.tried
-        yield replace(found, fault=name)
+def killed(study: Study, pool: list[str], rng: random.Random, in_a_row: tuple[int, int]) -> Iterator[list[Outcome]]:
+    """Every strike of `pool`, in an order that is drawn, `in_a_row` of them (least, most) in a study before it may end;
+    the outcomes of each study."""
+    left = rng.sample(pool, len(pool))
+    while left:
+        found = struck(study, left[: rng.randint(*in_a_row)], rng)
+        for each in found:
+            for _ in range(each.tried):
+                left.remove(each.fault)
+        yield found
 
 
 def killed_at_the_end(name: str, study: Study, times: int, rng: random.Random) -> Iterator[Outcome]:
@@ -87,35 +87,33 @@ def killed_at_the_end(name: str, study: Study, times: int, rng: random.Random) -
             yield outcome(name, problems)
 
 
-def struck(study: Study, strikes: list[str], rng: random.Random) -> dict[str, Outcome]:
+def struck(study: Study, strikes: list[str], rng: random.Random) -> list[Outcome]:
     """One study that is struck so, one after the other, as long as there is something left to strike; survived have
     all of them if it ends as the undisturbed one."""
     study.project.clean()
-    done, problems = [], []
     there: dict[str, list[float]] = {}
+    problems = []
     for name, problem in _disturb(study, strikes, rng):
-        done.append(name)
         there.setdefault(name, []).append(study.share())
         problems += [problem] if problem else []
     problems += _finish(study)
-    if problems and not done:  # no strike, and yet something is lost
-        return {strikes[0]: Outcome(strikes[0], 1, 0, problems)}
-    return {
-        name: Outcome(name, done.count(name), 0 if problems else done.count(name), problems, there=there[name])
-        for name in dict.fromkeys(done)
-    }
+    if problems and not there:  # no strike, and yet something is lost
+        return [Outcome(strikes[0], 1, 0, problems)]
+    return [
+        Outcome(name, len(shares), 0 if problems else len(shares), problems, there=shares)
+        for name, shares in there.items()
+    ]
 
 
 def _disturb(study: Study, strikes: list[str], rng: random.Random) -> Iterator[tuple[str, str]]:
     """Start and strike: what struck, and what is wrong with how the study took it, if anything. A study that ended
     before its moment gets no more of them."""
     for number, name in enumerate(strikes):
-        process, begun = study.project.start(), time.monotonic()
-        # The first ones come early, or there would be nothing left to kill for the others.
-        share = 1 if number == len(strikes) - 1 else 1 / max(2, len(strikes) / 2)
-        moment = rng.uniform(0.02, 0.95) * study.seconds * share
+        process = study.project.start()
+        # Each has its part of what is left to do, so that strikes come as often late as early.
+        part = study.seconds * (1 - study.share()) / (len(strikes) - number + 1)
         try:
-            process.wait(timeout=moment)
+            process.wait(timeout=rng.uniform(0.02, 1.9) * (START + part))
         except subprocess.TimeoutExpired:
             try:
                 if STRIKES[name](process):
@@ -123,8 +121,6 @@ def _disturb(study: Study, strikes: list[str], rng: random.Random) -> Iterator[t
             except NoEnd as error:
                 yield name, str(error)
         else:
-            if number == 0:  # the undisturbed one had a busier machine: later moments are of this one's time
-                study.seconds = min(study.seconds, time.monotonic() - begun)
             return
 
 

@@ -4,11 +4,11 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 from tests.torture import clock, clones, disks, faults, kills
-from tests.torture.kills import INT, JOB, TERM, TREE, Study
+from tests.torture.kills import JOB, STRIKES, TREE, Study
 from tests.torture.outcome import Outcome
 from tests.torture.project import Project, SmokeProject
 
@@ -50,10 +50,11 @@ Run = Callable[[str, Bench, int, random.Random], Iterator[Outcome]]
 
 @dataclass(frozen=True)
 class Fault:
-    """times: of the long form; of those done once an attempt more counts instead of the one before."""
+    """times: of the long form; of those done once an attempt more counts instead of the one before. run: None for the
+    kills at random moments, which come mixed."""
 
     name: str
-    run: Run
+    run: Run | None = None
     times: int = 1
     short: bool = False
     long: bool = True
@@ -65,14 +66,6 @@ def _apart(action: Callable[[str, Path], Outcome]) -> Run:
 
 def _on_study(action: Callable[[str, Study], Outcome]) -> Run:
     return lambda name, bench, times, rng: iter([action(name, bench.study)])
-
-
-def _killed(strike: str, name: str, bench: Bench, times: int, rng: random.Random) -> Iterator[Outcome]:
-    return kills.killed(bench.study, name, strike, times, rng)
-
-
-def _smoke(strike: str, name: str, bench: Bench, times: int, rng: random.Random) -> Iterator[Outcome]:
-    return kills.killed(bench.smoke, name, strike, times, rng, kills.IN_A_LONG_ROW)
 
 
 def _struck(action: Callable[[str, Study, int, random.Random], Iterator[Outcome]]) -> Run:
@@ -120,6 +113,6 @@ FAULTS = (
     Fault("clock set back by a day", _on_study(clock.set_back)),
     Fault("clock set back by a day at work", _on_study(clock.set_back_at_work)),
     Fault("SIGKILL to all as a training ends", _struck(kills.killed_at_the_end), times=5),
-    *(Fault(name, partial(_killed, name), times=60) for name in (TREE, TERM, INT, JOB)),
-    *(Fault(f"{name}{SMOKE}", partial(_smoke, name), times=60, long=False) for name in (TREE, TERM, INT, JOB)),
+    *(Fault(name, times=60) for name in STRIKES),
+    *(Fault(f"{name}{SMOKE}", times=60, long=False) for name in STRIKES),
 )

@@ -1,11 +1,13 @@
 """The harness: what it counts as struck, and what it does with a process that goes on."""
 
+import random
 import signal
 import subprocess
 import sys
 
 import pytest
-from tests.torture import project
+from tests.torture import kills, project
+from tests.torture.outcome import Outcome
 
 READY = "print('ready', flush=True); import time; time.sleep(60)"
 
@@ -52,3 +54,21 @@ def test_ctrl_c_is_heeded_though_the_harness_ignores_it(start):
         assert project.interrupted(start(READY, preexec_fn=project._heeding))
     finally:
         signal.signal(signal.SIGINT, usual)
+
+
+def test_every_kill_of_a_pool_is_done_though_studies_end_early(monkeypatch):
+    """A study that ends before its moment leaves its strikes to the next; one that loses without a strike counts."""
+    rows = []
+
+    def ends_early(study, strikes, rng):
+        rows.append(len(strikes))
+        done = strikes[: len(rows) % 3]
+        return [Outcome(name, done.count(name), 0, ["lost"]) for name in dict.fromkeys(done)]
+
+    monkeypatch.setattr(kills, "struck", ends_early)
+    pool = [name for name in kills.STRIKES for _ in range(15)]
+    found = [each for study in kills.killed(None, pool, random.Random(3), (2, 5)) for each in study]
+    assert {name: sum(each.tried for each in found if each.fault == name) for name in kills.STRIKES} == dict.fromkeys(
+        kills.STRIKES, 15
+    )
+    assert set(rows[:-3]) == {2, 3, 4, 5}
