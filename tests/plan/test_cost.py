@@ -22,6 +22,7 @@ from triplehead.plan.cost import (
 from triplehead.plan.plan import load_plan
 from triplehead.plan.schema import Cost, Step
 
+KIND = "fcos-fcos tiny 64x64 5 classes 32-true"
 STEP = {"batch_size": 1, "step": 1.0, "image": 1.0}
 
 
@@ -94,12 +95,25 @@ def test_the_paper_scale_costs_what_an_h200_took():
 
 @pytest.mark.parametrize(
     "cost",
-    [{"image": {"fcos": 1.0}}, {"run": 5.0}, {}, {"image": {"fcos": 1.0}, "run": 5.0, "kinds": {"x": STEP}}],
+    [{"image": {"fcos": 1.0}}, {"run": 5.0}, {}, {"image": {"fcos": 1.0}, "run": 5.0, "kinds": {KIND: STEP}}],
     ids=("no run", "no image", "nothing", "both"),
 )
 def test_a_cost_is_fitted_or_timed(cost):
     with pytest.raises(ValidationError, match="expected either kinds, or image"):
         Cost(machine="this one", **cost)
+
+
+def test_a_kind_that_is_none_is_named(experiments):
+    file = experiments / "scales" / "paper.yaml"
+    file.write_text(
+        file.read_text().replace("    faster_rcnn resnet50 800x1333 80 classes", "    faster_rcnn resnet50 800x1333 80")
+    )
+    with pytest.raises(InputError) as error:
+        load_plan({"scale": "paper"}, experiments)
+    assert (
+        "scales/paper.yaml: cost.kinds.faster_rcnn resnet50 800x1333 80 32-true: expected a kind of run, like"
+        in str(error.value)
+    )
 
 
 def test_the_devices_of_a_gpus_cost_shorten_the_wall():

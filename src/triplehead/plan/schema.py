@@ -1,6 +1,7 @@
 """What the files under experiments/ may say."""
 
-from typing import Annotated, Any, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
@@ -46,6 +47,12 @@ def _store(uri: str) -> str:
     if "://" not in uri or scheme not in STORES:
         raise ValueError(f"expected one of {', '.join(f'{name}://...' for name in STORES)}")
     return uri
+
+
+def _kind(name: str) -> str:
+    if not re.fullmatch(rf"(\S+ )?\S+ \S+ \d+x\d+ \d+ classes ({'|'.join(get_args(Precision))})", name):
+        raise ValueError('expected a kind of run, like "fcos-jla resnet50 800x1333 80 classes 32-true"')
+    return name
 
 
 MOST_SEEDS = 1000  # of a row: each is a training, and a mistyped number would fill the memory
@@ -115,7 +122,9 @@ class Cost(Options):
     device: Literal["cpu", "gpu"] = "cpu"
     image: dict[str, Seconds] = {}  # per training image, by head
     run: Seconds | None = None  # what a run takes around its steps
-    kinds: dict[str, Step] = {}  # as `triplehead plan --calibrate` has them in results/calibration.json
+    kinds: dict[
+        Annotated[str, AfterValidator(_kind)], Step
+    ] = {}  # as `triplehead plan --calibrate` has them in results/calibration.json
 
     @model_validator(mode="after")
     def _is_one_of_two(self) -> Self:
