@@ -38,7 +38,7 @@ def shell(clone) -> Shell:
 
     def run(command: str, status: int = 0) -> subprocess.CompletedProcess:
         done = subprocess.run(
-            ["bash", "-c", command], cwd=clone, env=environment, capture_output=True, text=True, timeout=600
+            ["bash", "-c", command], cwd=clone, env=environment, capture_output=True, text=True, timeout=1800
         )
         assert done.returncode == status, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done
