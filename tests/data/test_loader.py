@@ -155,7 +155,8 @@ def test_parts_make_the_whole_batch_and_know_its_shape(train_scenes):
     assert len({image.shape for image in images}) > 1
     shape = tuple(max(image.shape[axis] for image in images) for axis in (1, 2))
     assert {target["batch_shape"] for target in targets} == {shape}
-    parts = [next(train_loader(train_scenes, transform, 6, 3, 4, 5, part=(number, 3))) for number in range(3)]
+    parts = [next(train_loader(train_scenes, transform, 6, 3, 4, 5, part=(number, 4))) for number in range(4)]
+    assert [len(part) for part, _ in parts] == [2, 2, 1, 1]
     assert_equal(
         [(images, targets)], [([i for part in parts for i in part[0]], [t for part in parts for t in part[1]])]
     )

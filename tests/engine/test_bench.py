@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from triplehead.detectors.dense import DenseDetector
 from triplehead.engine import runtime
 from triplehead.engine.bench import bench, write_bench
 from triplehead.engine.calibrate import calibrate
@@ -89,6 +90,25 @@ def test_a_calibration_is_kept_added_to_and_used(few, tmp_path, capsys):
         assert cost.runs[run_id] == pytest.approx(steps + few.scale.cost.run)
     assert found.hardware in cost.source
     assert "2/2  triple-jla tiny" in capsys.readouterr().err
+
+
+def test_turns_are_calibrated_as_they_train(tmp_path, monkeypatch):
+    """In turns, each image twice: the first pass counts."""
+    plan = load_plan({"scale": "smoke", "micro_batch": 2})
+    run = plan.specs["table5", "FCOS"][0]
+    plan = replace(plan, runs={run.id: plan.runs[run.id]})
+    seen, forward = [], DenseDetector.predict
+
+    def predict(self, images, *rest):
+        seen.append(len(images))
+        return forward(self, images, *rest)
+
+    monkeypatch.setattr(DenseDetector, "predict", predict)
+    found = calibrate(plan, tmp_path / "calibration.json", repeats=1, warmup=0)
+    assert seen.count(2) == 4
+    assert list(found.kinds) == [f"{kind_of(run)}, 2 at once"] and not estimate(plan, found).unknown
+    with pytest.raises(InputError, match="--batch-size: found 2, expected more than the micro_batch of 2"):
+        calibrate(plan, tmp_path / "calibration.json", batch_size=2)
 
 
 def test_a_calibration_of_other_hardware_is_dropped(few, tmp_path):

@@ -60,7 +60,7 @@ def first_batch(spec, data, accelerator):
     model, _ = fabric.setup(detector, build_optimizer(detector, spec.schedule))
     dataset = runtime.open_data(spec, data, "train")
     images, targets = next(train_loader(dataset, TrainTransform(spec.input), BATCH, 0, 0, 1))
-    values = BatchGradients(fabric, model, detector, None)(images, targets, 0, 0)
+    values = BatchGradients(fabric, model, detector, len(images), None)(images, targets, 0, 0)
     found = {name: p.grad.double().cpu() for name, p in detector.named_parameters() if p.requires_grad}
     return values, found
 

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from triplehead.errors import InputError
-from triplehead.plan.calibration import Calibration, kind_of, read_calibration
+from triplehead.plan.calibration import Calibration, kind_in, kind_of, read_calibration
 from triplehead.plan.cost import (
     Estimate,
     Footprint,
@@ -51,11 +51,11 @@ def test_by_the_scale_where_nothing_was_calibrated():
 def test_calibrated_seconds_are_steps_and_detections():
     plan = load_plan({"scale": "paper"})
     spec = plan.specs["table5", "FCOS"][0]
-    kinds = measured(plan, "FCOS").kinds
-    assert timed_seconds(spec, kinds) == 90_000 * 2.0 + 5000 * 0.1
-    assert timed_seconds(spec, measured(plan, "FCOS", batch_size=4).kinds) == 90_000 * 8.0 + 5000 * 0.1
-    assert timed_seconds(spec, kinds, around=60) == 90_000 * 2.0 + 60
-    assert timed_seconds(plan.specs["table5", "All"][0], kinds) is None
+    step, smaller = (measured(plan, "FCOS", batch_size=size).kinds[kind_of(spec)] for size in (16, 4))
+    assert timed_seconds(spec, step) == 90_000 * 2.0 + 5000 * 0.1
+    assert timed_seconds(spec, smaller) == 90_000 * 8.0 + 5000 * 0.1
+    assert timed_seconds(spec, step, around=60) == 90_000 * 2.0 + 60
+    assert timed_seconds(spec, None) is None
 
 
 def test_runs_of_kinds_that_were_not_measured_are_left_out_and_named():
@@ -140,6 +140,15 @@ def test_only_steps_are_shared_by_devices():
     seconds, around = {"a": 1000.0, "b": 500.0}, {"a": 200.0}
     found = Estimate("gpu", "steps", seconds, devices=4, around=around)
     assert found.total == 1500 and found.wall(1) == 200 + 800 / 4 + 500 / 4
+
+
+def test_a_step_in_turns_is_another_kind():
+    """It looks at its images twice, which no time of a whole step tells."""
+    assert not estimate(load_plan({"scale": "paper", "micro_batch": 2, "devices": 8})).unknown  # one turn each
+    plan = load_plan({"scale": "paper", "micro_batch": 4})
+    assert set(estimate(plan).unknown) == plan.runs.keys()
+    spec = plan.specs["table5", "FCOS"][0]
+    assert kind_in(spec, plan.scale) == f"{kind_of(spec)}, 4 at once"
 
 
 def test_another_network_or_engine_is_another_kind():

@@ -93,8 +93,11 @@ def test_resnet101_is_trained_as_fcos_was():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"devices": 3}, "devices: found 3, which does not divide the batch of 16"),
-        ({"devices": 4, "micro_batch": 3}, "micro_batch: found 3, which does not divide each device's 4 images"),
+        ({"devices": 17}, r"devices: found 17, more than the images of a batch of 16 \(schedule 1x\)"),
+        (
+            {"devices": 3, "micro_batch": 1},
+            "micro_batch: found 1, of which a device would take 6 times and another has 5 ",
+        ),
         ({"short_side": 2000}, "short_side: found 2000, expected at most 1333"),
         ({"precision": "fp16"}, "--config: precision: input should be '32-true'"),
         ({"iterations": 0}, "--config: iterations"),

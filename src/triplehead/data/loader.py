@@ -18,6 +18,7 @@ from triplehead.data.dataset import DetectionDataset, Target
 from triplehead.data.transforms import EvalTransform, TrainTransform, scaled_size
 from triplehead.errors import InputError
 from triplehead.plan.options import Input
+from triplehead.plan.shares import cut
 
 Batch = tuple[list[torch.Tensor], list[Target]]
 
@@ -53,10 +54,10 @@ def train_loader(
 ) -> Iterator[Batch]:
     """Batches `start` .. `stop` - 1 of a run: (images, targets), `batch_size` each.
 
-    part: (number, of how many) of equal parts of each batch to give, for devices that share it. A target's
-    `batch_shape` is the (height, width) that the largest sides of the whole batch need. group_by_aspect: a batch
-    holds only landscapes or only portraits, either in its share of the images. Leaves torch's global random state as
-    it was. Raises InputError where the set is empty or an image broken.
+    part: (number, of how many) of the parts of each batch, equal to within an image, to give, for devices that share
+    it. A target's `batch_shape` is the (height, width) that the largest sides of the whole batch need. group_by_aspect:
+    a batch holds only landscapes or only portraits, either in its share of the images. Leaves torch's global random
+    state as it was. Raises InputError where the set is empty or an image broken.
     """
     if not len(dataset):
         raise InputError(dataset.annotations, "holds no images to train on")
@@ -98,10 +99,9 @@ class _TrainBatches(Dataset):
 
     def __getitem__(self, batch: int) -> Batch:
         number, parts = self.part
-        share = self.batch_size // parts
         samples = self._indices(batch)
         shape = self._shape(samples)
-        mine = samples[number * share : (number + 1) * share]
+        mine = samples[cut(self.batch_size, parts)[number]]
         return _collate([self._sample(position, index, shape) for position, index in mine])
 
     def _indices(self, batch: int) -> list[tuple[int, int]]:

@@ -6,8 +6,8 @@ assigned, and assignment may depend on predictions: where a device takes its sha
 without gradients counts, a second one trains. Images are padded to the whole batch's size in either case, since
 GroupNorm sees the padding. BatchNorm sees the images at hand: with it the parts differ from the whole.
 
-torchvision's detectors average over images: of parts of equal size the mean of the means is the batch's, but Faster
-R-CNN draws its samples anew in each part and divides by those that it found in that part.
+torchvision's detectors average over images: the means of parts, weighted by their images, add up to the batch's, but
+Faster R-CNN draws its samples anew in each part and divides by those that it found in that part.
 """
 
 from collections.abc import Iterator
@@ -22,6 +22,7 @@ from triplehead.detectors.build import AnyDetector
 from triplehead.detectors.dense import DenseDetector
 from triplehead.detectors.losses import Share, alone
 from triplehead.engine import runtime
+from triplehead.plan.shares import cut, num_turns
 
 Counts = dict[str, Tensor]
 
@@ -29,11 +30,14 @@ Counts = dict[str, Tensor]
 class BatchGradients:
     """Fills the gradients of `model`, `detector` behind Fabric's wrapper, with those of a whole batch.
 
-    micro_batch: images that a device takes at once; none: all that it is given.
+    batch_size: images of the whole batch. micro_batch: the most that a device takes at once; none: all it is given.
     """
 
-    def __init__(self, fabric: Fabric, model: _FabricModule, detector: AnyDetector, micro_batch: int | None):
-        self.fabric, self.model, self.detector, self.micro_batch = fabric, model, detector, micro_batch
+    def __init__(
+        self, fabric: Fabric, model: _FabricModule, detector: AnyDetector, batch_size: int, micro_batch: int | None
+    ):
+        self.fabric, self.model, self.detector = fabric, model, detector
+        self.batch_size, self.turns = batch_size, num_turns(batch_size, fabric.world_size, micro_batch)
 
     def __call__(self, images: list[Tensor], targets: list[dict], seed: int, step: int) -> dict[str, float]:
         """images, targets: this device's part. Returns the whole batch's losses, their sum as `loss` and, of dense
@@ -48,8 +52,7 @@ class BatchGradients:
     def _losses(
         self, images: list[Tensor], targets: list[dict], seed: int, step: int, backward: bool
     ) -> dict[str, float]:
-        size = self.micro_batch or len(images)
-        turns = [slice(first, first + size) for first in range(0, len(images), size)]
+        turns = cut(len(images), self.turns)
         parts = [(self._on_device(images[turn]), self._targets(targets[turn])) for turn in turns]
         dense = self.detector if isinstance(self.detector, DenseDetector) else None
         if dense is not None:
@@ -66,10 +69,11 @@ class BatchGradients:
                 losses = self.model(micro_images, micro_targets)
                 total = sum(losses.values())
                 # DDP averages over devices and a dense detector's losses add up; torchvision's are averages.
-                factor = self.fabric.world_size if dense is not None else 1 / len(parts)
+                part = len(micro_images) / self.batch_size
+                factor = self.fabric.world_size * (1 if dense is not None else part)
                 if backward:
                     self.fabric.backward(total if factor == 1 else total * factor)
-            weight = 1 if dense is not None else 1 / (len(parts) * self.fabric.world_size)
+            weight = 1 if dense is not None else part
             found = {name: value.detach() * weight for name, value in (losses | {"loss": total}).items()}
             if dense is not None:
                 found |= {"positives": dense.positives, "boxes": torch.tensor(dense.boxes)}

@@ -12,7 +12,7 @@ from triplehead.engine.probe import Probe
 from triplehead.engine.timing import environment, hardware, peak_memory, synchronize_of, timed
 from triplehead.errors import InputError
 from triplehead.paths import atomic
-from triplehead.plan.calibration import CALIBRATION, Calibration, kind_of, read_calibration
+from triplehead.plan.calibration import CALIBRATION, Calibration, kind_in, micro_batch, read_calibration
 from triplehead.plan.plan import Plan
 from triplehead.plan.schema import Step
 
@@ -24,7 +24,8 @@ def calibrate(
 ) -> Calibration | None:
     """Time `repeats` training steps and detections of each kind in the plan and add them to the file at `path`.
 
-    `batch_size`: images of a step, where the schedule's do not fit here. Written after each kind, so that nothing
+    `batch_size`: images of a step, where the schedule's do not fit here. A step takes them in turns where the scale's
+    `micro_batch` has it do so. Written after each kind, so that nothing
     measured is lost; what was measured on other hardware is dropped. Returns what the file then holds, None where a
     plan without runs has added nothing to nothing. Raises InputError where a batch does not fit, and where the scale's
     GPU is not there, or whose engine is another: the CPU's memory is not tried with whole batches for it.
@@ -35,13 +36,15 @@ def calibrate(
     own = [run.spec for run in plan.runs.values() if run.spec.engine == "triplehead"]
     if plan.runs and not own:
         raise InputError("--calibrate", "times this suite's own engine, and all runs of the plan are another's")
-    specs = {kind_of(spec): spec for spec in reversed(own)}
+    specs = {kind_in(spec, plan.scale): spec for spec in reversed(own)}
     known = read_calibration(path)
     for number, (kind, spec) in enumerate(reversed(specs.items()), 1):
-        images = batch_size or spec.schedule.batch_size
+        images, at_once = batch_size or spec.schedule.batch_size, micro_batch(spec, plan.scale)
+        if at_once and images <= at_once:
+            raise InputError("--batch-size", f"found {images}, expected more than the micro_batch of {at_once}")
         fabric = runtime.start(spec, plan.scale.accelerator, spec.schedule.precision)
         with runtime.enough_memory(fabric.device, "--batch-size", images):
-            step = _measure(Probe(spec, fabric, images), repeats, warmup)
+            step = _measure(Probe(spec, fabric, images, micro_batch=at_once), repeats, warmup)
         here = Calibration(
             device="gpu" if fabric.device.type == "cuda" else "cpu", hardware=hardware(fabric),
             threads=torch.get_num_threads(), repeats=repeats,

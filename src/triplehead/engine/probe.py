@@ -11,6 +11,7 @@ from torch import Tensor
 from triplehead.data.loader import stream
 from triplehead.detectors.build import build_detector
 from triplehead.detectors.dense import DenseDetector
+from triplehead.engine.batch import BatchGradients
 from triplehead.engine.schedule import build_optimizer, set_learning_rate
 from triplehead.engine.timing import raw_predictions
 from triplehead.plan.runs import RunSpec
@@ -24,16 +25,22 @@ class Probe:
     """The detector of `spec` with its initial weights on `fabric`'s device, and a batch to train it on.
 
     Images are noise of `short` x `long` pixels, the largest that the input allows, so times are upper bounds for
-    photographs. The learning rate is 0: every step is the same work.
+    photographs. The learning rate is 0: every step is the same work. micro_batch: images that a step takes at once,
+    as in training; none: all.
     """
 
-    def __init__(self, spec: RunSpec, fabric: Fabric, batch_size: int, objects: int = OBJECTS):
+    def __init__(
+        self, spec: RunSpec, fabric: Fabric, batch_size: int, objects: int = OBJECTS, micro_batch: int | None = None
+    ):
         self.spec, self.fabric = spec, fabric
         self.detector = build_detector(spec).to(memory_format=torch.channels_last)
         optimizer = build_optimizer(self.detector, spec.schedule)
         set_learning_rate(optimizer, 0.0)
         self.model, self.optimizer = fabric.setup(self.detector, optimizer)
         self.batch_size = batch_size
+        self.in_turns = (
+            BatchGradients(fabric, self.model, self.detector, batch_size, micro_batch) if micro_batch else None
+        )
         self.put(objects)
 
     def put(self, objects: int) -> None:
@@ -45,10 +52,14 @@ class Probe:
     def step(self, _: object = None) -> None:
         """One training step on the batch, as `engine.train` takes it, without reading and bookkeeping."""
         self.detector.train()
-        with self.fabric.autocast():
-            total = sum(self.detector(self.images, self.targets).values())
         self.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(total)
+        if self.in_turns is not None:
+            shape = self.spec.input.short, self.spec.input.long
+            self.in_turns(self.images, [target | {"batch_shape": shape} for target in self.targets], seed=0, step=0)
+        else:
+            with self.fabric.autocast():
+                total = sum(self.detector(self.images, self.targets).values())
+            self.fabric.backward(total)
         if self.spec.schedule.clip_norm is not None:
             clip = self.spec.schedule.clip_norm
             self.fabric.clip_gradients(self.model, self.optimizer, max_norm=clip, error_if_nonfinite=False)

@@ -63,8 +63,8 @@ def train(
     Of a run that diverges these are what there was when it did, and engine.divergence writes the rest. Goes on from the
     state in `scratch` if there is one. `stop_at` ends before that iteration without a last checkpoint, as a kill would.
     `pretrained`: what the backbone starts from. Each of `devices` has a process that calls this (engine/launch.py) and
-    takes `micro_batch` images of its share at once; the first one writes. Raises Diverged, and InputError for data,
-    weights or state that do not fit the spec and for devices that are not there.
+    takes at most `micro_batch` images of its part at once; the first one writes. Raises Diverged, and InputError for
+    data, weights or state that do not fit the spec and for devices that are not there.
     """
     schedule = spec.schedule
     fabric = runtime.start(spec, accelerator, schedule.precision, devices)
@@ -91,7 +91,7 @@ def train(
         model, optimizer = fabric.setup(detector, optimizer)
         if state is not None:  # behind the detector, whose device its moments take
             optimizer.load_state_dict(state["optimizer"])
-    gradients = BatchGradients(fabric, model, detector, micro_batch)
+    gradients = BatchGradients(fabric, model, detector, schedule.batch_size, micro_batch)
 
     stop = schedule.iterations if stop_at is None else min(stop_at, schedule.iterations)
     batches = train_loader(

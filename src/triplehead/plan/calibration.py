@@ -9,13 +9,14 @@ from triplehead.paths import RESULTS
 from triplehead.plan.documents import Layer, read_yaml, validate
 from triplehead.plan.options import Options, ResNet
 from triplehead.plan.runs import RunSpec
-from triplehead.plan.schema import Step
+from triplehead.plan.schema import Scale, Step
+from triplehead.plan.shares import num_turns
 
 CALIBRATION = RESULTS / "calibration.json"
 
 
 class Calibration(Options):
-    """results/calibration.json: what steps take on one machine; `kinds`: by the kind of run (`kind_of`)."""
+    """results/calibration.json: what steps take on one machine; `kinds`: by the kind of run (`kind_in`)."""
 
     device: Literal["cpu", "gpu"]
     hardware: str  # name of the processor or GPU
@@ -41,6 +42,17 @@ def kind_of(spec: RunSpec) -> str:
     by = "" if spec.engine == "triplehead" else f"{spec.engine} "
     size = f"{spec.input.short}x{spec.input.long}"
     return f"{by}{spec.short_name} {name} {size} {spec.num_classes} classes {spec.schedule.precision}"
+
+
+def kind_in(spec: RunSpec, scale: Scale) -> str:
+    """The same, and ", 4 at once" where `scale` has a device take the images of a step in turns, and twice."""
+    at_once = micro_batch(spec, scale)
+    return f"{kind_of(spec)}, {at_once} at once" if at_once else kind_of(spec)
+
+
+def micro_batch(spec: RunSpec, scale: Scale) -> int | None:
+    """Images that a device takes at once; None where it takes its part of the batch whole."""
+    return scale.micro_batch if num_turns(spec.schedule.batch_size, scale.devices, scale.micro_batch) > 1 else None
 
 
 def read_calibration(path: Path = CALIBRATION) -> Calibration | None:

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from triplehead.plan.calibration import Calibration, kind_of
+from triplehead.plan.calibration import Calibration, kind_in
 from triplehead.plan.options import AnyScenes
 from triplehead.plan.plan import Plan
 from triplehead.plan.runs import RunSpec
-from triplehead.plan.schema import Cost, Step
+from triplehead.plan.schema import Cost, Scale, Step
 
 NOT_COUNTED = "; start, reading and scoring not counted"
 VAL_IMAGES = {"coco": 5000, "voc": 4952, "visdrone": 548}  # of the splits that are evaluated, as published
@@ -95,14 +95,14 @@ def estimate(plan: Plan, calibration: Calibration | None = None) -> Estimate:
     specs = {run_id: run.spec for run_id, run in plan.runs.items()}
     cost = plan.scale.cost
     own = cost if cost and (cost.device == "cpu" or plan.scale.accelerator != "cpu") else None
-    if calibration and any(kind_of(spec) in calibration.kinds for spec in specs.values()):
+    if calibration and any(kind_in(spec, plan.scale) in calibration.kinds for spec in specs.values()):
         around = cost.run if cost else None
         source = f"{calibration.repeats} steps of each kind, timed on {calibration.machine}"
         source += f", and {around:g} s around each run" if around else NOT_COUNTED
-        return _timed(specs, calibration.kinds, calibration.device, source, plan.scale.devices, around)
-    if own and any(kind_of(spec) in own.kinds for spec in specs.values()):
+        return _timed(specs, calibration.kinds, calibration.device, source, plan.scale, around)
+    if own and any(kind_in(spec, plan.scale) in own.kinds for spec in specs.values()):
         source = f"steps of each kind, timed on {own.machine}{NOT_COUNTED}"
-        return _timed(specs, own.kinds, own.device, source, plan.scale.devices)
+        return _timed(specs, own.kinds, own.device, source, plan.scale)
     if own and own.run is not None:
         times: dict[str, float | None] = {run_id: run_seconds(spec, own) for run_id, spec in specs.items()}
         devices = plan.scale.devices if own.device == "gpu" else 1
@@ -116,12 +116,13 @@ def _timed(
     kinds: dict[str, Step],
     device: Literal["cpu", "gpu"],
     source: str,
-    devices: int,
+    scale: Scale,
     around: float | None = None,
 ) -> Estimate:
-    seconds = {run_id: timed_seconds(spec, kinds, around) for run_id, spec in specs.items()}
-    rest = {run_id: _around(specs[run_id], kinds, around) for run_id, known in seconds.items() if known}
-    return Estimate(device, source, seconds, devices, rest)
+    measured = {run_id: kinds.get(kind_in(spec, scale)) for run_id, spec in specs.items()}
+    seconds = {run_id: timed_seconds(spec, measured[run_id], around) for run_id, spec in specs.items()}
+    rest = {run_id: _around(specs[run_id], step, around) for run_id, step in measured.items() if step}
+    return Estimate(device, source, seconds, scale.devices, rest)
 
 
 def disk_bytes(footprints: list[Footprint]) -> int:
@@ -137,22 +138,21 @@ def run_seconds(spec: RunSpec, cost: Cost) -> float:
     return images * cost.image.get(head, max(cost.image.values())) + cost.run
 
 
-def timed_seconds(spec: RunSpec, kinds: dict[str, Step], around: float | None = None) -> float | None:
+def timed_seconds(spec: RunSpec, measured: Step | None, around: float | None = None) -> float | None:
     """Device seconds of one run: its steps, and `around` them or, without it, the detections of the evaluation. None
-    where its kind was not timed.
+    where its kind was not measured.
 
     A step's time is taken to be proportional to its images where another batch was timed.
     """
-    measured = kinds.get(kind_of(spec))
     if measured is None:
         return None
     trained = spec.schedule.iterations * spec.schedule.batch_size * measured.step / measured.batch_size
-    return trained + _around(spec, kinds, around)
+    return trained + _around(spec, measured, around)
 
 
-def _around(spec: RunSpec, kinds: dict[str, Step], around: float | None) -> float:
+def _around(spec: RunSpec, measured: Step, around: float | None) -> float:
     """Of `timed_seconds` those that are not steps."""
-    return val_images(spec) * kinds[kind_of(spec)].image if around is None else around
+    return val_images(spec) * measured.image if around is None else around
 
 
 def val_images(spec: RunSpec) -> int:

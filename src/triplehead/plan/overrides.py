@@ -5,6 +5,7 @@ from typing import Any
 from triplehead.errors import InputError
 from triplehead.plan.options import Backbone, ResNet, Schedule
 from triplehead.plan.schema import Config, Scale
+from triplehead.plan.shares import num_turns
 
 
 def overridden(scale: Scale, config: Config) -> Scale:
@@ -67,14 +68,15 @@ def _backbone(backbone: Backbone, config: Config) -> Backbone:
 
 
 def check_batches(scale: Scale) -> None:
-    """Raise InputError unless the devices can share each schedule's batches evenly."""
+    """Raise InputError unless there is an image of each schedule's batches for every device in each of its turns."""
     for name, schedule in scale.schedules.items():
-        share, rest = divmod(schedule.batch_size, scale.devices)
-        if rest:
+        batch = f"a batch of {schedule.batch_size} (schedule {name})"
+        smallest = schedule.batch_size // scale.devices
+        if not smallest:
+            raise InputError("devices", f"found {scale.devices}, more than the images of {batch}")
+        turns = num_turns(schedule.batch_size, scale.devices, scale.micro_batch)
+        if turns > smallest:
             problem = (
-                f"found {scale.devices}, which does not divide the batch of {schedule.batch_size} (schedule {name})"
+                f"found {scale.micro_batch}, of which a device would take {turns} times and another has {smallest}"
             )
-            raise InputError("devices", problem)
-        if share % (scale.micro_batch or share):
-            each = f"each device's {share} images of a batch of {schedule.batch_size} (schedule {name})"
-            raise InputError("micro_batch", f"found {scale.micro_batch}, which does not divide {each}")
+            raise InputError("micro_batch", f"{problem} images of {batch}")

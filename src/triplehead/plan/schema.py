@@ -50,7 +50,7 @@ def _store(uri: str) -> str:
 
 
 def _kind(name: str) -> str:
-    if not re.fullmatch(rf"(\S+ )?\S+ \S+ \d+x\d+ \d+ classes ({'|'.join(get_args(Precision))})", name):
+    if not re.fullmatch(rf"(\S+ )?\S+ \S+ \d+x\d+ \d+ classes ({'|'.join(get_args(Precision))})(, \d+ at once)?", name):
         raise ValueError('expected a kind of run, like "fcos-jla resnet50 800x1333 80 classes 32-true"')
     return name
 
