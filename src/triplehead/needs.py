@@ -34,6 +34,17 @@ def check_devices(accelerator: str, devices: int, gpus: int, sees: str) -> None:
         raise InputError("devices", f"found {devices}, but {sees} sees {gpus} GPUs here; accelerator=cpu needs none")
 
 
+LONG = 10_000  # iterations; the embedded scales take hundreds, the published schedules 45,000 and more
+
+
+def left_to_cpu(accelerator: str, gpus: int, iterations: int, sees: str) -> str:
+    """The warning where `auto` leaves a long training to a CPU; empty elsewhere."""
+    if accelerator != "auto" or gpus or iterations < LONG:
+        return ""
+    found = f"{sees} sees no GPU: {iterations:,} iterations on the CPU"
+    return f"warning: accelerator auto: {found}; accelerator=cpu says that this is meant"
+
+
 def check_folders(declared: DatasetFile, data: Folder, root: Path, complete: bool) -> None:
     """Raise InputError where a place of a data set is not there or, if it must be `complete`, holds fewer files than
     official. Files are counted, not read; what they hold is the business of the jobs."""

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -130,6 +131,29 @@ def test_a_file_that_changed_meanwhile_is_not_mixed(get, server):
     assert get(md5=hashlib.md5(CONTENT[::-1]).hexdigest()).read_bytes() == CONTENT[::-1]
 
 
+@pytest.mark.parametrize("other", [{"etag": '"two"'}, {"etag": None}], ids=("another ETag", "another length"))
+def test_a_server_that_does_not_heed_if_range_is_not_believed(get, server, other):
+    content = CONTENT[::-1] + b"more" * (other["etag"] is None)
+
+    def stop(done, total):
+        if done == CUT:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        get(size=None, md5=None, progress=stop)
+    server.files["/a.zip"], server.heeds_if_range, server.etag = content, False, other["etag"]
+    assert get(size=None, md5=None).read_bytes() == content
+    assert [asked for _, asked in server.requests] == [None, f"bytes={CUT}-", None]
+
+
+def test_a_server_that_falls_silent_is_asked_again(get, server, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
+    server.hold = CUT
+    threading.Timer(2, server.go.set).start()  # later than it is waited for
+    assert get().read_bytes() == CONTENT
+    assert server.requests[1] == ("/a.zip", f"bytes={CUT}-")
+
+
 @pytest.mark.parametrize(
     ("etag", "modified", "resumed"),
     [
@@ -244,6 +268,11 @@ def test_a_refusal_is_not_tried_again(get, server, status):
     server.statuses = [status]
     refused(get, f"the server answers {status}")
     assert len(server.requests) == 1
+
+
+def test_without_a_connection_it_says_what_else_can_be_done(get, server):
+    server.statuses = [503] * download.ATTEMPTS
+    refused(get, "the server answers 503", "; put it there by hand", otherwise="put it there by hand")
 
 
 def test_nobody_there(tmp_path):

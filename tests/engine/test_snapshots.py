@@ -9,10 +9,13 @@ from tests.helpers import changed
 from torch.testing import assert_close
 
 from triplehead.data.examples import example_images
+from triplehead.data.loader import train_loader
 from triplehead.data.prepare import open_split
-from triplehead.data.transforms import EvalTransform
+from triplehead.data.transforms import EvalTransform, TrainTransform
 from triplehead.detectors.build import build_detector
 from triplehead.engine import checkpoint, runtime
+from triplehead.engine.batch import BatchGradients
+from triplehead.engine.schedule import build_optimizer
 from triplehead.engine.snapshots import NEGATIVES, Snapshots, moments
 from triplehead.engine.train import train
 from triplehead.plan.options import FasterRCNN
@@ -116,6 +119,19 @@ def test_the_detector_and_the_random_state_are_left_as_they_were(small_spec, sma
     assert torch.equal(torch.get_rng_state(), random)
     for name, value in detector.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def test_a_snapshot_does_not_depend_on_the_last_batchs_shape(small_spec, small_data):
+    dataset, fabric = runtime.open_data(small_spec, small_data, "train"), runtime.start(small_spec, "cpu")
+    found = []
+    for shape in ((64, 64), (128, 192)):
+        detector = build_detector(small_spec).train()
+        images, targets = next(train_loader(dataset, TrainTransform(small_spec.input), 2, 0, 0, 1))
+        targets = [target | {"batch_shape": shape} for target in targets]
+        model, _ = fabric.setup(detector, build_optimizer(detector, small_spec.schedule))
+        BatchGradients(fabric, model, detector, 2, None).losses(images, targets, 0, 0)
+        found.append(taken(small_spec, small_data, detector, 1).taken)
+    assert found[0] == found[1]
 
 
 def test_a_prediction_that_overflowed_is_written(small_spec, small_data, tmp_path):

@@ -86,6 +86,10 @@ def test_the_paper_scale_is_the_papers():
     assert (spec.input.short, spec.input.long) == (800, 1333)
     assert spec.detector.assigner.k_in_force == 35
     assert spec.detector.loss.box == "iou"
+    specs = load_plan({"scale": "paper"}).specs
+    assert all(one.schedule.group_by_aspect for seeds in specs.values() for one in seeds)
+    longer = specs["table9", "Ours, ResNet101"][0].schedule
+    assert (longer.iterations, longer.short_range) == (180_000, (640, 800)) and spec.schedule.short_range is None
 
 
 def change(file, *path, to):
@@ -162,7 +166,7 @@ def change(file, *path, to):
         ("scales/paper.yaml", ("input", "mean"), [0.485, 0.456, 0.406], "paper.yaml: input.mean: found [0.485, 0.456, 0.406], but weights msra were trained on"),
         ("scales/paper.yaml", ("dataset_settings", "voc", "input", "std"), [1, 1, 1], "dataset_settings.voc.input.std: found [1, 1, 1], but weights msra"),
         ("scales/paper.yaml", ("backbones", "resnet50", "weights"), "caffe", "backbones.resnet50.weights: input should be 'none', 'torchvision' or 'msra'"),
-        ("scales/proxy.yaml", ("devices",), 3, "devices: found 3, which does not divide the batch of 8 (schedule 1x)"),
+        ("scales/proxy.yaml", ("devices",), 9, "devices: found 9, more than the images of a batch of 8 (schedule 1x)"),
         ("scales/proxy.yaml", ("schedules", "1x", "short_range"), [9, 8], "schedules.1x: short_range must be [smallest, largest]"),
         ("config.yaml", ("accelerator",), "tpu", "config.yaml: accelerator: input should be 'cpu', 'auto' or 'gpu'"),
         ("config.yaml", ("scale",), "../../x", "config.yaml: scale: no scale '../../x'; allowed: mini, paper, proxy, smoke"),

@@ -2,12 +2,16 @@
 
 import csv
 import json
+import subprocess
 
 import pytest
 from tests.helpers import write_msra
-from tests.workflow.test_workflow import clone, snakemake  # noqa: F401  clone is a fixture
+from tests.walks.conftest import root  # noqa: F401  a fixture
+from tests.workflow.test_workflow import SNAKEMAKE, clone, snakemake  # noqa: F401  clone is a fixture
 
 from triplehead.plan.plan import load_plan
+
+ASKED = {"runtime", "mem_mb", "gpu", "cpus_per_task", "nodes"}
 
 
 def counts(result) -> dict[str, int]:
@@ -30,6 +34,51 @@ def test_the_paper_scale_is_planned_on_real_images_in_full_layout(clone, real_da
     assert (found["data"], found["pretrain"], found["train"], found["table"]) == (1, 1, 7, 1)
     other = snakemake(clone, *arguments[:1], "results/table5.csv", *arguments[1:], "weights=none")
     assert "pretrain" not in counts(other) and counts(other)["train"] == 7
+
+
+@pytest.mark.parametrize(("devices", "gpus"), [(1, 1), (8, 8)])
+def test_what_a_job_asks_for_follows_the_scale_and_its_devices(clone, root, devices, gpus):  # noqa: F811
+    """paper.yaml: 24 hours and 48 GB for each device; four threads and four loading processes, one node."""
+    settings = ("scale=paper", f"data_root={root}", f"devices={devices}")
+    dry = ("-n", "results/table5.csv", "--resources", "gpu=8", "mem_mb=1000000", "--config", *settings)
+    done = snakemake(clone, *dry)
+    assert done.returncode == 0, done.stderr
+    asked = [line.split(": ", 1)[1].split(", ") for line in done.stdout.splitlines() if "resources: " in line]
+    found = {tuple(part for part in each if part.split("=")[0] in ASKED) for each in asked}
+    train = tuple(sorted(("runtime=1440", f"mem_mb={48_000 * devices}", f"gpu={gpus}", f"cpus_per_task={8 * devices}", "nodes=1")))  # fmt: skip
+    assert train in {tuple(sorted(each)) for each in found}
+    others = [dict(part.split("=") for part in each) for each in found if tuple(sorted(each)) != train]
+    assert others and all(each.get("gpu", "0") == "0" for each in others)
+
+
+def test_another_data_root_is_looked_at_before_anything_runs(clone, root):  # noqa: F811
+    """Also where its data have been prepared: the manifest stays."""
+    settings = ("--cores", "1", "--config", "scale=paper", "data_complete=false", "accelerator=cpu")
+    data = load_plan({"scale": "paper"}).specs["table5", "FCOS"][0].data_id
+    manifest = f"results/data/{data}/manifest.json"
+    made = snakemake(clone, manifest, *settings, f"data_root={root}")
+    assert made.returncode == 0, made.stderr
+    done = snakemake(clone, manifest, *settings, f"data_root={root / 'coco'}")
+    assert done.returncode == 2 and (clone / manifest).is_file()
+    (said,) = [line for line in done.stderr.splitlines() if "error: " in line]
+    assert said.startswith(f"error: {root}/coco/coco/annotations/instances_train2017.json: no such file or folder; ")
+
+
+def test_a_long_training_that_is_left_to_a_cpu_is_told_of(clone, root, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    settings = ("scale=paper", "weights=none", "data_complete=false", f"data_root={root}", "iterations=10000")
+    run = load_plan({"scale": "paper", "weights": "none", "iterations": 10000}).specs["table5", "FCOS"][0]
+    command = [*SNAKEMAKE, f"results/runs/{run.id}/scores.json", "--cores", "1", "--config", *settings]
+    started = subprocess.Popen(command, cwd=clone, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    try:
+        said = next((line for line in started.stderr if line.startswith("warning: ")), "")
+    finally:
+        started.terminate()
+        started.communicate()
+    assert said == (
+        "warning: accelerator auto: nvidia-smi sees no GPU: 10,000 iterations on the CPU; "
+        "accelerator=cpu says that this is meant\n"
+    )
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from triplehead.jobs import (
     require,
     resampled_after,
 )
-from triplehead.needs import check_devices, check_folders, weights_file
+from triplehead.needs import check_devices, check_folders, left_to_cpu, weights_file
 from triplehead.devices import count_gpus
 from triplehead.locking import release_stale
 from triplehead.plan.calibration import CALIBRATION
@@ -114,7 +114,8 @@ def asked(job):
     shared = job == "train" and PLAN.scale.runs_per_gpu > 1
     return {
         "runtime": resources.runtime,
-        "mem_mb": resources.mem_mb,
+        "mem_mb": PLAN.scale.mem_mb_of(job),
+        "nodes": 1,
         # Shared ones are counted by the jobs themselves (devices.own_gpus): here a job takes whole ones.
         "gpu": 0 if shared else PLAN.scale.gpus_of(job),
         "cpus_per_task": PLAN.scale.cpus_of(job),
@@ -136,10 +137,11 @@ def annotations_of(wildcards):
         stop(
             f"{root}: no such folder, expected data_root, the folder of scale {PLAN.config.scale}'s data sets"
         )
-    if (
-        not PLAN.config.download
-        and not Path(f"results/data/{wildcards.data}/manifest.json").is_file()
-    ):
+    made = Path(f"results/data/{wildcards.data}")
+    is_made = (made / "manifest.json").is_file() and os.path.realpath(
+        made / "root"
+    ) == os.path.realpath(root)
+    if not PLAN.config.download and not is_made:
         try:
             # A dry run plans for a sample, too.
             complete = PLAN.data_complete and not workflow.dryrun
@@ -327,12 +329,14 @@ onstart:
     try:
         require(workflow.executor_plugin.name)
         if workflow.executor_plugin.name == "local" and trains():
-            check_devices(
-                PLAN.scale.accelerator,
-                PLAN.scale.devices,
-                count_gpus(),
-                "nvidia-smi",
+            scale, gpus = PLAN.scale, count_gpus()
+            check_devices(scale.accelerator, scale.devices, gpus, "nvidia-smi")
+            longest = max(
+                run.spec.schedule.iterations for run in PLAN.all_runs.values()
             )
+            warning = left_to_cpu(scale.accelerator, gpus, longest, "nvidia-smi")
+            if warning:
+                sys.stderr.write(f"{warning}\n")
         remember(PLAN.config, config)
     except InputError as error:
         stop(error)

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from triplehead.plan.options import AnyScenes
+from triplehead.plan.overrides import conditions
 from triplehead.plan.plan import Plan
 
 PUBLISHED_ON = {"coco": "COCO 2017", "voc": "PASCAL VOC", "visdrone": "VisDrone2019-DET"}
@@ -99,7 +100,6 @@ def data_phrase(plan: Plan, exhibit: str) -> str:
     if plan.at_paper_scale:
         return f"{PUBLISHED_ON[spec.dataset]} at the published schedule"
     if plan.config.scale == "paper":
-        return (
-            f"{PUBLISHED_ON[spec.dataset]}, or a sample of it, in a trial that is shorter than the published schedule"
-        )
+        said = f" ({conditions(plan.config)})" if conditions(plan.config) else ""
+        return f"{PUBLISHED_ON[spec.dataset]}, or a sample of it, in a trial that is not the published training{said}"
     return f"a few real photographs in the layout of {PUBLISHED_ON[spec.dataset]} (not the data set itself)"

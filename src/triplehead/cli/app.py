@@ -15,8 +15,9 @@ from triplehead.cli.pipe import Pipe
 from triplehead.errors import InputError, printable
 from triplehead.jobs import handed_down
 from triplehead.paths import EXPERIMENTS, RESULTS
-from triplehead.plan.guard import REMEMBERED, check_scale, remembered
+from triplehead.plan.guard import OF_A_TRIAL, REMEMBERED, check_scale, remembered
 from triplehead.plan.plan import Plan, load_plan
+from triplehead.plan.schema import Config
 
 app = typer.Typer(
     help="Reproduce the triple-head detector paper. Run from the project's root.",
@@ -90,11 +91,14 @@ def parse_config(items: list[str] | None) -> dict[str, Any]:
 
 def configuration(items: list[str] | None) -> dict[str, Any]:
     """What the command line says, what Snakemake hands to its jobs, and where neither names another scale, what the
-    study in results/ was last started with. Raises InputError where that has lost its scale or its folder."""
+    study in results/ was last started with, less a trial's settings where they do name its scale. Raises InputError
+    where that has lost its scale or its folder."""
     given = handed_down() | parse_config(items)
     found = remembered()
     if handed_down() or given.get("scale", found.get("scale")) != found.get("scale"):
         return given
+    if "scale" in given:
+        found = {key: value for key, value in found.items() if key not in OF_A_TRIAL}
     if found and not (EXPERIMENTS / "scales" / f"{found['scale']}.yaml").is_file():
         raise InputError(
             RESULTS / REMEMBERED, f"names scale {found['scale']!r}, which is not below {EXPERIMENTS}/scales"
@@ -116,7 +120,8 @@ def scale_line(plan: Plan) -> str:
     found = remembered()
     if found.pop("scale", plan.config.scale) != plan.config.scale:
         return f"Scale {plan.config.scale}; {RESULTS}/ is for scale {remembered()['scale']}"
-    kept = [f"{key}={value}" for key, value in found.items() if getattr(plan.config, key) == value]
+    in_force = Config.model_validate(found)
+    kept = [f"{key}={value}" for key, value in found.items() if getattr(plan.config, key) == getattr(in_force, key)]
     return ", ".join([f"Scale {plan.config.scale}", *kept])
 
 

@@ -65,7 +65,8 @@ def get(
         raise InputError(file, "no such file, and it has no address: it must be fetched by hand")
     else:
         say(f"{archive.file}: from {url}" + (f", {found.bytes:,} bytes are there" if found.bytes else ""))
-        download.fetch(url, file, archive.bytes, archive.md5, progress)
+        otherwise = f"without a connection: put it into {root / FOLDER} by hand, or name a mirror, data_mirror=URL"
+        download.fetch(url, file, archive.bytes, archive.md5, progress, otherwise=otherwise)
     unpack(file, root / declared.folder)
     if (lacking := _lacking(archive, root / declared.folder)) is not None:
         raise InputError(file, f"has been unpacked, but {lacking}")

@@ -34,12 +34,15 @@ def fetch(
     md5: str | None = None,
     progress: Progress = lambda done, total: None,
     pause: float = 1.0,
+    otherwise: str = "",
 ) -> None:
-    """Bring `url` to `target` and check its size (bytes) and MD5, as far as given.
+    """Bring `url` to `target` and check its size (bytes) and MD5, as far as given. `otherwise`: what a user without a
+    connection can do.
 
     What has come lies in `<target>.part` until it is whole and right, so a later call goes on from there: with
-    If-Range, by the server's ETag or date, hence never with the end of another file; from the start where the server
-    knows no ranges. A cut connection is tried again after `pause` seconds, then twice as many and so on. Raises
+    If-Range, by the server's ETag or date, and never with the end of an answer that names another or another length;
+    from the start where the server knows no ranges. A cut connection is tried again after `pause` seconds, then twice
+    as many and so on. Raises
     InputError where the server refuses, sends the file encoded, another size is offered, more than that comes or the
     sum is wrong (the part is removed), or the disk is full (the part stays).
     """
@@ -56,7 +59,8 @@ def fetch(
             if failures == ATTEMPTS:
                 bytes_kept = _length(part)
                 kept = f"; {bytes_kept:,} bytes are kept in {part}, the same command goes on from there"
-                raise InputError(url, f"{error}{kept if bytes_kept else ''}") from None
+                also = f"; {otherwise}" if otherwise else ""
+                raise InputError(url, f"{error}{kept if bytes_kept else ''}{also}") from None
             time.sleep(pause * 2 ** max(failures - 1, 0))
     try:
         check(part, size, md5)
@@ -99,7 +103,7 @@ def _get(url: str, part: Path, state: Path, size: int | None, progress: Progress
         headers |= {"Range": f"bytes={start}-", "If-Range": known["validator"]}
     try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            start, total = _offer(url, response, start, state)
+            start, total = _offer(url, response, start, state, known)
             if size is not None and total is not None and total != size:
                 raise InputError(url, f"the server has {total:,} bytes, expected {size:,}")
             validator = _validator(response)
@@ -120,7 +124,9 @@ def _get(url: str, part: Path, state: Path, size: int | None, progress: Progress
         raise _Interrupted(f"the connection was cut after {_length(part):,} of {total:,} bytes")
 
 
-def _offer(url: str, response: requests.Response, start: int, state: Path) -> tuple[int, int | None]:
+def _offer(
+    url: str, response: requests.Response, start: int, state: Path, known: dict[str, Any]
+) -> tuple[int, int | None]:
     """(first byte of what the server is about to send, bytes of the whole file)."""
     status = response.status_code
     encoding = response.headers.get("Content-Encoding", "").strip()
@@ -131,7 +137,8 @@ def _offer(url: str, response: requests.Response, start: int, state: Path) -> tu
         return 0, int(length) if length.isdecimal() else None
     if status == 206 and start:
         found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        if found and int(found[1]) == start:
+        is_other = _validator(response) not in (None, known["validator"])  # of a server that does not heed If-Range
+        if found and (int(found[1]), int(found[2])) == (start, known.get("total") or int(found[2])) and not is_other:
             return start, int(found[2])
     problem = f"the server answers {status} {response.reason}"
     if start and status in (206, 416):  # another part than asked for, or none: from the start

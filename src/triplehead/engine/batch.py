@@ -79,7 +79,7 @@ class BatchGradients:
                 found |= {"positives": dense.positives, "boxes": torch.tensor(dense.boxes)}
             values = {name: values[name] + value if values else value for name, value in found.items()}
         if dense is not None:
-            dense.share = alone
+            dense.share, dense.normalize.at_least = alone, (0, 0)
         return self._floats(self._summed(values))
 
     def _on_device(self, images: list[Tensor]) -> list[Tensor]:

@@ -136,7 +136,7 @@ def _fetch(options: ResNet, path: Path) -> None:
     """Goes on where it was stopped. Raises InputError where it cannot be had, or has another checksum than its name."""
     url = ADDRESSES[options.weights] + options.file
     unchecked = path.with_name(f"{path.name}.unchecked")
-    fetch(url, unchecked)
+    fetch(url, unchecked, otherwise=f"without a connection: put it at {path} by hand")
     published = re.search(r"-([0-9a-f]{8,})\.pth$", url)  # MSRA's have no published checksum
     if published and not (found := _digest(unchecked)).startswith(published[1]):
         unchecked.unlink()

@@ -22,12 +22,11 @@ from triplehead.data.prepare import open_split
 from triplehead.data.render import Split
 from triplehead.engine.launch import LOOPBACK, meet, rank
 from triplehead.errors import InputError
-from triplehead.needs import check_devices
+from triplehead.needs import check_devices, left_to_cpu
 from triplehead.plan.options import Precision
 from triplehead.plan.runs import RunSpec
 from triplehead.tracking.process import code_tags
 
-LONG = 10_000  # iterations; the embedded scales take hundreds, the published schedules 45,000 and more
 # What else says that memory is full: torch has no class for it on a CPU, and CUDA's libraries have words of their own.
 FULL = ("DefaultCPUAllocator", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
 REPORTED = (
@@ -166,9 +165,7 @@ def announce(spec: RunSpec, accelerator: str, fabric: Fabric) -> None:
         return
     on_cpu = f"{_processor()}, {spec.threads} threads" + f", {fabric.world_size} processes" * (fabric.world_size > 1)
     print(f"trains on {gpu(fabric).get('gpu', on_cpu)}", file=sys.stderr, flush=True)
-    if accelerator == "auto" and fabric.device.type == "cpu" and spec.schedule.iterations >= LONG:
-        found = f"torch sees no GPU: {spec.schedule.iterations:,} iterations on the CPU"
-        said = f"warning: accelerator auto: {found}; accelerator=cpu says that this is meant"
+    if said := left_to_cpu(accelerator, fabric.device.type == "cuda", spec.schedule.iterations, "torch"):
         print(said, file=sys.stderr, flush=True)
 
 

@@ -7,12 +7,15 @@ from typing import Any
 
 from triplehead.errors import InputError
 from triplehead.paths import RESULTS, atomic
+from triplehead.plan.overrides import TRIED
 from triplehead.plan.schema import Config
 
 LONGEST = 4096  # of a name or path
 REMEMBERED = "config.json"  # below results/
 # What is about one start of a study, or may hold a password.
 FORGOTTEN = ("other_scale", "download", "download_weights", "data_mirror", "tracking_uri")
+# What is not remembered once a command names the scale: a trial's settings are no part of a scale, nor is its machine.
+OF_A_TRIAL = (*TRIED, "accelerator", "devices", "micro_batch", "runs_per_gpu")
 
 
 def check_scale(config: Config, results: Path = RESULTS) -> None:

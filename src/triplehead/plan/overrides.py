@@ -7,6 +7,16 @@ from triplehead.plan.options import Backbone, ResNet, Schedule
 from triplehead.plan.schema import Config, Scale
 from triplehead.plan.shares import num_turns
 
+# What a trial may have otherwise than the scale says, in the order in which tables name it.
+TRIED = ("iterations", "batch_size", "short_side", "precision", "weights", "data_complete")
+
+
+def conditions(config: Config) -> str:
+    """What `config` sets of the scale's training and data, for whoever meets a number alone: "iterations=5, ..."; empty
+    where runs are as the scale says."""
+    asked = {key: value for key in TRIED if (value := getattr(config, key)) not in (None, True)}
+    return ", ".join(f"{key}={str(value).lower()}" for key, value in asked.items())
+
 
 def overridden(scale: Scale, config: Config) -> Scale:
     """The scale with what the configuration sets. Raises InputError for a setting that cannot be.

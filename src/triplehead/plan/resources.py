@@ -13,7 +13,7 @@ class Resources(Options):
     """Of one job. A job that is cut off at `runtime` goes on from its last checkpoint in the next attempt."""
 
     runtime: PositiveInt = 60  # minutes: the walltime
-    mem_mb: PositiveInt = 4000
+    mem_mb: PositiveInt = 4000  # of train: for each of the scale's devices
     # None: the scale's devices for train, one for speed, 0 on the CPU.
     gpu: NonNegativeInt | None = None
     cpus: PositiveInt | None = None  # none: the scale's threads, and for train one more for each loading process

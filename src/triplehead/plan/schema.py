@@ -200,6 +200,10 @@ class Scale(Options):
         asked = getattr(self.resources, job).cpus
         return asked or (self.devices * (self.threads + self.num_workers) if job == "train" else self.threads)
 
+    def mem_mb_of(self, job: JobName) -> int:
+        """Memory of one job of a rule: each device of a training has a process with a copy of the annotations."""
+        return getattr(self.resources, job).mem_mb * (self.devices if job == "train" else 1)
+
     def settings_of(self, dataset: DatasetName) -> DatasetSettings:
         """What `dataset` changes; nothing, where the file does not say."""
         return self.dataset_settings.get(dataset, DatasetSettings())
