@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from triplehead.analysis.captions import data_phrase
 from triplehead.analysis.layout import table_layout
 from triplehead.analysis.statistics.estimate import mean_and_std
 from triplehead.analysis.statistics.samples import COUNTED_AT
@@ -56,6 +57,16 @@ def test_differences_from_the_paper_are_of_like_with_like(tmp_path, config, know
     found = cell(frame, "Baseline", "AP50")
     assert found["difference"] == pytest.approx(52.0 - 52.8) if known else math.isnan(found["difference"])
     assert math.isnan(cell(frame, "FCOS", "AP50")["difference"])
+
+
+def test_a_trials_numbers_say_so(tmp_path):
+    """Whoever meets the CSV alone takes no number of five iterations for one of the paper's schedule."""
+    trial = {"iterations": 5, "short_side": 64, "weights": "none", "data_complete": False, "devices": 2}
+    for config, said in (({}, ""), (trial, "iterations=5, short_side=64, weights=none, data_complete=false")):
+        plan = load_plan({"scale": "paper", "accelerator": "cpu"} | config)
+        write_scores(plan, tmp_path)
+        assert set(table_frame(plan, "table5", tmp_path)["conditions"]) == {said}
+        assert data_phrase(plan, "table5").endswith(f"({said})" if said else "at the published schedule")
 
 
 def test_one_seed_has_no_std(tmp_path):
