@@ -102,7 +102,7 @@ def test_jobs_ask_for_what_the_scale_says_and_see_gpu_and_configuration(slurm, c
     asked = jobs_of(said, "train")
     assert len(asked) == len(plan.run_ids("table3")) == 3
     for job in asked:
-        assert job["TimeLimit"] == "00:07:00" and job["Requeue"] == "1"
+        assert job["TimeLimit"] == "00:07:00" and job["Requeue"] == "1" and job["NumNodes"].split("-")[-1] == "1"
         assert job["MinMemoryNode"] == "300M" and "gres:gpu:1" in job["TresPerJob"]
     seen = [(clone / f"seen.{run}").read_text().split(" ", 1) for run in plan.run_ids("table3")]
     assert {gpu for gpu, _ in seen} == {"0", "1"}  # two at once on this node

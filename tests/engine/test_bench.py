@@ -115,6 +115,7 @@ def test_a_calibration_of_other_hardware_is_dropped(few, tmp_path):
     file = tmp_path / "calibration.json"
     first = replace(few, runs=dict(list(few.runs.items())[:1]))
     other = calibrate(first, file, batch_size=1, repeats=1, warmup=1)
+    assert calibrate(first, tmp_path / "usual.json", batch_size=1).repeats == 10  # as help and documents say
     kinds = {"another kind": next(iter(other.kinds.values()))}
     file.write_text(other.model_copy(update={"hardware": "Another", "kinds": kinds}).model_dump_json())
     assert list(calibrate(first, file, batch_size=1, repeats=1, warmup=1).kinds) == list(other.kinds)

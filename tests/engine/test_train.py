@@ -55,6 +55,23 @@ def test_the_same_spec_gives_the_same_bytes(small_spec, small_data, undisturbed,
     assert run(small_spec, small_data, tmp_path) == undisturbed
 
 
+def test_training_reads_as_its_schedule_says(small_spec, small_data, tmp_path, monkeypatch):
+    """Grouped by aspect, several sizes: square scenes of one size would not show it."""
+    seen = {}
+
+    def loader(dataset, transform, batch_size, seed, start, stop, **options):
+        seen.update(options, short_range=transform.short_range, batch_size=batch_size, stop=stop)
+        raise InputError("seen", "enough")
+
+    monkeypatch.setattr("triplehead.engine.train.train_loader", loader)
+    schedule = {"group_by_aspect": True, "short_range": [40, 64], "batch_size": 3, "iterations": 7}
+    spec = changed(small_spec, schedule=schedule | {"checkpoint_every": 7, "warmup_iterations": 0, "steps": []})
+    with pytest.raises(InputError, match="enough"):
+        train(spec, small_data, tmp_path / "run", tmp_path / "scratch", Tracker(None, spec, [], tmp_path))
+    assert seen["group_by_aspect"] is True and seen["part"] == (0, 1)
+    assert (seen["short_range"], seen["batch_size"], seen["stop"]) == ((40, 64), 3, 7)
+
+
 def test_another_seed_gives_another_model(small_spec, small_data, undisturbed, tmp_path):
     assert run(changed(small_spec, seed=1), small_data, tmp_path)["model.pt"] != undisturbed["model.pt"]
 
