@@ -61,8 +61,18 @@ def test_differences_from_the_paper_are_of_like_with_like(tmp_path, config, know
 
 def test_a_trials_numbers_say_so(tmp_path):
     """Whoever meets the CSV alone takes no number of five iterations for one of the paper's schedule."""
-    trial = {"iterations": 5, "short_side": 64, "weights": "none", "data_complete": False, "devices": 2}
-    for config, said in (({}, ""), (trial, "iterations=5, short_side=64, weights=none, data_complete=false")):
+    trial = {
+        "iterations": 5,
+        "batch_size": 1,
+        "short_side": 64,
+        "weights": "none",
+        "data_complete": False,
+        "devices": 2,
+    }
+    for config, said in (
+        ({}, ""),
+        (trial, "iterations=5, batch_size=1, short_side=64, weights=none, data_complete=false"),
+    ):
         plan = load_plan({"scale": "paper", "accelerator": "cpu"} | config)
         write_scores(plan, tmp_path)
         assert set(table_frame(plan, "table5", tmp_path)["conditions"]) == {said}

@@ -14,7 +14,7 @@ TRIED = ("iterations", "batch_size", "short_side", "precision", "weights", "data
 def conditions(config: Config) -> str:
     """What `config` sets of the scale's training and data, for whoever meets a number alone: "iterations=5, ..."; empty
     where runs are as the scale says."""
-    asked = {key: value for key in TRIED if (value := getattr(config, key)) not in (None, True)}
+    asked = {key: value for key in TRIED if (value := getattr(config, key)) is not None and value is not True}
     return ", ".join(f"{key}={str(value).lower()}" for key, value in asked.items())
 
 
