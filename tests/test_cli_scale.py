@@ -75,14 +75,14 @@ def test_a_table_by_hand_is_of_the_scale_of_results(folder):
 
 
 def test_a_trials_settings_are_no_part_of_a_scale_that_is_named(folder):
-    """Where things lie, and how many seeds there are, is remembered all the same."""
+    """Where things lie, whether they are a sample and how many seeds there are is remembered all the same."""
     config = {"scale": "smoke", "iterations": 3, "data_complete": "false", "data_root": "images", "seeds": 2}
     remember(load_plan(config).config, config)
     assert first_line("status") == "Scale smoke, data_complete=false, data_root=images, iterations=3, seeds=2"
     assert first_line("plan") == "Scale smoke, data_complete=false, data_root=images, iterations=3, seeds=2"
     named = plan_from(["scale=smoke"])
-    assert (named.config.iterations, named.config.data_complete, named.config.data_root) == (None, None, "images")
-    assert first_line("plan", "--scale", "smoke") == "Scale smoke, data_root=images, seeds=2"
+    assert (named.config.iterations, named.config.data_complete, named.config.data_root) == (None, False, "images")
+    assert first_line("plan", "--scale", "smoke") == "Scale smoke, data_complete=false, data_root=images, seeds=2"
 
 
 @pytest.mark.parametrize(

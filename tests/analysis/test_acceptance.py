@@ -91,7 +91,8 @@ def test_only_the_bands_of_the_scale_at_hand_are_judged(banded, tmp_path):
     assert verdicts(plan, tmp_path) == {("JLA", "AP50"): "too few seeds", ("All", "AP"): "within"}
     write(plan, tmp_path / "runs", {"AP": 40.3})
     assert verdicts(plan, tmp_path)["All", "AP"] == "outside"
-    assert list(judged(load_plan({"scale": "proxy"}, banded), tmp_path, ("table5",))) == []
+    for other in ({"scale": "proxy"}, {"scale": "smoke", "batch_size": 2}):
+        assert list(judged(load_plan(other, banded), tmp_path, ("table5",))) == []
 
 
 def test_what_is_not_measured_is_missing(banded, tmp_path):

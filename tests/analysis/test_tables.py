@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from triplehead.analysis.captions import data_phrase
+from triplehead.analysis.captions import caption
 from triplehead.analysis.layout import table_layout
 from triplehead.analysis.statistics.estimate import mean_and_std
 from triplehead.analysis.statistics.samples import COUNTED_AT
@@ -67,7 +67,6 @@ def test_a_trials_numbers_say_so(tmp_path):
         "short_side": 64,
         "weights": "none",
         "data_complete": False,
-        "devices": 2,
     }
     for config, said in (
         ({}, ""),
@@ -76,7 +75,9 @@ def test_a_trials_numbers_say_so(tmp_path):
         plan = load_plan({"scale": "paper", "accelerator": "cpu"} | config)
         write_scores(plan, tmp_path)
         assert set(table_frame(plan, "table5", tmp_path)["conditions"]) == {said}
-        assert data_phrase(plan, "table5").endswith(f"({said})" if said else "at the published schedule")
+        frame = table_frame(plan, "table5", tmp_path)
+        assert plan.measured_at in " ".join(caption(plan, "table5", frame))
+        assert frame["difference"].isna().all() == bool(said)
 
 
 def test_one_seed_has_no_std(tmp_path):

@@ -26,6 +26,7 @@ class Server:
     heeds_if_range: bool = True
     off: int = 0  # bytes that a range begins from where it was asked for
     length: bool = True
+    digits: str = ""  # in place of any length
     encoding: str | None = None
     requests: list[tuple[str, str | None]] = field(default_factory=list)
 
@@ -40,12 +41,12 @@ class Server:
             start = int(asked.removeprefix("bytes=").removesuffix("-")) + self.off
         handler.send_response(206 if start else 200)
         if start:
-            handler.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            handler.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{self.digits or len(content)}")
         for name, value in (("ETag", self.etag), ("Last-Modified", self.modified), ("Content-Encoding", self.encoding)):
             if value:
                 handler.send_header(name, value)
         if self.length:
-            handler.send_header("Content-Length", str(len(content) - start))
+            handler.send_header("Content-Length", (not start and self.digits) or str(len(content) - start))
         handler.end_headers()
         cut = self.cuts.pop(0) if self.cuts else None
         sent = content[start:] if cut is None else content[start : start + cut]

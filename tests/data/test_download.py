@@ -131,9 +131,9 @@ def test_a_file_that_changed_meanwhile_is_not_mixed(get, server):
     assert get(md5=hashlib.md5(CONTENT[::-1]).hexdigest()).read_bytes() == CONTENT[::-1]
 
 
-@pytest.mark.parametrize("other", [{"etag": '"two"'}, {"etag": None}], ids=("another ETag", "another length"))
-def test_a_server_that_does_not_heed_if_range_is_not_believed(get, server, other):
-    content = CONTENT[::-1] + b"more" * (other["etag"] is None)
+@pytest.mark.parametrize("etag", ['"two"', 'W/"two"', None], ids=("another ETag", "a weak one", "another length"))
+def test_a_server_that_does_not_heed_if_range_is_not_believed(get, server, etag):
+    content = CONTENT[::-1] + b"more" * (etag is None)
 
     def stop(done, total):
         if done == CUT:
@@ -141,9 +141,19 @@ def test_a_server_that_does_not_heed_if_range_is_not_believed(get, server, other
 
     with pytest.raises(KeyboardInterrupt):
         get(size=None, md5=None, progress=stop)
-    server.files["/a.zip"], server.heeds_if_range, server.etag = content, False, other["etag"]
+    server.files["/a.zip"], server.heeds_if_range, server.etag = content, False, etag
     assert get(size=None, md5=None).read_bytes() == content
     assert [asked for _, asked in server.requests] == [None, f"bytes={CUT}-", None]
+
+
+def test_a_length_of_thousands_of_digits_is_none(get, server):
+    server.cuts = [CUT]
+
+    def stop(done, total):
+        if done == CUT:
+            server.digits = "1" * 5000
+
+    assert get(progress=stop).read_bytes() == CONTENT
 
 
 def test_a_server_that_falls_silent_is_asked_again(get, server, monkeypatch):

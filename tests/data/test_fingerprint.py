@@ -32,9 +32,15 @@ def test_it_follows_every_file_of_every_folder(data, tmp_path):
     assert fingerprint(data, tmp_path) == seen[-1]
 
 
-def test_files_are_inputs_of_their_own(tmp_path):
+def test_a_file_that_is_older_than_the_one_before_is_another(tmp_path):
+    """As an archive dates it."""
     (tmp_path / "coco/annotations").mkdir(parents=True)
-    (tmp_path / "coco/annotations/instances_train2017.json").write_text("{}")
-    assert fingerprint(CocoFolder(source="folder"), tmp_path) is None
+    file = tmp_path / "coco/annotations/instances_train2017.json"
+    seen = []
+    for time in (1_600_000_000, 1_500_000_000):
+        file.write_text("{}")
+        os.utime(file, (time, time))
+        seen.append(fingerprint(CocoFolder(source="folder"), tmp_path))
+    assert None not in seen and seen[0] != seen[1]
     lists = [name for name in VOC.annotations if name.endswith(".txt")]
     assert [Path(name).name for name in lists] == ["trainval.txt", "trainval.txt", "test.txt"]

@@ -118,7 +118,26 @@ def test_a_trial_is_not_meaningful():
     def meaningful(**config):
         return load_plan(config).scale.meaningful
 
-    assert meaningful(scale="paper") and meaningful(scale="paper", iterations=180_000) and meaningful(seeds=5)
-    assert not meaningful(scale="paper", iterations=5)
-    assert not meaningful(scale="paper", data_complete=False)
+    assert meaningful(scale="paper") and meaningful(seeds=5) and meaningful(iterations=2000)
+    assert meaningful(scale="paper", short_side=500, precision="bf16-mixed", weights="torchvision", devices=4)
+    assert meaningful(scale="paper", batch_size=16, short_side=800, data_complete=True)
+    for key, value in {"iterations": 5, "batch_size": 1, "short_side": 64, "data_complete": False}.items():
+        assert not meaningful(scale="paper", **{key: value}), key
+    assert not meaningful(scale="paper", iterations=180_000)  # no length that the paper prints
     assert not meaningful(iterations=5)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("iterations", 1), ("batch_size", 1), ("short_side", 500), ("precision", "bf16-mixed"), ("weights", "none"),
+     ("data_complete", False)],
+)  # fmt: skip
+def test_whatever_a_trial_has_otherwise_is_named(key, value):
+    plan = load_plan({"scale": "paper", key: value})
+    assert plan.conditions == f"{key}={str(value).lower()}" and plan.measured_at == f"paper scale ({plan.conditions})"
+
+
+def test_what_the_scale_has_itself_is_no_condition():
+    same = {"batch_size": 16, "short_side": 800, "precision": "32-true", "weights": "msra", "data_complete": True}
+    assert load_plan({"scale": "paper"} | same | {"seeds": 3, "devices": 2, "micro_batch": 4}).conditions == ""
+    assert load_plan({"scale": "mini", "data_complete": False}).conditions == ""

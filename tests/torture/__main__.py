@@ -34,6 +34,8 @@ def main() -> int:
     )  # fmt: skip
     parser.add_argument("--only", nargs="+", metavar="WORDS", help="faults whose name has one of these in it")
     asked = parser.parse_args()
+    if asked.only and not any(_wanted(asked, fault.name) for fault in FAULTS):
+        parser.error(f"--only: no fault has {' or '.join(map(repr, asked.only))} in its name")
     seed = random.SystemRandom().randrange(1 << 32) if asked.seed is None else asked.seed
     console, begun = Console(), time.monotonic()
     console.print(f"seed of the moments: {seed}")
@@ -75,17 +77,17 @@ def _nobody_left(folder: str) -> Iterator[None]:
             psutil.wait_procs(below, timeout=30)
 
 
+def _wanted(asked: argparse.Namespace, name: str) -> bool:
+    return asked.only is None or any(words.lower() in name.lower() for words in asked.only)
+
+
 def _outcomes(bench: Bench, asked: argparse.Namespace, page: Page, seed: int) -> Iterator[list[Outcome]]:
     """One after the other; of kills those of one study together."""
-
-    def wanted(name: str) -> bool:
-        return asked.only is None or any(words.lower() in name.lower() for words in asked.only)
-
-    pool = [] if asked.long or asked.smoke else [name for name in SHORT if wanted(name)]
+    pool = [] if asked.long or asked.smoke else [name for name in SHORT if _wanted(asked, name)]
     in_a_row = (len(pool), len(pool)) if pool else kills.IN_A_LONG_ROW if asked.smoke else kills.IN_A_ROW
     for fault in FAULTS:
         is_asked = fault.name.endswith(SMOKE) if asked.smoke else fault.long if asked.long else fault.short
-        if not (is_asked and wanted(fault.name)):
+        if not (is_asked and _wanted(asked, fault.name)):
             continue
         left = ((fault.run is None and asked.kills) or fault.times) - page.tried(fault.name)
         if left <= 0:

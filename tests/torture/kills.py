@@ -44,8 +44,9 @@ class Study:
         project.keep_times()
 
     def share(self) -> float:
-        """Of the files that the undisturbed study left, those that are there."""
-        return sum((self.project.folder / name).is_file() for name in self.state.files) / len(self.state.files)
+        """Of the files that the undisturbed study left, but for its images, which come at once, those that are there."""
+        made = [name for name in self.state.files if not name.startswith("results/data/")]
+        return sum((self.project.folder / name).is_file() for name in made) / len(made)
 
 
 def killed(study: Study, pool: list[str], rng: random.Random, in_a_row: tuple[int, int]) -> Iterator[list[Outcome]]:
@@ -93,8 +94,9 @@ def struck(study: Study, strikes: list[str], rng: random.Random) -> list[Outcome
     study.project.clean()
     there: dict[str, list[float]] = {}
     problems = []
-    for name, problem in _disturb(study, strikes, rng):
-        there.setdefault(name, []).append(study.share())
+    for name, share, problem in _disturb(study, strikes, rng):
+        if name:
+            there.setdefault(name, []).append(share)
         problems += [problem] if problem else []
     problems += _finish(study)
     if problems and not there:  # no strike, and yet something is lost
@@ -105,9 +107,9 @@ def struck(study: Study, strikes: list[str], rng: random.Random) -> list[Outcome
     ]
 
 
-def _disturb(study: Study, strikes: list[str], rng: random.Random) -> Iterator[tuple[str, str]]:
-    """Start and strike: what struck, and what is wrong with how the study took it, if anything. A study that ended
-    before its moment gets no more of them."""
+def _disturb(study: Study, strikes: list[str], rng: random.Random) -> Iterator[tuple[str, float, str]]:
+    """Start and strike: what struck, the share of files that were there, and what is wrong with how the study took it,
+    if anything. A study that ended before its moment gets no more of them; that it ends well is looked at."""
     for number, name in enumerate(strikes):
         process = study.project.start()
         # Each has its part of what is left to do, so that strikes come as often late as early.
@@ -115,12 +117,15 @@ def _disturb(study: Study, strikes: list[str], rng: random.Random) -> Iterator[t
         try:
             process.wait(timeout=rng.uniform(0.02, 1.9) * (START + part))
         except subprocess.TimeoutExpired:
+            share = study.share()
             try:
                 if STRIKES[name](process):
-                    yield name, ""
+                    yield name, share, ""
             except NoEnd as error:
-                yield name, str(error)
+                yield name, share, str(error)
         else:
+            if process.returncode:
+                yield "", 0.0, _failure(study, process.returncode)
             return
 
 
@@ -132,6 +137,11 @@ def _finish(study: Study) -> list[str]:
     return problems or lost(study.project, study.state)
 
 
+def _failure(study: Study, status: int) -> str:
+    said = (study.project.folder / "said.log").read_text().strip().splitlines()
+    return f"the restart ended with status {status}: {' | '.join(said[-6:])[:400]}"
+
+
 def _ended(study: Study) -> list[str]:
     process = study.project.start()
     try:
@@ -140,6 +150,5 @@ def _ended(study: Study) -> list[str]:
         tree_killed(process)
         return [f"the restart did not end in {PATIENCE} s"]
     if status:
-        said = (study.project.folder / "said.log").read_text().strip().splitlines()
-        return [f"the restart ended with status {status}: {' | '.join(said[-6:])[:400]}"]
+        return [_failure(study, status)]
     return [f"process {each.pid} still lives" for each in study.project.living()]

@@ -22,7 +22,7 @@ HEAD = """# Reliability: what was broken, and what survived
 
 Written by `make torture`, which adds to it: [torture.md](torture.md) says what each fault is and what must hold after
 it. A row is of one commit (the last that changed more than documents) and of the day on which its last part was run.
-`there`: how many kills came while no more than 0, 20, 40, 60, 80 and 100% of the study's files were there.
+`there`: how many kills came while no more than 0, 20, 40, 60, 80 and 100% of the study's files but its images were there.
 """
 LOST, LEFT = "## What was lost", "## Not tried yet, or less often than the long form does"
 
@@ -67,9 +67,9 @@ class Page:
         self.problems = _lines(text, LOST)
 
     def tried(self, fault: str) -> int:
-        """How often at this commit."""
+        """How often at this commit on this machine."""
         row = self.rows.get(fault)
-        return row.tried if row is not None and row.commit == self.commit else 0
+        return row.tried if row is not None and (row.commit, row.machine) == (self.commit, self.machine) else 0
 
     def add(self, outcome: Outcome, seed: int, seconds: float) -> None:
         if self.path is None or outcome.skipped or not outcome.tried:

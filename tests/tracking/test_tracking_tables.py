@@ -1,6 +1,7 @@
 import pytest
 from tests.tracking.helpers import all_runs, histories, make_frame
 
+from triplehead.plan.plan import load_plan
 from triplehead.tracking.names import exhibit_experiment, exhibit_scale
 from triplehead.tracking.tables import log_exhibit
 
@@ -55,6 +56,14 @@ def test_rows_stand_in_the_papers_order_with_measured_beside_published(uri, plan
     assert "published/AP50" not in fcos.data.metrics and "mean/AP50" in fcos.data.metrics
     kept = sorted(tmp_path.glob("results/mlartifacts/table5-smoke/*/artifacts/*"))
     assert len(kept) == 2 * len(labels)
+
+
+def test_what_a_trial_has_otherwise_stands_in_its_rows(uri, files):
+    plan = load_plan({"scale": "smoke", "seeds": 3, "batch_size": 2})
+    log_exhibit(uri, plan, "table5", make_frame(plan).assign(conditions=plan.conditions), files)
+    (row,) = [run for run in all_runs(uri) if run.info.run_name.endswith(" JLA")]
+    assert row.data.tags["conditions"] == "batch_size=2"
+    assert "- AP: 32.25 measured at scale smoke (batch_size=2) (n = 3)" in row.data.tags["mlflow.note.content"]
 
 
 def test_speed_is_logged_with_its_repeats(uri, plan, files):

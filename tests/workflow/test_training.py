@@ -64,6 +64,16 @@ def test_another_data_root_is_looked_at_before_anything_runs(clone, root):  # no
     assert said.startswith(f"error: {root}/coco/coco/annotations/instances_train2017.json: no such file or folder; ")
 
 
+def test_a_sample_is_refused_once_all_is_demanded(clone, root):  # noqa: F811
+    """Runs of a sample do not become the paper scale's by leaving data_complete=false out."""
+    settings = ("--cores", "1", "--config", "scale=paper", "accelerator=cpu", f"data_root={root}")
+    manifest = f"results/data/{load_plan({'scale': 'paper'}).specs['table5', 'FCOS'][0].data_id}/manifest.json"
+    made = snakemake(clone, manifest, *settings, "data_complete=false")
+    assert made.returncode == 0, made.stderr
+    done = snakemake(clone, manifest, *settings)
+    assert done.returncode == 1 and "the train split has 8 images, expected 118,287" in done.stderr
+
+
 def test_a_long_training_that_is_left_to_a_cpu_is_told_of(clone, root, monkeypatch):  # noqa: F811
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     settings = ("scale=paper", "weights=none", "data_complete=false", f"data_root={root}", "iterations=10000")

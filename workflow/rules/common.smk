@@ -161,8 +161,16 @@ def annotations_of(wildcards):
     return [str(file) for file in files]
 
 
+def complete_of(wildcards):
+    """Digit scenes are what they are."""
+    of_user = PLAN.data[wildcards.data].data.source == "folder"
+    return PLAN.data_complete if of_user else None
+
+
 def annotation_folders_of(wildcards):
-    """VOC and VisDrone have a file for each image: too many to be inputs one by one."""
+    """VOC and VisDrone have a file for each image: too many to be inputs one by one. COCO's may be older than what was
+    made of others, as an archive dates them.
+    """
     data, root = PLAN.data[wildcards.data].data, PLAN.config.data_root
     return fingerprint(data, Path(root)) if data.source == "folder" and root else None
 

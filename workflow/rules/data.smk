@@ -29,6 +29,7 @@ rule data:
     params:
         root=root_of,
         folders=annotation_folders_of,
+        complete=complete_of,  # a sample is refused once all is demanded
     shell:
         "triplehead data prepare {wildcards.data:q} 2> {log:q}"
 

@@ -43,8 +43,11 @@ def judged(plan: Plan, results: Path, exhibits: tuple[str, ...] = ()) -> Iterato
 
 
 def bands(plan: Plan, exhibit: Exhibit, row: Row) -> dict[str, Band]:
-    """metric -> the row's band at the plan's scale; counts are of the paper's architecture at every scale."""
-    return row.accept.get("paper" if exhibit.kind == "parameters" else plan.config.scale, {})
+    """metric -> the row's band at the plan's scale; none for runs that depart from the scale's file. Counts are of the
+    paper's architecture at every scale."""
+    if exhibit.kind == "parameters":
+        return row.accept.get("paper", {})
+    return {} if plan.conditions else row.accept.get(plan.config.scale, {})
 
 
 def reference(row: Row, metric: str, band: Band) -> float:

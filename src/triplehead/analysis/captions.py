@@ -3,7 +3,6 @@
 import pandas as pd
 
 from triplehead.plan.options import AnyScenes
-from triplehead.plan.overrides import conditions
 from triplehead.plan.plan import Plan
 
 PUBLISHED_ON = {"coco": "COCO 2017", "voc": "PASCAL VOC", "visdrone": "VisDrone2019-DET"}
@@ -29,7 +28,7 @@ def caption(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, ...] 
         return (
             first,
             f"Paper: as published, on {PUBLISHED_ON[table.protocol]}.",
-            f"Measured: {plan.config.scale} scale, on {data_phrase(plan, exhibit)}.",
+            f"Measured: {plan.measured_at}, on {data_phrase(plan, exhibit)}.",
             *how,
             *(() if plan.scale.meaningful else (untrained,)),
             "Frames per second of different machines, images and detectors must not be compared in size.",
@@ -37,7 +36,7 @@ def caption(plan: Plan, exhibit: str, frame: pd.DataFrame, how: tuple[str, ...] 
     sentences = [
         first,
         f"Paper: as published, on {PUBLISHED_ON[table.protocol]}{' test-dev' if table.split == 'test-dev' else ''}.",
-        f"Measured: {plan.config.scale} scale, on {data_phrase(plan, exhibit)}; {seeds_phrase(frame)}.",
+        f"Measured: {plan.measured_at}, on {data_phrase(plan, exhibit)}; {seeds_phrase(frame)}.",
     ]
     if table.average is not None:
         sentences.append(AVERAGES[table.average])
@@ -100,6 +99,5 @@ def data_phrase(plan: Plan, exhibit: str) -> str:
     if plan.at_paper_scale:
         return f"{PUBLISHED_ON[spec.dataset]} at the published schedule"
     if plan.config.scale == "paper":
-        said = f" ({conditions(plan.config)})" if conditions(plan.config) else ""
-        return f"{PUBLISHED_ON[spec.dataset]}, or a sample of it, in a trial that is not the published training{said}"
+        return f"{PUBLISHED_ON[spec.dataset]}, or a sample of it, in a trial that is not the published training"
     return f"a few real photographs in the layout of {PUBLISHED_ON[spec.dataset]} (not the data set itself)"

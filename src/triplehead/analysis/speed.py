@@ -44,7 +44,7 @@ def caption_sentences(plan: Plan, exhibit: str, results: Path) -> tuple[str, ...
     return how_measured(speed_record(plan, exhibit, results)) if plan.exhibits[exhibit].kind == "speed" else ()
 
 
-def conditions_of(record: SpeedRecord) -> str:
+def conditions(record: SpeedRecord) -> str:
     """Machine and protocol as a cell of a table."""
     return "; ".join(
         (record.device, f"{record.protocol.threads} threads", record.precision, "batch 1", sizes_phrase(record))

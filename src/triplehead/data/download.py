@@ -17,10 +17,12 @@ from triplehead.paths import atomic
 
 Progress = Callable[[int, int | None], None]  # bytes that are there, bytes in all if known
 
+NAMES = ("ETag", "Last-Modified")  # of what a server has at an address now
 CHUNK = 1 << 16  # bytes; what a cut connection loses at most
 ATTEMPTS = 5  # in a row that bring nothing new
 TIMEOUT = 60.0  # seconds without a byte
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+_NUMBER = r"(\d{1,18})"  # Python reads no number of thousands of digits
+_RANGE = re.compile(rf"bytes {_NUMBER}-{_NUMBER}/{_NUMBER}")
 
 
 class _Interrupted(Exception):
@@ -103,12 +105,13 @@ def _get(url: str, part: Path, state: Path, size: int | None, progress: Progress
         headers |= {"Range": f"bytes={start}-", "If-Range": known["validator"]}
     try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            start, total = _offer(url, response, start, state, known)
+            start, total = _offer(url, response, start, part, state, known)
             if size is not None and total is not None and total != size:
                 raise InputError(url, f"the server has {total:,} bytes, expected {size:,}")
-            validator = _validator(response)
+            named = {name: response.headers[name] for name in NAMES if name in response.headers}
+            found = {"url": url, "validator": _validator(response), "total": total} | named
             with atomic(state) as file:
-                file.write_text(json.dumps({"url": url, "validator": validator, "total": total}), encoding="utf-8")
+                file.write_text(json.dumps(found), encoding="utf-8")
             most = total if size is None else size
             if not _write(response, part, start, total, most, progress):
                 part.unlink()
@@ -125,7 +128,7 @@ def _get(url: str, part: Path, state: Path, size: int | None, progress: Progress
 
 
 def _offer(
-    url: str, response: requests.Response, start: int, state: Path, known: dict[str, Any]
+    url: str, response: requests.Response, start: int, part: Path, state: Path, known: dict[str, Any]
 ) -> tuple[int, int | None]:
     """(first byte of what the server is about to send, bytes of the whole file)."""
     status = response.status_code
@@ -134,15 +137,17 @@ def _offer(
         raise InputError(url, f"the server sends it encoded ({shown(encoding)}), expected the file itself")
     if status == 200:
         length = response.headers.get("Content-Length", "")
-        return 0, int(length) if length.isdecimal() else None
+        return 0, int(length) if re.fullmatch(_NUMBER, length) else None
     if status == 206 and start:
         found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        is_other = _validator(response) not in (None, known["validator"])  # of a server that does not heed If-Range
-        if found and (int(found[1]), int(found[2])) == (start, known.get("total") or int(found[2])) and not is_other:
-            return start, int(found[2])
+        # Not all servers heed If-Range.
+        is_same = all(response.headers.get(name) in (None, known.get(name)) for name in NAMES)
+        if found and (int(found[1]), int(found[3])) == (start, known.get("total") or int(found[3])) and is_same:
+            return start, int(found[3])
     problem = f"the server answers {status} {response.reason}"
     if start and status in (206, 416):  # another part than asked for, or none: from the start
         state.unlink()
+        part.unlink()
         raise _Interrupted(problem)
     if status >= 500 or status == 429:
         raise _Interrupted(problem)

@@ -15,7 +15,14 @@ REMEMBERED = "config.json"  # below results/
 # What is about one start of a study, or may hold a password.
 FORGOTTEN = ("other_scale", "download", "download_weights", "data_mirror", "tracking_uri")
 # What is not remembered once a command names the scale: a trial's settings are no part of a scale, nor is its machine.
-OF_A_TRIAL = (*TRIED, "accelerator", "devices", "micro_batch", "runs_per_gpu")
+# But whether the data are a sample: that is so whatever a command asks for.
+OF_A_TRIAL = (
+    *(key for key in TRIED if key != "data_complete"),
+    "accelerator",
+    "devices",
+    "micro_batch",
+    "runs_per_gpu",
+)
 
 
 def check_scale(config: Config, results: Path = RESULTS) -> None:

@@ -9,20 +9,34 @@ from triplehead.plan.shares import num_turns
 
 # What a trial may have otherwise than the scale says, in the order in which tables name it.
 TRIED = ("iterations", "batch_size", "short_side", "precision", "weights", "data_complete")
+PRINTED = 500  # short_side in section 4.2, where all that the paper compares with has 800
 
 
-def conditions(config: Config) -> str:
-    """What `config` sets of the scale's training and data, for whoever meets a number alone: "iterations=5, ..."; empty
-    where runs are as the scale says."""
-    asked = {key: value for key in TRIED if (value := getattr(config, key)) is not None and value is not True}
-    return ", ".join(f"{key}={str(value).lower()}" for key, value in asked.items())
+def conditions(scale: Scale, config: Config) -> str:
+    """What `config` has otherwise than `scale` says, for whoever meets a number alone: "iterations=5, ..."; empty where
+    runs are as the scale says."""
+    return ", ".join(f"{key}={str(value).lower()}" for key, value in _departures(scale, config).items())
+
+
+def _departures(scale: Scale, config: Config) -> dict[str, Any]:
+    usual: dict[str, set] = {
+        key: {getattr(schedule, key) for schedule in scale.schedules.values()}
+        for key in ("iterations", "batch_size", "precision")
+    }
+    usual["weights"] = {each.weights for each in scale.backbones.values() if isinstance(each, ResNet)}
+    usual["short_side"] = {scale.input.short}
+    asked = {key: value for key in TRIED if (value := getattr(config, key)) is not None}
+    complete = asked.pop("data_complete", True) or not scale.data_complete
+    found = {key: value for key, value in asked.items() if {value} != usual[key]}
+    return found if complete else found | {"data_complete": False}
 
 
 def overridden(scale: Scale, config: Config) -> Scale:
     """The scale with what the configuration sets. Raises InputError for a setting that cannot be.
 
-    `short_side` replaces the side of the data sets that have none of their own. A shorter training, or a sample of the
-    data where the scale demands all of it, is a trial: its scores mean nothing, and no claim is judged by them.
+    `short_side` replaces the side of the data sets that have none of their own. A shorter training, a sample of the
+    data where the scale demands all of it, and at the paper scale any other length, batch or size than it prints is a
+    trial: its scores mean nothing, and no claim is judged by them.
     """
     changes: dict[str, Any] = {
         "schedules": {name: _schedule(schedule, config) for name, schedule in scale.schedules.items()},
@@ -45,7 +59,13 @@ def overridden(scale: Scale, config: Config) -> Scale:
     shorter = config.iterations is not None and any(
         config.iterations < schedule.iterations for schedule in scale.schedules.values()
     )
-    if shorter or (scale.data_complete and config.data_complete is False):
+    found = _departures(scale, config)
+    published = not {"iterations", "batch_size"} & found.keys() and found.get("short_side", PRINTED) == PRINTED
+    if (
+        shorter
+        or (scale.data_complete and config.data_complete is False)
+        or (config.scale == "paper" and not published)
+    ):
         changes["meaningful"] = False
     return scale.model_copy(update=changes)
 

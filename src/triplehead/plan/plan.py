@@ -13,7 +13,7 @@ from triplehead.plan.documents import read_yaml
 from triplehead.plan.engines import ENGINES
 from triplehead.plan.experiments import Experiments
 from triplehead.plan.hints import command, departures
-from triplehead.plan.overrides import check_batches, overridden
+from triplehead.plan.overrides import check_batches, conditions, overridden
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Config, Exhibit, Row, Scale
 from triplehead.plan.silence import SILENCE, Silence, Variant
@@ -45,6 +45,7 @@ class Plan:
     variants: tuple[Variant, ...] = ()
     extra_runs: dict[str, Run] = field(default_factory=dict)  # of variants, that no exhibit asks for
     own: frozenset[str] = frozenset()  # exhibits and claims of the user's folder
+    conditions: str = ""  # what the configuration has otherwise than the scale's file: "iterations=5, weights=none"
     asked: tuple[str, ...] = ()  # KEY=VALUE that experiments/config.yaml does not say, for the commands that hints name
 
     @cached_property
@@ -106,6 +107,11 @@ class Plan:
         return self.config.scale == "paper" and self.scale.meaningful
 
     @property
+    def measured_at(self) -> str:
+        """Where its numbers are measured: "paper scale (short_side=500)"."""
+        return f"{self.config.scale} scale" + (f" ({self.conditions})" if self.conditions else "")
+
+    @property
     def data_complete(self) -> bool:
         """Whether the user's data sets must hold what is official."""
         asked = self.config.data_complete
@@ -135,7 +141,8 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
     config = experiments.config(overrides)
     if config.extra is not None:
         experiments.add_own(Path(config.extra))
-    scale = overridden(experiments.scale(config.scale), config)
+    declared = experiments.scale(config.scale)
+    scale = overridden(declared, config)
     check_batches(scale)
     experiments.check_detectors(config.scale, scale)
     plan = Plan(config, scale, experiments.exhibits, {}, {}, experiments.claims, experiments.silence)
@@ -161,7 +168,9 @@ def load_plan(overrides: dict[str, Any] | None = None, folder: Path = EXPERIMENT
                 extra.setdefault(spec.id, Run(spec)).users.append((SILENCE, variant.label))
     own = frozenset((*experiments.own, *experiments.own_claims))
     asked = departures(config, read_yaml(folder / "config.yaml"))
-    return replace(plan, variants=variants, extra_runs=extra, own=own, asked=asked)
+    return replace(
+        plan, variants=variants, extra_runs=extra, own=own, asked=asked, conditions=conditions(declared, config)
+    )
 
 
 def _counted(experiments: Experiments, exhibit: str) -> list[RunSpec | None]:

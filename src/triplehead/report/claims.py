@@ -77,9 +77,10 @@ def _reason(says: str) -> str:
 
 def _about(plan: Plan) -> str:
     """What all verdicts on scores are about; nothing where there are none."""
+    said = f"Runs have {plan.conditions} beside what the scale's file says." if plan.conditions else ""
     if plan.at_paper_scale or not plan.scale.meaningful:
-        return ""
-    return f"Verdicts on scores are {SMALL_DATA[:1].lower()}{SMALL_DATA[1:]}."
+        return said
+    return f"Verdicts on scores are {SMALL_DATA[:1].lower()}{SMALL_DATA[1:]}.{f' {said}' if said else ''}"
 
 
 def audit_content() -> dict[str, Any]:

@@ -107,12 +107,14 @@ def row_metrics(cells: "pandas.DataFrame") -> dict[str, float]:
 
 def row_tags(exhibit: str, index: int, scale: str, cells: "pandas.DataFrame", row: Row | None) -> dict[str, str]:
     run_ids = cells["run_ids"].iloc[0]
+    said = cells["conditions"].iloc[0] if "conditions" in cells else ""
     lines = [_sentence(cell) for cell in cells.to_dict("records")]
     return {
         KIND: ROW,
         EXHIBIT: exhibit,
         INDEX: str(index),
         "scale": scale,
+        "conditions": "" if _empty(said) else str(said),
         "run_ids": "" if _empty(run_ids) else str(run_ids),
         "mlflow.source.name": "triplehead",
         "mlflow.note.content": "\n".join([*lines, "", row.note] if row and row.note else lines),
@@ -131,7 +133,8 @@ def _sentence(cell: dict[str, Any]) -> str:
         measured = _number(cell["mean"])
         if not _empty(low := cell.get("low")) and not _empty(high := cell.get("high")):
             measured += f" [{_number(low)}, {_number(high)}]"
-        measured += f" measured at scale {cell['scale']} (n = {float(cell['n'] or 0):g})"
+        said = "" if _empty(cell.get("conditions")) else f" ({cell['conditions']})"
+        measured += f" measured at scale {cell['scale']}{said} (n = {float(cell['n'] or 0):g})"
     measured += " on test-dev" if cell.get("split") == "test-dev" else ""
     published = "not published" if _empty(cell["published"]) else f"{_number(cell['published'])} published"
     return f"- {cell['metric']}: {measured}, {published}"

@@ -102,6 +102,10 @@ def test_a_list_that_says_once_what_verdicts_are_about_leaves_it_out_of_each(pla
     assert shortened("As claimed, and holds the published +4.5. At the paper's scale.") == (
         "As claimed, and holds the published +4.5."
     )
+    assert shortened("Undecided. At the paper's scale, with short_side=500, weights=none; it rests on 4 images.") == (
+        "Undecided. It rests on 4 images."
+    )
+    assert shortened("As claimed. At the paper's scale, with short_side=500.") == "As claimed."
     machine = "As claimed. About these detectors on this machine, not the paper's."
     assert shortened(machine) == machine
 

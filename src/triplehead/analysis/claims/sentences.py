@@ -1,5 +1,6 @@
 """One plain sentence for each verdict."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -72,15 +73,16 @@ def _about(entry: "Judged", plan: Plan) -> str:
     """What a verdict at this scale is about."""
     if entry.kind == "ratio":
         return "About these detectors on this machine" + ("" if plan.at_paper_scale else ", not the paper's")
-    return PAPER_SCALE if plan.at_paper_scale else SMALL_DATA
+    about = PAPER_SCALE if plan.at_paper_scale else SMALL_DATA
+    return f"{about}, with {plan.conditions}" if plan.conditions else about
 
 
 def shortened(sentence: str) -> str:
     """What `says` makes of a claim, for a list of them that says once what all verdicts at its scale are about."""
     for about in (SMALL_DATA, PAPER_SCALE):
         before, found, after = sentence.partition(f" {about}")
-        if found:  # "; the remarks." is left of it
-            rest = after.lstrip("; ").removeprefix(".")
+        if found:  # ", with conditions; the remarks." is left of it
+            rest = re.sub(r"^, with [^;]*?(?=;|\.$)", "", after).lstrip("; ").removeprefix(".")
             return f"{before} {rest[:1].upper()}{rest[1:]}".rstrip()
     return sentence
 

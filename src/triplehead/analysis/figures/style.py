@@ -76,7 +76,7 @@ def say_scale(figure: Figure, plan: Plan) -> None:
     """The scale in the lower right corner: a figure is often seen without its caption."""
     nothing = "" if plan.scale.meaningful else ": scores mean nothing"
     place = figure.subfigs[-1] if figure.subfigs else figure
-    place.supxlabel(f"{plan.config.scale} scale{nothing}", x=0.995, ha="right", fontsize=6.5, color="#777777")
+    place.supxlabel(f"{plan.measured_at}{nothing}", x=0.995, ha="right", fontsize=6.5, color="#777777")
 
 
 def series(index: int) -> dict:

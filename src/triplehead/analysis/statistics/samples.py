@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from triplehead.analysis.speed import conditions_of, speed_record, speed_series
+from triplehead.analysis.speed import conditions, speed_record, speed_series
 from triplehead.analysis.statistics.replicates import read_replicates
 from triplehead.errors import InputError, shown
 from triplehead.paths import DIVERGED, REPLICATES, TESTDEV
-from triplehead.plan.overrides import conditions
 from triplehead.plan.plan import Plan, paper_specs
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import SCORES, Exhibit
@@ -124,8 +123,7 @@ def _scores(plan: Plan, specs: tuple[RunSpec, ...], table: Exhibit, runs: Path, 
             replicates[spec.seed], num_images = found.replicates[name], found.num_images
     if replicates.keys() != values.keys():  # of some seeds only: no noise that could be told from theirs
         replicates = {}
-    said = conditions(plan.config)
-    return Sample(values, replicates, num_images, "seeds", plan.config.scale, split, ids, conditions=said)
+    return Sample(values, replicates, num_images, "seeds", plan.config.scale, split, ids, conditions=plan.conditions)
 
 
 def _check_server(spec: RunSpec, run: Path) -> None:
@@ -157,5 +155,5 @@ def _speed(plan: Plan, exhibit: str, results: Path, label: str, metric: str) -> 
         return Sample({}, unit="repeats")
     run = next(row.run for row in record.rows if row.label == label)
     repeats = dict(enumerate(values))
-    said = "; ".join(filter(None, (conditions(plan.config), conditions_of(record))))
+    said = "; ".join(filter(None, (plan.conditions, conditions(record))))
     return Sample(repeats, unit="repeats", scale=record.scale, split="val", run_ids=run, conditions=said)

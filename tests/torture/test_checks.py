@@ -1,0 +1,126 @@
+"""The harness sees a loss: every line of what must hold fails where it does not, and so does the study."""
+
+import random
+import sqlite3
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from tests.torture import checks, kills
+from tests.torture.checks import State, leftovers, lost, orphans
+
+METRICS = (("loss", ((1, 0.5), (2, 0.4))),)
+RUN = ("table5", "JLA", "FINISHED", METRICS, (("seed", "0"),), (("scores.json", "digest"),))
+EXPECTED = State({"results/table5.csv": "one", "reports/report.pdf": "two"}, [RUN])
+
+
+def run(**changes) -> tuple:
+    names = ("experiment", "name", "status", "metrics", "params", "artifacts")
+    return tuple((dict(zip(names, RUN, strict=True)) | changes).values())
+
+
+@pytest.fixture
+def look(monkeypatch, tmp_path):
+    """What is said of a study that left `found`."""
+
+    def call(found: State) -> list[str]:
+        monkeypatch.setattr(checks, "state", lambda project: found)
+        monkeypatch.setattr(checks, "leftovers", lambda folder: [])
+        monkeypatch.setattr(checks, "orphans", lambda results: [])
+        return lost(SimpleNamespace(folder=tmp_path), EXPECTED)
+
+    return call
+
+
+def test_an_equal_study_lost_nothing(look):
+    assert look(State(dict(EXPECTED.files), list(EXPECTED.logged))) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "logged", "said"),
+    [
+        ({"results/table5.csv": "other"}, [RUN], "results/table5.csv differs"),
+        ({"results/table6.csv": "more"}, [RUN], "results/table6.csv is left over"),
+        ({"results/table5.csv": None}, [RUN], "results/table5.csv is missing"),
+        ({}, [run(status="RUNNING")], "run JLA is RUNNING"),
+        ({}, [run(metrics=(("loss", ((1, 0.5), (1, 0.5), (2, 0.4))),))], "JLA has steps of loss twice"),
+        ({}, [run(metrics=(("loss", ((1, 0.5),)),))], "table5, JLA differs"),
+        ({}, [run(params=())], "table5, JLA differs"),
+        ({}, [run(artifacts=())], "table5, JLA differs"),
+        ({}, [], "0 runs, expected 1"),
+        ({}, [RUN, RUN], "2 runs, expected 1"),
+    ],
+)
+def test_what_differs_is_named(look, files, logged, said):
+    found = {name: digest for name, digest in (EXPECTED.files | files).items() if digest is not None}
+    assert any(said in line for line in look(State(found, logged)))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "results/.table5.csv.1.tmp",
+        "results/scratch/run/state.pt",
+        "results/mlflow.db-journal",
+        ".snakemake/locks/0.lock",
+    ],
+)
+def test_what_is_left_behind_is_named(tmp_path, place):
+    (tmp_path / "results").mkdir()
+    assert leftovers(tmp_path) == []
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).write_text("")
+    assert len(leftovers(tmp_path)) == 1
+
+
+def test_artifacts_of_no_run_are_named(tmp_path):
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("create table runs (run_uuid text)")
+        database.execute("insert into runs values (?)", ("a" * 32,))
+    for name in ("a" * 32, "b" * 32):
+        (tmp_path / "mlartifacts" / "table5" / name).mkdir(parents=True)
+    (said,) = orphans(tmp_path)
+    assert "b" * 32 in said
+
+
+@pytest.fixture
+def struck(tmp_path, monkeypatch):
+    """What is counted of a study whose starts do so, each a piece of Python, and that then has lost `problems`."""
+
+    def call(*starts: str, problems: tuple[str, ...] = ()):
+        left = list(starts)
+
+        def start() -> subprocess.Popen:
+            (tmp_path / "said.log").write_text("Error: locked")
+            return subprocess.Popen([sys.executable, "-c", left.pop(0)], start_new_session=True)
+
+        project = SimpleNamespace(
+            folder=tmp_path, start=start, clean=lambda: None, living=lambda: [], put_times_back=lambda: False
+        )
+        study = kills.Study.__new__(kills.Study)
+        study.project, study.seconds, study.state = project, 1.0, EXPECTED
+        monkeypatch.setattr(kills, "START", 0.2)
+        monkeypatch.setattr(kills, "lost", lambda project, state: list(problems))
+        found = kills.struck(study, [kills.TREE] * (len(starts) - 1), random.Random(0))
+        assert not left
+        return [(each.tried, each.survived, each.problems) for each in found]
+
+    return call
+
+
+WORK, WELL, BADLY = "import time; time.sleep(60)", "", "raise SystemExit(1)"
+
+
+def test_a_struck_study_that_ends_well_survived(struck):
+    assert struck(WORK, WORK, WELL) == [(2, 2, [])]
+
+
+def test_a_struck_study_that_lost_something_lost_all_its_strikes(struck):
+    assert struck(WORK, WORK, WELL, problems=("table5.csv differs",)) == [(2, 0, ["table5.csv differs"])]
+
+
+@pytest.mark.parametrize("starts", [(WORK, BADLY), (WORK, BADLY, WELL)], ids=("the last", "one between strikes"))
+def test_a_restart_that_fails_is_a_loss(struck, starts):
+    ((tried, survived, problems),) = struck(*starts)
+    assert (tried, survived) == (1, 0) and "ended with status 1: Error: locked" in problems[0]
