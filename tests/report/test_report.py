@@ -3,6 +3,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,13 @@ def test_proxy_states_seeds_and_forbids_comparing_sizes(fabricate_proxy, tmp_pat
     assert "mean ± sample standard deviation over 2 seeds" in text
     assert "What these numbers are not" in text and "must not be compared in size" in text
     assert "mean nothing" not in text
+
+
+def test_what_was_set_otherwise_than_the_scale_is_on_the_first_page(fabricate_proxy, tmp_path):
+    plan, results = fabricate_proxy
+    build_report(replace(plan, conditions="batch_size=2"), results, tmp_path / "report.pdf")
+    assert "Set otherwise here: batch_size=2." in text_of(tmp_path / "report.pdf")
+    assert "Set otherwise here: batch_size=2." in (tmp_path / "report.html").read_text()
 
 
 def test_tables_declared_later_appear_without_change(fabricate, tmp_path, monkeypatch):

@@ -49,7 +49,7 @@ def report_content(plan: Plan, results: Path, frames: dict[str, pd.DataFrame]) -
     definitions = shared_sentences(layouts)
     return {
         "scale": scale,
-        "about": plan.scale.about,
+        "about": plan.scale.about + (f" Set otherwise here: {plan.conditions}." if plan.conditions else ""),
         "is_paper": plan.at_paper_scale,
         "meaningless": not plan.scale.meaningful,
         "seeds": plan.config.seeds or plan.scale.seeds,
