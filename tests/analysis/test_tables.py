@@ -80,6 +80,23 @@ def test_a_trials_numbers_say_so(tmp_path):
         assert frame["difference"].isna().all() == bool(said)
 
 
+@pytest.mark.parametrize(("split", "key"), [("train", "data"), ("val", "data_val")])
+def test_a_run_of_other_data_is_refused(plan, tmp_path, split, key):
+    """Its folder's name tells nothing of the user's images."""
+    runs, spec = tmp_path / "runs", plan.specs["table5", "JLA"][1]
+    write_scores(plan, runs)
+    manifest = tmp_path / "data" / spec.data_id / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(json.dumps({"splits": {"train": {"digest": "a"}, "val": {"digest": "b"}}}))
+    environment = runs / spec.id / "environment.json"
+    for known in ({}, {"data": "a"}, {"data": "a", "data_val": "b"}):  # older runs tell less
+        environment.write_text(json.dumps(known))
+        assert cell(table_frame(plan, "table5", runs), "JLA", "AP")["n"] == 3
+    environment.write_text(json.dumps({"data": "a", "data_val": "b"} | {key: "other"}))
+    with pytest.raises(InputError, match=rf"{spec.id}: is of another {split} split than .*manifest\.json is of now"):
+        table_frame(plan, "table5", runs)
+
+
 def test_one_seed_has_no_std(tmp_path):
     plan = load_plan({"scale": "smoke", "seeds": 1})
     write_scores(plan, tmp_path)

@@ -77,7 +77,17 @@ def test_asking_or_not_retrains_nothing(project, monkeypatch):
     assert done.returncode == 0, done.stdout + done.stderr
     assert (project / "root/coco/annotations/instances_val2017.json").is_file()
     put_resamples(project, "mini")
-    for settings in ((), ("download=true",), ("data_complete=true",), ("data_mirror=http://127.0.0.1:1",)):
+    for settings in ((), ("download=true",), ("data_mirror=http://127.0.0.1:1",)):
         assert "Nothing to be done" in call(project, "results/table5.csv", *settings, dry=True).stdout, settings
+    # Whether they are complete is looked at once it is demanded, and that is all.
+    looked = call(project, "results/table5.csv", "data_complete=true")
+    said = looked.stdout + looked.stderr
+    assert looked.returncode == 0 and "begun  data " in said and "begun  train " not in said
+    # So it is where data_root has moved.
+    shutil.move(project / "root", project / "elsewhere")
+    said = call(project, "results/table5.csv", "data_root=elsewhere").stderr
+    assert "begun  data " in said and "begun  train " not in said
+    shutil.move(project / "elsewhere", project / "root")
+    assert "begun  train " not in call(project, "results/table5.csv").stderr
     shutil.move(project / "results/data/coco.downloaded", project / "gone")
     assert "rule train:" not in call(project, "results/table5.csv", dry=True).stdout

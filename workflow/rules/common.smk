@@ -211,9 +211,11 @@ def scores_of(wildcards):
     """What the numbers of a table are made from; parameters need no run."""
     if PLAN.exhibits[wildcards.exhibit].kind == "speed":
         return f"results/speed/{wildcards.exhibit}.json"
-    return [
+    runs = PLAN.run_ids(wildcards.exhibit)
+    manifests = {f"results/data/{PLAN.run(run).data_id}/manifest.json" for run in runs}
+    return sorted(manifests) + [
         f"results/runs/{run}/{name}"
-        for run in PLAN.run_ids(wildcards.exhibit)
+        for run in runs
         for name in ("scores.json", paths.REPLICATES)
     ]
 

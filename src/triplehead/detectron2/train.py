@@ -48,13 +48,15 @@ def train(
     fabric = runtime.start(spec, accelerator)
     runtime.announce(spec, accelerator, fabric)
     dataset = runtime.open_data(spec, data, "train")
-    provenance = {"data": dataset.digest(), "detectron2": detectron2_version()} | runtime.gpu(fabric)
+    of_val = runtime.open_data(spec, data, "val")
+    provenance = {"data": dataset.digest(), "data_val": of_val.digest(), "detectron2": detectron2_version()}
+    provenance |= runtime.gpu(fabric)
     detector = build_detector(spec)
     provenance |= load_pretrained(detector, spec, pretrained)
     model = Contract(detector, schedule.iterations, FORMAT).to(fabric.device).train()
     optimizer = build_optimizer(model, schedule)
     multiplier = Rate(schedule)
-    snapshots = Snapshots(spec, runtime.open_data(spec, data, "val"))
+    snapshots = Snapshots(spec, of_val)
     kept = _Kept(spec, lambda share: schedule.lr * multiplier(share), snapshots, fabric)
 
     _claim(scratch, spec.id, provenance["data"])

@@ -70,16 +70,17 @@ def train(
     fabric = runtime.start(spec, accelerator, schedule.precision, devices)
     runtime.announce(spec, accelerator, fabric)
     dataset = runtime.open_data(spec, data, "train", cache=spec.data.source == "scenes")
-    data_digest = dataset.digest()
+    data_digest, of_val = dataset.digest(), runtime.open_data(spec, data, "val")
 
     detector = build_detector(spec)
-    provenance = {"data": data_digest} | runtime.gpu(fabric) | load_pretrained(detector, spec, pretrained)
+    provenance = {"data": data_digest, "data_val": of_val.digest()} | runtime.gpu(fabric)
+    provenance |= load_pretrained(detector, spec, pretrained)
     detector = detector.to(memory_format=torch.channels_last).train()
     optimizer = build_optimizer(detector, schedule)
 
     state_file, start, history = scratch / "state.pt", 0, History(schedule.iterations)
     first: float | None = None  # loss
-    snapshots = Snapshots(spec, runtime.open_data(spec, data, "val"))
+    snapshots = Snapshots(spec, of_val)
     if (state := checkpoint.load_state(state_file, spec.id, data_digest)) is not None:
         checkpoint.load_weights(detector, state.get("model"), state_file)
         fabric.strategy.precision.load_state_dict(state["scaler"])
