@@ -53,6 +53,7 @@ ELSEWHERE = {  # command -> (a file that CI runs and that has its words, why not
         {"make": "snakemake", "reproduce": "results/table4.csv", "CONFIG=other_scale=replace": "other_scale=replace"},
     ),
     "make smoke": (CI, "takes minutes", {}),
+    "make environment": ("Makefile", "what every other target does first", {}),
     "make test": (CI, "these tests themselves", {}),
     "TRIPLEHEAD_REAL_DATA=DIR make test": (CI, "these tests themselves", {}),
     "make torture": (CI, "takes minutes", {}),
