@@ -37,10 +37,15 @@ def forget(name: str, results: Path = RESULTS) -> None:
         (results / DIGESTS / f"{name}.json").unlink(missing_ok=True)
 
 
+def known(name: str, file: Path, results: Path) -> str | None:
+    """The SHA-256 (hex) of a file as job `name` made it; None where none is recorded."""
+    listed = results / DIGESTS / f"{name}.json"
+    return _read(listed).get(os.path.relpath(file, results.parent)) if listed.is_file() else None
+
+
 def check(name: str, file: Path, results: Path) -> None:
     """Raise InputError for a file that is not what job `name` made; where none is recorded, nothing is known."""
-    known = results / DIGESTS / f"{name}.json"
-    digest = _read(known).get(os.path.relpath(file, results.parent)) if known.is_file() else None
+    digest = known(name, file, results)
     if digest is not None and file.is_file() and _digest(file) != digest:
         raise InputError(file, f"is not what `{name}` made: edited or damaged since; delete it to make it anew")
 

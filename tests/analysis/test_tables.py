@@ -80,20 +80,31 @@ def test_a_trials_numbers_say_so(tmp_path):
         assert frame["difference"].isna().all() == bool(said)
 
 
-@pytest.mark.parametrize(("split", "key"), [("train", "data"), ("val", "data_val")])
-def test_a_run_of_other_data_is_refused(plan, tmp_path, split, key):
-    """Its folder's name tells nothing of the user's images."""
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("data", r"train split than .*manifest\.json"),
+        ("data_val", r"val split than .*manifest\.json"),
+        ("backbone", r"backbone than .*\.pt"),
+    ],
+)
+def test_a_run_of_other_data_or_another_backbone_is_refused(plan, tmp_path, key, said):
+    """Its folder's name tells nothing of the user's images and weights."""
     runs, spec = tmp_path / "runs", plan.specs["table5", "JLA"][1]
     write_scores(plan, runs)
     manifest = tmp_path / "data" / spec.data_id / "manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text(json.dumps({"splits": {"train": {"digest": "a"}, "val": {"digest": "b"}}}))
-    environment = runs / spec.id / "environment.json"
-    for known in ({}, {"data": "a"}, {"data": "a", "data_val": "b"}):  # older runs tell less
+    backbone = tmp_path / "pretrained" / f"{spec.pretrained_id}.pt"
+    listed = tmp_path / "digests" / "pretrain" / f"{spec.pretrained_id}.json"
+    listed.parent.mkdir(parents=True)
+    listed.write_text(json.dumps({str(backbone.relative_to(tmp_path.parent)): "c"}))
+    environment, whole = runs / spec.id / "environment.json", {"data": "a", "data_val": "b", "backbone": "c"}
+    for known in ({}, {"data": "a"}, whole):  # older runs tell less
         environment.write_text(json.dumps(known))
         assert cell(table_frame(plan, "table5", runs), "JLA", "AP")["n"] == 3
-    environment.write_text(json.dumps({"data": "a", "data_val": "b"} | {key: "other"}))
-    with pytest.raises(InputError, match=rf"{spec.id}: is of another {split} split than .*manifest\.json is of now"):
+    environment.write_text(json.dumps(whole | {key: "other"}))
+    with pytest.raises(InputError, match=rf"{spec.id}: is of another {said} is of now; put that back"):
         table_frame(plan, "table5", runs)
 
 

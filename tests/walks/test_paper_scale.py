@@ -28,7 +28,11 @@ def test_rows_of_table_5_train_five_iterations(clone, shell, root):
         assert spec.detector == published["table5", label][0].detector  # ResNet-50 and 256 channels, nothing smaller
         assert json.loads((folder / "spec.json").read_text()) == spec.model_dump(mode="json")
         assert json.loads((folder / "scores.json").read_text())["images"] == 4
-        assert json.loads((folder / "environment.json").read_text())["weights"] == weights
+        environment = json.loads((folder / "environment.json").read_text())
+        (made,) = (clone / "results" / "digests" / "pretrain").glob("*.json")
+        assert environment["weights"] == weights and [environment["backbone"]] == [
+            *json.loads(made.read_text()).values()
+        ]
         log = (clone / "logs" / "train" / f"{spec.id}.log").read_text().splitlines()
         assert log[0].startswith("trains on ") and any(line.startswith("5/5") for line in log)
 

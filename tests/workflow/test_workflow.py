@@ -190,6 +190,10 @@ def test_only_what_changed_is_trained_again(clone):
     assert "rule train:" not in planned(clone, "data_root=/somewhere")
     assert "rule train:" not in planned(clone, "tracking_uri=sqlite:///elsewhere.db")
     assert planned(clone, "seeds=2").count("rule train:") == 7  # the second seed of seven rows
+    for made in ("data/*/manifest.json", "pretrained/*.pt"):  # anew, by another data_root or a file that was copied
+        (file,) = clone.glob(f"results/{made}")
+        file.write_text("other")
+        assert "rule train:" not in planned(clone)
     file = clone / "experiments" / "table5.yaml"
     text = file.read_text()
     file.write_text(text.replace("published: {AP: 37.0}", "published: {AP: 37.1}"))

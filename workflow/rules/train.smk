@@ -19,9 +19,9 @@ rule tracking_store:
 
 rule train:
     input:
-        # Prepared anew they retrain nothing: tables refuse a run of other data, and say what to delete.
+        # Made anew they retrain nothing: tables refuse a run of others, and say what to delete.
         data=ancient(data_of),
-        pretrained=pretrained_of,
+        pretrained=ancient(pretrained_of),
         store=ancient(STORE),
     output:
         expand("results/runs/{{run}}/{name}", name=(*RUN_FILES, paths.REPLICATES)),

@@ -12,7 +12,7 @@ from triplehead.data.loader import train_loader
 from triplehead.data.transforms import TrainTransform
 from triplehead.detectors.backbone import ResNetFPN, TinyFPN
 from triplehead.detectors.build import AnyDetector, build_detector
-from triplehead.digests import check
+from triplehead.digests import check, known
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.batch import BatchGradients
 from triplehead.engine.history import History
@@ -177,14 +177,17 @@ def _is_finite(detector: AnyDetector, fabric: Fabric) -> bool:
 
 
 def load_pretrained(detector: AnyDetector, spec: RunSpec, pretrained: Path | None) -> dict[str, str]:
-    """Give the backbone the weights that it starts from, if any -> what is known of their origin."""
+    """Give the backbone the weights that it starts from, if any -> what is known of their origin: the digest of the
+    user's file, and of what was made of it."""
     if pretrained is None:
         return {}
     assert spec.pretrained_id is not None and isinstance(detector.backbone, ResNetFPN | TinyFPN)
-    check(f"pretrain/{spec.pretrained_id}", pretrained, pretrained.parent.parent)
+    job, results = f"pretrain/{spec.pretrained_id}", pretrained.parent.parent
+    check(job, pretrained, results)
     found = checkpoint.load(pretrained, spec.pretrained_id)
     checkpoint.load_weights(detector.backbone.body, found.get("body"), pretrained)
-    return {"weights": found["file"]} if "file" in found else {}
+    digest = known(job, pretrained, results)
+    return ({"backbone": digest} if digest else {}) | ({"weights": found["file"]} if "file" in found else {})
 
 
 def write_run(

@@ -9,7 +9,7 @@ import pandas as pd
 from triplehead.analysis.layout import TableLayout, table_layout
 from triplehead.analysis.printing import metric_parts, number, plain
 from triplehead.analysis.speed import caption_sentences
-from triplehead.analysis.statistics.same_data import SPLITS
+from triplehead.analysis.statistics.origins import ORIGINS
 from triplehead.analysis.statistics.samples import read_scores
 from triplehead.data.prepare import read_manifest
 from triplehead.digests import altered, asked_of, made_by
@@ -193,7 +193,7 @@ def environment(plan: Plan, runs: Path) -> list[list[str]]:
     values: dict[str, list[str]] = {}
     for run_id in plan.runs:
         for key, value in _read(runs / run_id / "environment.json").items():
-            if key not in SPLITS and str(value) not in values.setdefault(key, []):
+            if key not in ORIGINS and str(value) not in values.setdefault(key, []):
                 values[key].append(str(value))
     order = [key for key in ENVIRONMENT if key in values] + [key for key in values if key not in ENVIRONMENT]
     return [[key, "; ".join(values[key])] for key in order]

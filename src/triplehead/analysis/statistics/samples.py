@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from triplehead.analysis.speed import conditions, speed_record, speed_series
+from triplehead.analysis.statistics.origins import check_origins
 from triplehead.analysis.statistics.replicates import read_replicates
-from triplehead.analysis.statistics.same_data import check_data
 from triplehead.errors import InputError, shown
 from triplehead.paths import DIVERGED, REPLICATES, TESTDEV
 from triplehead.plan.plan import Plan, paper_specs
@@ -111,7 +111,7 @@ def _scores(plan: Plan, specs: tuple[RunSpec, ...], table: Exhibit, runs: Path, 
         run = runs / spec.id
         if not complete and not (run / file).exists():
             continue
-        check_data(spec, runs)
+        check_origins(spec, runs)
         value = read_scores(run / file, (name,))[name]
         if on_server:
             _check_server(spec, run)
