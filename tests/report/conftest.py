@@ -25,7 +25,6 @@ ENVIRONMENT = {
     "triplehead": "0.1.0",
     "python": "3.11.9",
     "processor": "A made-up processor",
-    "data": "0123456789ab",
 }
 
 
@@ -68,7 +67,7 @@ def _run(folder: Path, data: Path, spec, generator: np.random.Generator, points:
     scores = {name: 40 + float(generator.normal(0, 2)) for name in (*METRICS, "APS", "APM", "APL")}
     scores |= {f"{name}_{average}": scores[name] - 1 for name in METRICS for average in AVERAGES[spec.dataset]}
     (folder / "scores.json").write_text(json.dumps(scores | {"images": 6, "detections": len(found)}))
-    (folder / "environment.json").write_text(json.dumps(ENVIRONMENT))
+    (folder / "environment.json").write_text(json.dumps(ENVIRONMENT | {"data": open_split(data, "train").digest()}))
     (folder / "spec.json").write_text(spec.model_dump_json())
     triple = dense and spec.detector.head.name == "triple"
     names = [name for name in LOSSES if name != "coarse_box" or triple]
