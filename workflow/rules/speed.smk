@@ -4,7 +4,7 @@
 rule speed:
     input:
         weights=weights_of,
-        data=speed_data,
+        data=ancient(speed_data),
     output:
         "results/speed/{exhibit}.json",
     log:
