@@ -72,6 +72,14 @@ def test_a_sample_is_refused_once_all_is_demanded(clone, root):  # noqa: F811
     assert made.returncode == 0, made.stderr
     done = snakemake(clone, manifest, *settings)
     assert done.returncode == 1 and "the train split has 8 images, expected 118,287" in done.stderr
+    # The manifest, which Snakemake took away, is there again: without it finished runs would be trained anew.
+    snakemake(clone, *settings, "data_complete=false", "-n", manifest)
+    assert (clone / manifest).is_file()
+    (clone / manifest).unlink()  # by the user, to have it anew
+    made = snakemake(clone, manifest, *settings, "data_complete=false")
+    assert made.returncode == 0 and "begun  data " in made.stderr
+    (clone / manifest).unlink()
+    assert "rule data:" in snakemake(clone, *settings, "data_complete=false", "-n", manifest).stdout
 
 
 def test_a_long_training_that_is_left_to_a_cpu_is_told_of(clone, root, monkeypatch):  # noqa: F811

@@ -11,6 +11,7 @@ from triplehead.analysis import figures
 from triplehead.analysis.claims import inputs as claims_inputs
 from triplehead.clock import bring_back, check_past
 from triplehead.data.fingerprint import fingerprint
+from triplehead.data.kept import put_back
 from triplehead.digests import gone
 from triplehead.errors import InputError
 from triplehead.jobs import (
@@ -67,6 +68,8 @@ TRACKED = "results/mlflow.tables"
 if workflow.is_main_process:  # not a job on another node
     end_when_terminated()
     release_stale(Path.cwd())
+    with suppress(OSError):  # likewise below
+        put_back()
     if unlogged():
         with suppress(OSError):  # who cannot write there is told so by a job
             Path(TRACKED).unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from triplehead import paths
 from triplehead.cli.app import MORE, ConfigOption, app, plan_from, scale_line
 from triplehead.cli.inspect import JsonOption
 from triplehead.cli.tables import Column, show
+from triplehead.data.kept import looked_at
 from triplehead.digests import record
 from triplehead.errors import InputError
 from triplehead.locking import exclusive
@@ -42,14 +43,15 @@ def data_prepare(
     data = plan.data[data_id].data
     root = Path(plan.config.data_root) if plan.config.data_root else None
     declared = read_dataset(data.layout) if isinstance(data, Folder) else None
-    with exclusive(data_id):
+    folder = paths.DATA / data_id
+    with exclusive(data_id), looked_at(folder) if declared else nullcontext():
         try:
-            prepare(data, root, paths.DATA / data_id, declared if plan.data_complete else None)
+            prepare(data, root, folder, declared if plan.data_complete else None)
         except InputError as error:
             if declared is None or (root and not absent(declared, root)):
                 raise
             raise InputError(error.args[0], f"{error.args[1]}; {_hint(declared, data.layout, root)}") from None
-        record(f"data/{data_id}", files_of(paths.DATA / data_id))
+        record(f"data/{data_id}", files_of(folder))
 
 
 @data_app.command("check", epilog="Example: triplehead data check -c scale=paper -c data_root=DIR")

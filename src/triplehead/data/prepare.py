@@ -9,6 +9,7 @@ from triplehead.data import layouts, scenes
 from triplehead.data.coco import CocoDataset
 from triplehead.data.counts import demand_official
 from triplehead.data.dataset import DetectionDataset
+from triplehead.data.kept import KEPT, LOOKING
 from triplehead.data.render import Split
 from triplehead.data.visdrone import VisDroneDataset
 from triplehead.data.voc import VocDataset
@@ -64,7 +65,8 @@ def prepare(data: Data, data_root: Path | None, folder: Path, official: DatasetF
 
 def files_of(folder: Path) -> list[Path]:
     """What `prepare` made: the scenes' files and the manifest, or of the user's folder the manifest alone."""
-    return [path for path in Path(folder).rglob("*") if path.is_file() and ROOT not in path.relative_to(folder).parts]
+    inside = [path for path in Path(folder).rglob("*") if path.is_file() and path.name not in (KEPT, LOOKING)]
+    return [path for path in inside if ROOT not in path.relative_to(folder).parts]
 
 
 def open_split(folder: Path, split: Split, cache: bool = False) -> DetectionDataset:
