@@ -9,7 +9,7 @@ from triplehead.data import layouts, scenes
 from triplehead.data.coco import CocoDataset
 from triplehead.data.counts import demand_official
 from triplehead.data.dataset import DetectionDataset
-from triplehead.data.kept import KEPT, LOOKING
+from triplehead.data.kept import KEPT, LOOKING, MANIFEST
 from triplehead.data.render import Split
 from triplehead.data.visdrone import VisDroneDataset
 from triplehead.data.voc import VocDataset
@@ -29,7 +29,6 @@ from triplehead.plan.options import (
 )
 from triplehead.reading import read_json
 
-MANIFEST = "manifest.json"
 ROOT = "root"
 SPLITS: tuple[Split, ...] = ("train", "val")
 _KINDS = {"images": str, "annotations": str, "num_images": int, "num_boxes": int, "categories": list}

@@ -55,6 +55,7 @@ def _kind(name: str) -> str:
     return name
 
 
+Kind = Annotated[str, AfterValidator(_kind)]
 MOST_SEEDS = 1000  # of a row: each is a training, and a mistyped number would fill the memory
 Seeds = Annotated[int, Field(gt=0, le=MOST_SEEDS)]
 STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")  # that MLflow can open
@@ -122,9 +123,7 @@ class Cost(Options):
     device: Literal["cpu", "gpu"] = "cpu"
     image: dict[str, Seconds] = {}  # per training image, by head
     run: Seconds | None = None  # what a run takes around its steps
-    kinds: dict[
-        Annotated[str, AfterValidator(_kind)], Step
-    ] = {}  # as `triplehead plan --calibrate` has them in results/calibration.json
+    kinds: dict[Kind, Step] = {}  # as `triplehead plan --calibrate` has them in results/calibration.json
 
     @model_validator(mode="after")
     def _is_one_of_two(self) -> Self:

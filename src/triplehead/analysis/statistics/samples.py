@@ -105,7 +105,8 @@ def _scores(plan: Plan, specs: tuple[RunSpec, ...], table: Exhibit, runs: Path, 
     name = f"{metric}_{table.average}" if table.average else metric
     ids = ";".join(spec.id for spec in specs)
     if diverged := divergence(runs, specs):
-        return Sample({}, scale=plan.config.scale, split=split, run_ids=ids, diverged=diverged)
+        said = plan.conditions
+        return Sample({}, scale=plan.config.scale, split=split, run_ids=ids, conditions=said, diverged=diverged)
     values, replicates, num_images = {}, {}, 0
     for spec in specs:
         run = runs / spec.id
