@@ -1,4 +1,4 @@
-# make reproduce | test | smoke | lint | torture | mlflow | bench | bench-gpu        CORES=4 CONFIG="scale=smoke" PORT=5000 LONG=1 SMOKE=1 ONLY=words
+# make reproduce | test | smoke | lint | torture | mlflow | bench | bench-gpu        CORES=4 CONFIG="scale=smoke" PORT=5000 LONG=1 ONLY=words
 PYTHON ?= python3.11
 VENV ?= .venv
 CORES ?= 4
@@ -31,8 +31,8 @@ lint: environment
 
 # The long form may be stopped and started again: it goes on after what docs/reliability.md has of this commit.
 torture: environment
-	PYTHONPATH=src:. $(BIN)/python -m tests.torture $(if $(SMOKE),--smoke) \
-		$(if $(LONG),--long) $(if $(LONG)$(SMOKE),--write docs/reliability.md) $(if $(ONLY),--only $(ONLY))
+	PYTHONPATH=src:. $(BIN)/python -m tests.torture \
+		$(if $(LONG),--long --write docs/reliability.md) $(if $(ONLY),--only $(ONLY))
 
 # One process, heard on this machine alone; its own warnings are not the user's to mend.
 mlflow: environment

@@ -23,9 +23,8 @@ from tests.torture.registry import FAULTS, SHORT, SMOKE, Bench
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
-    parser.add_argument("--long", action="store_true", help="60 kills of the whole tree, and all else")
-    parser.add_argument("--smoke", action="store_true", help="kill the paper's own experiments at the scale smoke")
-    parser.add_argument("--kills", type=int, help="of each kind, of the small study or the smoke DAG (60)")
+    parser.add_argument("--long", action="store_true", help="all else, and the smoke DAG killed 60 times in each way")
+    parser.add_argument("--kills", type=int, help="of the smoke DAG, of each kind (60)")
     parser.add_argument("--seed", type=int, help="of the moments; drawn and printed if not given")
     parser.add_argument(
         "--write", type=Path, metavar="PAGE",
@@ -34,8 +33,8 @@ def main() -> int:
     )  # fmt: skip
     parser.add_argument("--only", nargs="+", metavar="WORDS", help="faults whose name has one of these in it")
     asked = parser.parse_args()
-    if asked.only and not any(_wanted(asked, fault.name) for fault in FAULTS):
-        parser.error(f"--only: no fault has {' or '.join(map(repr, asked.only))} in its name")
+    if not any(_wanted(asked, name) for name in _names(asked.long)):
+        parser.error(f"--only: no fault of this form has {' or '.join(map(repr, asked.only))} in its name")
     seed = random.SystemRandom().randrange(1 << 32) if asked.seed is None else asked.seed
     console, begun = Console(), time.monotonic()
     console.print(f"seed of the moments: {seed}")
@@ -81,19 +80,21 @@ def _wanted(asked: argparse.Namespace, name: str) -> bool:
     return asked.only is None or any(words.lower() in name.lower() for words in asked.only)
 
 
+def _names(long: bool) -> list[str]:
+    return [fault.name for fault in FAULTS if long or fault.short] + SHORT * (not long)
+
+
 def _outcomes(bench: Bench, asked: argparse.Namespace, page: Page, seed: int) -> Iterator[list[Outcome]]:
     """One after the other; of kills those of one study together."""
-    pool = [] if asked.long or asked.smoke else [name for name in SHORT if _wanted(asked, name)]
-    in_a_row = (len(pool), len(pool)) if pool else kills.IN_A_LONG_ROW if asked.smoke else kills.IN_A_ROW
+    pool = [] if asked.long else [name for name in SHORT if _wanted(asked, name)]
     for fault in FAULTS:
-        is_asked = fault.name.endswith(SMOKE) if asked.smoke else fault.long if asked.long else fault.short
-        if not (is_asked and _wanted(asked, fault.name)):
+        if not ((asked.long or fault.short) and _wanted(asked, fault.name)):
             continue
         left = ((fault.run is None and asked.kills) or fault.times) - page.tried(fault.name)
         if left <= 0:
             print(f"          {fault.name}: done at this commit", flush=True)
         elif fault.run is None:
-            pool = pool + [fault.name.removesuffix(SMOKE)] * left
+            pool += [fault.name.removesuffix(SMOKE)] * left
         else:
             rng = random.Random(f"{seed} {fault.name} {page.tried(fault.name)}")
             for each in fault.run(fault.name, bench, left, rng):
@@ -101,8 +102,9 @@ def _outcomes(bench: Bench, asked: argparse.Namespace, page: Page, seed: int) ->
     if pool:
         # Of moments that another part has had already there are no more to learn.
         rng = random.Random(f"{seed} {len(pool)}")
-        for outcomes in kills.killed(bench.smoke if asked.smoke else bench.study, pool, rng, in_a_row):
-            yield [replace(each, fault=each.fault + SMOKE * asked.smoke) for each in outcomes]
+        in_a_row = kills.IN_A_ROW if asked.long else (len(pool), len(pool))
+        for outcomes in kills.killed(bench.smoke if asked.long else bench.study, pool, rng, in_a_row):
+            yield [replace(each, fault=each.fault + SMOKE * asked.long) for each in outcomes]
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from tests.torture.checks import State, lost, state
 from tests.torture.outcome import Outcome, outcome
 from tests.torture.project import PATIENCE, NoEnd, Project, interrupted, job_killed, terminated, tree_killed
 
-IN_A_ROW, IN_A_LONG_ROW = (1, 6), (12, 24)  # kills of one study before it may end; of one that takes minutes
+IN_A_ROW = (12, 24)  # kills of one smoke DAG before it may end
 START = 6  # seconds that a study takes to start again, in which nothing is got done
 TREE, TERM, INT, JOB = (
     "SIGKILL to the whole process tree",

@@ -13,7 +13,7 @@ from tests.torture.outcome import Outcome
 from tests.torture.project import Project, SmokeProject
 
 SMOKE = " of the smoke DAG"
-SHORT = [TREE, JOB, TREE]  # of one study
+SHORT = [TREE, JOB, TREE]  # of one small study
 CASES = "2500"  # random cases a kind of file in the long form
 HOSTILE = ("tests/data/test_unpack.py", "tests/data/test_voc.py", "tests/data/test_hostile_images.py")
 # What these files hold beside faults, which is not counted.
@@ -51,13 +51,12 @@ Run = Callable[[str, Bench, int, random.Random], Iterator[Outcome]]
 @dataclass(frozen=True)
 class Fault:
     """times: of the long form; of those done once an attempt more counts instead of the one before. run: None for the
-    kills at random moments, which come mixed."""
+    smoke DAG's kills, which come mixed."""
 
     name: str
     run: Run | None = None
     times: int = 1
     short: bool = False
-    long: bool = True
 
 
 def _apart(action: Callable[[str, Path], Outcome]) -> Run:
@@ -113,6 +112,5 @@ FAULTS = (
     Fault("clock set back by a day", _on_study(clock.set_back)),
     Fault("clock set back by a day at work", _on_study(clock.set_back_at_work)),
     Fault("SIGKILL to all as a training ends", _struck(kills.killed_at_the_end), times=5),
-    *(Fault(name, times=60) for name in STRIKES),
-    *(Fault(f"{name}{SMOKE}", times=60, long=False) for name in STRIKES),
+    *(Fault(f"{name}{SMOKE}", times=60) for name in STRIKES),
 )

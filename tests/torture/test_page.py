@@ -8,7 +8,7 @@ from tests.torture.registry import FAULTS
 
 from triplehead.errors import InputError
 
-KILLS, DISK = "SIGKILL to the whole process tree", "full disk"
+KILLS, DISK = "SIGKILL to the whole process tree of the smoke DAG", "full disk"
 
 
 @pytest.fixture
