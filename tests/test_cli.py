@@ -315,3 +315,27 @@ def test_what_data_check_finds_as_json(tmp_path):
     assert result.returncode == 2 and found["data_root"] == str(tmp_path)
     train = found["datasets"]["coco"]["splits"]["train"]
     assert train["state"] == "missing" and train["fault"] and train["official"]["images"] == 118_287
+
+
+def test_bench_shows_what_it_writes(tmp_path, monkeypatch, capsys):
+    from triplehead.cli import bench as command
+    from triplehead.engine import bench
+
+    step = {"step_seconds": {"median": 0.28}, "step_memory": 18_400_000_000, "FPS": 27.72}
+    shares = {"assign_share": {"early": 0.072, "late": 0.07}}
+    rows = [
+        {"label": "Ours", "precision": "32-true"} | step | shares | {"crowd": {"out_of_memory": True}},
+        {"label": "JLA", "precision": "32-true"} | step | shares | {"crowd": {"assign_share": {"early": 0.1, "late": 0.131}}},
+        {"label": "Faster R-CNN", "precision": "bf16-mixed"} | step | {"step_memory": None},
+        {"label": "FCOS", "precision": "bf16-mixed", "out_of_memory": True},
+    ]  # fmt: skip
+    monkeypatch.setattr(bench, "bench", lambda *_: {"hardware": "H200", "rows": rows})
+    monkeypatch.setattr(bench, "write_bench", lambda record: tmp_path / "h200.json")
+    command.bench(scale="smoke", accelerator="cpu", batch_size=None, repeats=20, warmup=5)
+    said = [re.findall(r"[^\s│]+", line) for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert said == [
+        ["Ours", "32-true", "280", "18.4", "7.2%", "full", "27.7"],
+        ["JLA", "32-true", "280", "18.4", "7.2%", "13.1%", "27.7"],
+        ["Faster", "R-CNN", "bf16-mixed", "280", "27.7"],
+        ["FCOS", "bf16-mixed", "full"],
+    ]
