@@ -3,16 +3,19 @@
 import random
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.torture.checks import State, lost, state
+import psutil
+from tests.torture.checks import State, differing, lost, state
 from tests.torture.outcome import Outcome, outcome
 from tests.torture.project import PATIENCE, NoEnd, Project, interrupted, job_killed, terminated, tree_killed
 
 IN_A_ROW = (12, 24)  # kills of one smoke DAG before it may end
 START = 6  # seconds that a study takes to start again, in which nothing is got done
+GRACE = 10  # seconds until whoever was told to end, or has lost its parent, must have ended
 TREE, TERM, INT, JOB = (
     "SIGKILL to the whole process tree",
     "SIGTERM to the session",
@@ -109,32 +112,68 @@ def struck(study: Study, strikes: list[str], rng: random.Random) -> list[Outcome
 
 def _disturb(study: Study, strikes: list[str], rng: random.Random) -> Iterator[tuple[str, float, str]]:
     """Start and strike: what struck, the share of files that were there, and what is wrong with how the study took it,
-    if anything. A study that ended before its moment gets no more of them; that it ends well is looked at."""
-    for number, name in enumerate(strikes):
-        process = study.project.start()
+    if anything. A study that ended before its moment gets no more of them; that it ends well is looked at.
+
+    One that loses a job goes on with the others, and the next strike meets it there: to wait for its end would leave
+    little to strike.
+    """
+    number, process = 0, None
+    while number < len(strikes):
+        name, goes_on = strikes[number], process is not None
+        process = process or study.project.start()
         # Each has its part of what is left to do, so that strikes come as often late as early.
         part = study.seconds * (1 - study.share()) / (len(strikes) - number + 1)
         try:
-            process.wait(timeout=rng.uniform(0.02, 1.9) * (START + part))
+            status = process.wait(timeout=rng.uniform(0.02, 1.9) * (part if goes_on else START + part))
         except subprocess.TimeoutExpired:
-            share = study.share()
+            share, number = study.share(), number + 1
             try:
                 if STRIKES[name](process):
-                    yield name, share, ""
+                    yield name, share, "" if name == JOB else _outlived(study)
             except NoEnd as error:
                 yield name, share, str(error)
+            process = process if process.poll() is None else None
         else:
-            if process.returncode:
-                yield "", 0.0, _failure(study, process.returncode)
-            return
+            process = None
+            if not (goes_on and status):
+                if status:
+                    yield "", 0.0, _failure(study, status)
+                return
+    if process is not None:
+        yield "", 0.0, _waited(process)
+
+
+def _outlived(study: Study) -> str:
+    """Who lives on although its Snakemake has ended."""
+    _, alive = psutil.wait_procs(study.project.living(), timeout=GRACE)
+    return ", ".join(f"process {each.pid} outlived its Snakemake" for each in alive)
+
+
+def _waited(process: subprocess.Popen) -> str:
+    try:
+        process.wait(timeout=PATIENCE)
+        return ""
+    except subprocess.TimeoutExpired:
+        tree_killed(process)
+        return f"a job's end did not end Snakemake within {PATIENCE} s"
 
 
 def _finish(study: Study) -> list[str]:
-    """Let it end, and once more with the times of the undisturbed study, then compare."""
+    """Let it end and compare: where it measured times first all that does not hold them, then, made once more with the
+    times of the undisturbed study, everything."""
+    project = study.project
     problems = _ended(study)
-    if not problems and study.project.put_times_back():
-        problems = _ended(study)
-    return problems or lost(study.project, study.state)
+    if not problems and project.times:
+        problems = differing(state(project).files, study.state.files, but=project.timed) + _unverified(study)
+        project.put_times_back()
+        problems = problems or _ended(study)
+    return problems or lost(project, study.state)
+
+
+def _unverified(study: Study) -> list[str]:
+    """What is not what its job made, by the study's own digests."""
+    done = study.project.call(sys.executable, "-m", "triplehead", "verify")
+    return [f"verify: {' '.join((done.stdout + done.stderr).split())[:400]}"] if done.returncode else []
 
 
 def _failure(study: Study, status: int) -> str:

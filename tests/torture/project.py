@@ -47,6 +47,7 @@ class Project:
     done meanwhile to the checkout, reaches the other."""
 
     times: tuple[str, ...] = ()  # folders of measured times, which are not the same twice
+    timed: tuple[str, ...] = ()  # how the places begin of all that holds them
 
     def __init__(self, folder: Path, **config: object):
         self.folder = folder
@@ -128,11 +129,10 @@ class Project:
         for place in self.times:
             shutil.copytree(self.folder / place, self._kept / place)
 
-    def put_times_back(self) -> bool:
-        """Whether there are such: then what stands on them is to be made anew."""
+    def put_times_back(self) -> None:
+        """What stands on them is then to be made anew."""
         for place in self.times:  # younger than what was made of the others
             shutil.copytree(self._kept / place, self.folder / place, dirs_exist_ok=True, copy_function=shutil.copy)
-        return bool(self.times)
 
     @property
     def _kept(self) -> Path:
@@ -156,6 +156,10 @@ class SmokeProject(Project):
     """The paper's experiments at the scale smoke."""
 
     times = ("results/speed", "results/digests/speed")
+    timed = (
+        *(f"results/{name}" for name in ("speed/", "table3.", "claims.", "digests/speed/", "digests/table/table3.")),
+        *("results/digests/claims.", "results/digests/report.", "reports/"),
+    )
 
     def _declare(self, experiments: Path) -> None:
         pass
@@ -215,24 +219,19 @@ def interrupted(process: subprocess.Popen) -> bool:
 
 def _signalled(process: subprocess.Popen, number: signal.Signals) -> bool:
     os.killpg(process.pid, number)
-    _ends(process, number.name, END)
-    return process.returncode != 0
+    try:
+        return process.wait(timeout=END) != 0
+    except subprocess.TimeoutExpired:
+        tree_killed(process)
+        raise NoEnd(f"{number.name} did not end Snakemake within {END} s") from None
 
 
 def job_killed(process: subprocess.Popen) -> bool:
-    """SIGKILL for one command that is at work, once one is; Snakemake then ends by itself."""
-    deadline, victims = time.monotonic() + PATIENCE, []
-    while process.poll() is None and time.monotonic() < deadline and not victims:
+    """SIGKILL for one command that is at work, once one is; Snakemake goes on with the others, and then ends."""
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
         if victims := jobs(process):
             victims[-1].kill()
+            return True
         time.sleep(0.02)
-    _ends(process, "a job's end", PATIENCE)
-    return bool(victims) and process.returncode != 0
-
-
-def _ends(process: subprocess.Popen, cause: str, seconds: int) -> None:
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        tree_killed(process)
-        raise NoEnd(f"{cause} did not end Snakemake within {seconds} s") from None
+    return False

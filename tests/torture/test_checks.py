@@ -6,9 +6,10 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import psutil
 import pytest
-from tests.torture import checks, kills
-from tests.torture.checks import State, leftovers, lost, orphans
+from tests.torture import checks, kills, project
+from tests.torture.checks import State, differing, leftovers, lost, orphans
 
 METRICS = (("loss", ((1, 0.5), (2, 0.4))),)
 RUN = ("table5", "JLA", "FINISHED", METRICS, (("seed", "0"),), (("scores.json", "digest"),))
@@ -88,21 +89,22 @@ def test_artifacts_of_no_run_are_named(tmp_path):
 def struck(tmp_path, monkeypatch):
     """What is counted of a study whose starts do so, each a piece of Python, and that then has lost `problems`."""
 
-    def call(*starts: str, problems: tuple[str, ...] = ()):
+    def call(*starts: str, problems: tuple[str, ...] = (), strikes: tuple[str, ...] = (), **changes):
         left = list(starts)
 
         def start() -> subprocess.Popen:
             (tmp_path / "said.log").write_text("Error: locked")
             return subprocess.Popen([sys.executable, "-c", left.pop(0)], start_new_session=True)
 
-        project = SimpleNamespace(
-            folder=tmp_path, start=start, clean=lambda: None, living=lambda: [], put_times_back=lambda: False
-        )
+        plain = {"folder": tmp_path, "start": start, "clean": lambda: None, "living": lambda: [], "times": ()}
+        project = SimpleNamespace(**plain | changes)
         study = kills.Study.__new__(kills.Study)
         study.project, study.seconds, study.state = project, 1.0, EXPECTED
         monkeypatch.setattr(kills, "START", 0.2)
+        monkeypatch.setattr(kills, "GRACE", 0.2)
+        monkeypatch.setitem(kills.STRIKES, kills.JOB, lambda process: True)
         monkeypatch.setattr(kills, "lost", lambda project, state: list(problems))
-        found = kills.struck(study, [kills.TREE] * (len(starts) - 1), random.Random(0))
+        found = kills.struck(study, list(strikes) or [kills.TREE] * (len(starts) - 1), random.Random(0))
         assert not left
         return [(each.tried, each.survived, each.problems) for each in found]
 
@@ -124,3 +126,57 @@ def test_a_struck_study_that_lost_something_lost_all_its_strikes(struck):
 def test_a_restart_that_fails_is_a_loss(struck, starts):
     ((tried, survived, problems),) = struck(*starts)
     assert (tried, survived) == (1, 0) and "ended with status 1: Error: locked" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("starts", "strikes"),
+    [
+        ((WORK, WELL), (kills.JOB, kills.TREE)),
+        (("import time; time.sleep(1.5); raise SystemExit(1)", WORK, WELL), (kills.JOB, kills.TREE)),
+        (("import time; time.sleep(2); raise SystemExit(1)", WELL), (kills.JOB,)),
+    ],
+    ids=("struck as it goes on", "struck when started again", "struck no more"),
+)
+def test_a_study_that_loses_a_job_goes_on_until_it_is_struck_or_ends(struck, starts, strikes, monkeypatch):
+    monkeypatch.setattr(random.Random, "uniform", lambda *_: 2.0)
+    assert struck(*starts, strikes=strikes) == [(1, 1, [])] * len(strikes)
+
+
+def test_a_process_that_outlives_its_snakemake_is_a_loss(struck):
+    orphan = psutil.Popen([sys.executable, "-c", WORK])
+    try:
+        ((tried, survived, problems),) = struck(WORK, WELL, living=lambda: [orphan])
+    finally:
+        orphan.kill()
+        orphan.wait()
+    assert (tried, survived) == (1, 0) and problems[0] == f"process {orphan.pid} outlived its Snakemake"
+
+
+@pytest.mark.parametrize(
+    ("files", "verified", "said"),
+    [
+        ({"results/table5.csv": "one", "reports/report.pdf": "of other times"}, 0, []),
+        ({"results/table5.csv": "other", "reports/report.pdf": "two"}, 0, ["results/table5.csv differs"]),
+        ({"results/table5.csv": "one"}, 0, ["reports/report.pdf is missing"]),
+        ({"results/table5.csv": "one", "reports/report.pdf": "two"}, 1, ["verify: the report is not what it was"]),
+    ],
+)
+def test_what_holds_times_is_looked_at_before_it_is_made_anew(struck, monkeypatch, files, verified, said):
+    """Those of the undisturbed study are put back only then: a second ending must not mend what the first one lost."""
+    done = subprocess.CompletedProcess([], verified, stdout="the report is not\nwhat it was", stderr="")
+    monkeypatch.setattr(kills, "state", lambda project: State(files, []))
+    found = struck(
+        *(WORK, WELL, WELL)[: 2 if said else 3], strikes=(kills.TREE,), times=("results/speed",), timed=("reports/",),
+        call=lambda *_: done, put_times_back=lambda: None,
+    )  # fmt: skip
+    assert found == [(1, 0 if said else 1, said)]
+
+
+def test_what_holds_times_is_all_that_may_differ():
+    timed = project.SmokeProject.timed
+    may = ["results/speed/table3.json", "results/table3.csv", "results/claims.csv", "reports/report.html"]
+    may += [f"results/digests/{name}.json" for name in ("speed/table3", "table/table3", "claims", "report")]
+    must = ["results/table5.csv", "results/digests/table/table5.json", "results/fig4.pdf", "results/runs/a/scores.json"]
+    assert differing(dict.fromkeys([*may, *must], "one"), dict.fromkeys([*may, *must], "two"), timed) == sorted(
+        f"{name} differs" for name in must
+    )

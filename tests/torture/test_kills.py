@@ -72,3 +72,15 @@ def test_every_kill_of_a_pool_is_done_though_studies_end_early(monkeypatch):
         kills.STRIKES, 15
     )
     assert set(rows[:-3]) == {2, 3, 4, 5}
+
+
+def test_a_job_is_killed_and_its_snakemake_left_alone(start, tmp_path):
+    (tmp_path / "triplehead").write_text("import time; time.sleep(60)")
+    job = f"import subprocess, sys; subprocess.Popen([sys.executable, {str(tmp_path / 'triplehead')!r}])"
+    process = start(f"{job}; {READY}")
+    assert project.job_killed(process) and process.poll() is None
+    assert not [each for each in project.jobs(process) if each.status() != "zombie"]
+
+
+def test_where_no_job_is_at_work_none_is_killed(start):
+    assert not project.job_killed(start("print('ready', flush=True)"))
