@@ -1,7 +1,6 @@
 """Images that promise more pixels than any memory has are refused by their header, in one line."""
 
 import struct
-import warnings
 import zlib
 
 import pytest
@@ -23,13 +22,16 @@ def png(width: int, height: int) -> bytes:
     )
 
 
-@pytest.mark.parametrize("size", [(60_000, 60_000), (2**31 - 1, 2**31 - 1), (100_000, 1_000), (1, 200_000_000)])
+HUGE = [(60_000, 60_000), (2**31 - 1, 2**31 - 1), (100_000, 1_000), (1, 200_000_000), (12_000, 12_000), (9_500, 9_500)]
+
+
+@pytest.mark.filterwarnings("ignore")  # as for users, whom a warning of Pillow's would not stop
+@pytest.mark.parametrize("size", HUGE)
 @pytest.mark.parametrize("read", [decode, size_of])
 def test_a_huge_header_is_refused(tmp_path, size, read):
     file = tmp_path / "bomb.png"
     file.write_bytes(png(*size))
-    with warnings.catch_warnings(), pytest.raises(InputError, match=r"bomb\.png: ") as caught:
-        warnings.simplefilter("error")
+    with pytest.raises(InputError, match=r"bomb\.png: .*(bomb|pixels)") as caught:
         read(file)
     assert "\n" not in str(caught.value)
 

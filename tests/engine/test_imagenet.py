@@ -220,3 +220,50 @@ def test_a_download_is_checked_against_its_published_checksum_and_goes_on(tmp_pa
         assert server.requests[-1][1].startswith("bytes=")
         assert [path.name for path in root.iterdir()] == [name]
     assert checkpoint.load(tmp_path / "out.pt", "x")["file"] == digest
+
+
+@pytest.fixture
+def fetched(blobs, tmp_path, monkeypatch):
+    """Fetch MSRA's weights from a server whose file beside them holds `said`, with their true sum in it, if any."""
+
+    def call(said: bytes | None) -> None:
+        content = write(tmp_path / "made.pkl", blobs).read_bytes()
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest().encode()
+        with serve() as server:
+            monkeypatch.setattr(imagenet, "ADDRESSES", {"msra": f"{server.address}/"})
+            server.files = {"/R-50.pkl": content}
+            if said is not None:
+                server.files["/R-50.pkl.md5sum"] = said.replace(b"SUM", md5)
+            imagenet.import_weights(MSRA, tmp_path / "root", tmp_path / "out.pt", "x", download=True)
+
+    return call
+
+
+@pytest.mark.parametrize("said", [b"SUM", b"SUM  R-50.pkl\n"])
+def test_msra_weights_are_compared_with_the_sum_beside_them(fetched, said, tmp_path, capsys):
+    fetched(said)
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["R-50.pkl"] and (tmp_path / "out.pt").exists()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        (b"0" * 32, r"R-50\.pkl: has MD5 [0-9a-f]{32}, expected 0{32}; removed"),
+        (b"<html>no</html>", r"R-50\.pkl\.md5sum: says '<html>no</html>', expected an MD5 sum"),
+        (b"SUMa", r"R-50\.pkl\.md5sum: says '[0-9a-f]{32}a', expected an MD5 sum"),
+    ],
+)
+def test_msra_weights_of_another_sum_are_refused(fetched, said, problem, tmp_path):
+    with pytest.raises(InputError, match=problem):
+        fetched(said)
+    assert not list((tmp_path / "root").iterdir()) and not (tmp_path / "out.pt").exists()
+
+
+def test_where_no_sum_is_published_any_more_a_line_says_so(fetched, tmp_path, capsys):
+    fetched(None)
+    assert (tmp_path / "out.pt").exists()
+    said = capsys.readouterr().err
+    assert "R-50.pkl.md5sum: the server answers 404" in said and said.endswith(
+        "R-50.pkl is not compared with a checksum\n"
+    )

@@ -25,6 +25,10 @@ _NUMBER = r"(\d{1,18})"  # Python reads no number of thousands of digits
 _RANGE = re.compile(rf"bytes {_NUMBER}-{_NUMBER}/{_NUMBER}")
 
 
+class Absent(InputError):
+    """The server has no such file, or says so of one that it keeps to itself."""
+
+
 class _Interrupted(Exception):
     """Worth another try."""
 
@@ -151,7 +155,7 @@ def _offer(
         raise _Interrupted(problem)
     if status >= 500 or status == 429:
         raise _Interrupted(problem)
-    raise InputError(url, problem)
+    raise (Absent if status in (403, 404, 410) else InputError)(url, problem)
 
 
 def _write(

@@ -1,7 +1,6 @@
 """Archives from strangers: every member is judged before the first is written; all of it appears, or nothing."""
 
 import gzip
-import lzma
 import os
 import shutil
 import stat
@@ -19,12 +18,12 @@ from triplehead.errors import InputError, shown
 
 RATIO = 20  # most bytes that one byte of an archive may become; COCO's annotations are at 3
 FLOOR = 1 << 20  # bytes that any archive may become
+LONGEST_NAME = 1000  # characters
 AT_ONCE = 1 << 20  # bytes that are read at once: of a file what is copied at once, of a header far more than any has
 OVERHEAD = 16 << 20  # bytes of a tar beside what its files may become, for their headers
 _BROKEN = (
-    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError, IndexError, OverflowError,
-    MemoryError,  # a dictionary of gigabytes, which LZMA may ask for
-    RuntimeError,  # zipfile's word for an encrypted member, and for a compression that it does not know
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, IndexError, OverflowError,
+    RuntimeError,  # zipfile's word for an encrypted member
 )  # fmt: skip
 Kind = Literal["file", "folder", "link", "device"]
 _UNPACKING = ".unpacking"  # ends the name of the folder beside
@@ -47,7 +46,8 @@ def unpack(archive: Path, folder: Path) -> None:
     killed. Files get plain permissions. Raises InputError, which names archive and member, for: a path that is
     absolute, has "..", a drive, a backslash or a control character, or the name of such a folder; a link, device or
     pipe; a place given twice, or inside a file; more bytes than 20 times the archive's own; a broken or encrypted
-    archive; a link of the user's in the way; a full disk.
+    archive, or a zip's member packed otherwise than by deflate; a name of over 1,000 characters; a link of the user's
+    in the way; a full disk.
     """
     staging = _staging(archive, folder)
     with _opened(archive) as members:
@@ -106,7 +106,7 @@ def _opened(archive: Path) -> Iterator[list[Member]]:
     try:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as file:
-                yield [_zip_member(file, info) for info in file.infolist()]
+                yield [_zip_member(archive, file, info) for info in file.infolist()]
         else:
             is_packed = archive.suffix in (".gz", ".tgz")
             with (
@@ -121,7 +121,11 @@ def _opened(archive: Path) -> Iterator[list[Member]]:
         raise InputError(archive, f"cannot be read ({error.strerror or error})") from error
 
 
-def _zip_member(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
+def _zip_member(archive: Path, file: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
+    # Of other methods zipfile unpacks at once all that some bytes become, however much that is.
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        how = f"method {info.compress_type}"
+        raise InputError(archive, f"member {shown(info.orig_filename)} is packed by {how}, expected 8 (deflate)")
     mode = stat.S_IFMT(info.external_attr >> 16)
     kinds: dict[int, Kind] = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
     kind = "folder" if info.orig_filename.endswith("/") else kinds.get(mode, "device")
@@ -162,6 +166,8 @@ def _judge(archive: Path, members: list[Member]) -> dict[PurePosixPath, Member]:
 
 
 def _place(archive: Path, member: Member) -> PurePosixPath:
+    if (length := len(member.name)) > LONGEST_NAME:
+        raise InputError(archive, f"member {shown(member.name)} has a name of {length:,} characters")
     path = PurePosixPath(member.name)
     if leaves(member.name):
         raise InputError(archive, f"member {shown(member.name)} would leave the folder")

@@ -8,13 +8,14 @@ import hashlib
 import os
 import pickle
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from triplehead.data.download import fetch
+from triplehead.data.download import Absent, fetch
 from triplehead.detectors.backbone import build_backbone
 from triplehead.engine import array_pickles, checkpoint
 from triplehead.errors import InputError, shown
@@ -133,15 +134,35 @@ def _depth(state: dict[str, Tensor]) -> int | None:
 
 
 def _fetch(options: ResNet, path: Path) -> None:
-    """Goes on where it was stopped. Raises InputError where it cannot be had, or has another checksum than its name."""
+    """Goes on where it was stopped. Raises InputError where it cannot be had, or has another checksum than its
+    publisher says: torchvision in the file's name, Detectron in a file beside it."""
     url = ADDRESSES[options.weights] + options.file
     unchecked = path.with_name(f"{path.name}.unchecked")
-    fetch(url, unchecked, otherwise=f"without a connection: put it at {path} by hand")
-    published = re.search(r"-([0-9a-f]{8,})\.pth$", url)  # MSRA's have no published checksum
+    otherwise = f"without a connection: put it at {path} by hand"
+    md5 = _md5(f"{url}.md5sum", path, otherwise) if options.weights == "msra" else None
+    fetch(url, unchecked, md5=md5, otherwise=otherwise)
+    published = re.search(r"-([0-9a-f]{8,})\.pth$", url)
     if published and not (found := _digest(unchecked)).startswith(published[1]):
         unchecked.unlink()
         raise InputError(url, f"has SHA-256 {found[: len(published[1])]}..., expected {published[1]}...; removed")
     os.replace(unchecked, path)
+
+
+def _md5(url: str, path: Path, otherwise: str) -> str | None:
+    """What Detectron's own loader compares its files with; None, and a line, where the server has it no more."""
+    beside = path.with_name(f"{path.name}.md5sum")
+    try:
+        fetch(url, beside, otherwise=otherwise)
+        with open(beside, "rb") as file:
+            said = file.read(200).decode("ascii", "replace")
+    except Absent as error:
+        print(f"warning: {error}; {path.name} is not compared with a checksum", file=sys.stderr, flush=True)
+        return None
+    finally:
+        beside.unlink(missing_ok=True)
+    if not (found := re.match(r"([0-9a-f]{32})(\s|$)", said)):
+        raise InputError(url, f"says {shown(said)}, expected an MD5 sum")
+    return found[1]
 
 
 def _digest(path: Path) -> str:
