@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from triplehead.digests import altered, asked_of, demand, gone, made_by, record
+from triplehead.digests import altered, asked_of, demand, gone, made_by, record, unaltered
 from triplehead.errors import InputError
 from triplehead.paths import REPLICATES, RUN_FILES
 from triplehead.plan.plan import load_plan
@@ -95,6 +95,30 @@ def test_files_of_a_finished_training_that_are_gone(results):
     for run in (first, second):  # the second was never recorded: it is at work, or of another machine
         (results / "runs" / run / "history.csv").unlink()
     assert list(gone(plan.runs, results)) == [str(results / "runs" / first / "history.csv")]
+
+
+@pytest.mark.parametrize("place", ["scratch", "unlogged"])
+def test_files_of_a_training_that_was_begun_anew_and_killed(results, place):
+    """Its table is there: nothing else would ask for them."""
+    plan = load_plan({"scale": "smoke"})
+    run = next(iter(plan.runs))
+    (results / place / run).mkdir(parents=True)
+    assert list(gone(plan.runs, results)) == [str(results / "runs" / run / name) for name in RUN_FILES]
+
+
+def test_the_first_altered_file_is_named_whichever_job_made_it(results):
+    for name in ("table5.csv", "claims.csv", "fig4.pdf"):
+        (results / name).write_text("1")
+    record("table/table5", [results / "table5.csv"], results)
+    record("claims", [results / "claims.csv"], results)
+    files = [results / name for name in ("table5.csv", "claims.csv", "fig4.pdf", "none.csv")]
+    unaltered(files, results)
+    (results / "fig4.pdf").write_text("2")  # of no job that is known
+    unaltered(files, results)
+    (results / "claims.csv").write_text("2")
+    with pytest.raises(InputError, match=r"claims\.csv: is not what `claims` made: edited or damaged since; delete it"):
+        unaltered(files, results)
+    unaltered(files[:1], results)
 
 
 def test_nothing_is_made_of_what_was_altered(results):

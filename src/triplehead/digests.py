@@ -9,9 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from triplehead.errors import InputError
-from triplehead.paths import DIGESTS, FIGURE_SUFFIXES, REPLICATES, REPORT, RESULTS, RUN_FILES, TESTDEV, atomic
+from triplehead.paths import (
+    DIGESTS,
+    FIGURE_SUFFIXES,
+    REPLICATES,
+    REPORT,
+    RESULTS,
+    RUN_FILES,
+    SCRATCH,
+    TESTDEV,
+    UNLOGGED,
+    atomic,
+)
 from triplehead.plan.plan import Plan
 from triplehead.reading import read_json
+
+ALTERED = "is not what `{}` made: edited or damaged since; delete it to make it anew"
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,7 @@ def check(name: str, file: Path, results: Path) -> None:
     """Raise InputError for a file that is not what job `name` made; where none is recorded, nothing is known."""
     digest = known(name, file, results)
     if digest is not None and file.is_file() and _digest(file) != digest:
-        raise InputError(file, f"is not what `{name}` made: edited or damaged since; delete it to make it anew")
+        raise InputError(file, ALTERED.format(name))
 
 
 def demand(files: Iterable[Path], results: Path = RESULTS) -> None:
@@ -62,12 +75,21 @@ def demand(files: Iterable[Path], results: Path = RESULTS) -> None:
             check(job, file, results)
 
 
+def unaltered(files: Iterable[Path], results: Path = RESULTS) -> None:
+    """`demand` for files of any job, which looks through all lists."""
+    wanted = {os.path.relpath(file, results.parent): file for file in files}
+    for job, name, digest in _listed(results):
+        if name in wanted and wanted[name].is_file() and _digest(wanted[name]) != digest:
+            raise InputError(wanted[name], ALTERED.format(job))
+
+
 def gone(runs: Iterable[str], results: Path = RESULTS) -> Iterator[str]:
-    """Files of trainings that had come to their end, and that are not there. No rule of Snakemake's misses what lies
-    between its own inputs and outputs."""
+    """Files of trainings that had come to their end, or had begun, and that are not there. No rule of Snakemake's
+    misses what lies between its own inputs and outputs."""
     for run in runs:
-        if (results / DIGESTS / "train" / f"{run}.json").is_file():
-            files = (results / "runs" / run / name for name in (*RUN_FILES, REPLICATES))
+        ended = (results / DIGESTS / "train" / f"{run}.json").is_file()
+        if ended or any((results / place / run).exists() for place in (SCRATCH.name, UNLOGGED)):
+            files = (results / "runs" / run / name for name in (*RUN_FILES, *[REPLICATES][:ended]))
             yield from (str(file) for file in files if not file.is_file())
 
 
@@ -83,18 +105,15 @@ def altered(
     expected = {os.path.relpath(path, results.parent) for path in asked}
     if (folder := results / DIGESTS).is_dir() and not os.access(folder, os.R_OK | os.X_OK):
         raise InputError(folder, "cannot be read")
-    for each in sorted((results / DIGESTS).rglob("*.json")):
-        for name, digest in _read(each).items():
-            path = results.parent / name
-            job = each.relative_to(results / DIGESTS).with_suffix("")
-            if not path.is_file():
-                if name in expected:
-                    found.append(Altered(name, f"is gone since `{job}` made it; the rule reproduce_all makes it anew"))
-                continue
-            known.add(name)
-            if _digest(path) != digest:
-                problem = f"is not what `{job}` made: edited or damaged since; delete it to make it anew"
-                found.append(Altered(name, problem))
+    for job, name, digest in _listed(results):
+        path = results.parent / name
+        if not path.is_file():
+            if name in expected:
+                found.append(Altered(name, f"is gone since `{job}` made it; the rule reproduce_all makes it anew"))
+            continue
+        known.add(name)
+        if _digest(path) != digest:
+            found.append(Altered(name, ALTERED.format(job)))
     there = {os.path.relpath(path, results.parent) for path in made if path.is_file()}
     found += [Altered(name, f"has no digest below {results.name}/{DIGESTS}/: none of the jobs made it, or its list was "
                       "deleted; delete it to make it anew") for name in there - known]  # fmt: skip
@@ -122,6 +141,13 @@ def made_by(plan: Plan, results: Path = RESULTS) -> Iterator[Path]:
     for run in plan.all_runs:
         if (runs / run / "scores.json").exists():  # written last
             yield from (runs / run / name for name in (*RUN_FILES, REPLICATES, TESTDEV))
+
+
+def _listed(results: Path) -> Iterator[tuple[str, str, str]]:
+    """(job, file, digest) of all that is recorded."""
+    for each in sorted((results / DIGESTS).rglob("*.json")):
+        job = str(each.relative_to(results / DIGESTS).with_suffix(""))
+        yield from ((job, name, digest) for name, digest in _read(each).items())
 
 
 def _read(path: Path) -> dict[str, str]:

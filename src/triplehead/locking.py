@@ -1,6 +1,7 @@
 """Who is at work: one process a run, one Snakemake a folder."""
 
 import fcntl
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -98,7 +99,7 @@ def release_snakemake(folder: Path) -> bool:
         return False
     with _alive(folder) as file:
         if not _alone(file):
-            seen = snakemakes_in(folder)
+            seen = [process for process in snakemakes_in(folder) if process != os.getpid()]
             where = f"process {seen[0]}" if seen else "on another node, or another user's"
             raise InputError(folder, f"another Snakemake ({where}) is at work here; wait for it or stop it")
         _release(folder)

@@ -33,6 +33,7 @@ FIGURE_SUFFIXES = ("pdf", "png")
 LOGS = Path("logs")
 LOCKS = LOGS / "locks"
 SCRATCH = RESULTS / "scratch"  # training state, keyed by run id; no rule declares it
+UNLOGGED = "unlogged"  # below results/: runs that MLflow may not have heard out
 COUNTS = ("images", "detections")  # in scores.json, beside the scores
 
 

@@ -1,5 +1,8 @@
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,32 @@ from triplehead.tracking import names, store
 def test_without_a_setting_the_store_lies_below_results(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert store.uri(Config()) == f"sqlite:///{tmp_path}/results/mlflow.db"
+
+
+def test_a_folder_whose_name_mlflow_would_take_for_sql_is_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "both ' and \""
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError, match=r"mlflow\.db: no MLflow store can lie below folders with both ' and \" in"):
+        store.uri(Config())
+
+
+def test_a_store_that_is_gone_or_damaged_is_told_of(uri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "results" / "mlflow.db"
+    assert store.problem_of(uri) is None and store.problem_of("http://tracker:5000") is None
+    with closing(sqlite3.connect(file)) as busy:
+        busy.execute("begin exclusive")
+        monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0.1))
+        assert store.problem_of(uri) is None
+    content = file.read_bytes()
+    for damaged in (content[: len(content) // 2], b"garbage", content[:4096] + bytes(len(content) - 4096)):
+        file.write_bytes(damaged)
+        assert "is damaged (" in store.problem_of(uri)
+    file.unlink()
+    assert store.problem_of(uri) is None  # none was made yet
+    (tmp_path / "results" / "mlflow.ready").touch()
+    assert store.problem_of(uri) == "is gone; the rule reproduce_all makes it anew"
 
 
 @pytest.mark.parametrize("text", ["http://tracker:5000", "sqlite:////srv/mlflow.db", "postgresql+psycopg2://u:p@h/db"])

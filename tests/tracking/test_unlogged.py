@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.helpers import only_own_tables
+from tests.torture.checks import logged
 from tests.tracking.conftest import ROOT
 from tests.tracking.helpers import histories, make_records, only_run
 from tests.workflow.test_workflow import clone, snakemake  # noqa: F401
@@ -16,7 +17,7 @@ from triplehead.engine.history import History
 from triplehead.tracking.rebuild import relog
 from triplehead.tracking.run import Tracker
 from triplehead.tracking.runlog import RunLog
-from triplehead.tracking.unlogged import ALL, MARKS, Mark, unlogged
+from triplehead.tracking.unlogged import ALL, MARKS, Mark, mark_if_gone, unlogged
 
 
 @pytest.fixture
@@ -100,9 +101,31 @@ def test_the_command_takes_the_mark_away_once_the_store_has_all(tmp_path, uri, s
     Mark(spec.id).set()
     database = tmp_path / "results" / "mlflow.db"
     database.rename(tmp_path / "away")
+    database.mkdir()
     failed = call("track", "tables")
     assert failed.returncode == 0 and "going on without it" in failed.stderr
     assert sorted(unlogged()) == sorted([spec.id, ALL])
+    database.rmdir()
     (tmp_path / "away").rename(database)
     done = call("track", "tables")
     assert done.returncode == 0 and not done.stderr and unlogged() == []
+    heard = logged(uri)
+
+    database.unlink()  # by hand
+    mark_if_gone(uri)
+    assert unlogged() == [spec.id]
+    assert call("track", "tables").returncode == 0 and unlogged() == []
+    assert logged(uri) == heard and len(heard) > 1
+
+    table = tmp_path / "results" / "table4.tex"
+    table.write_text(table.read_text().replace("32,244,250", "32,244,251"))
+    for command in ("tables", "rebuild"):
+        refused = call("track", command)
+        assert refused.returncode == 2 and "table4.tex: is not what `table/table4` made" in refused.stderr
+    assert logged(uri) == heard
+
+
+def test_a_store_that_is_there_or_a_server_is_not_gone(uri, folder):
+    mark_if_gone(uri)
+    mark_if_gone("http://127.0.0.1:9")
+    assert unlogged() == []

@@ -1,10 +1,12 @@
 """A lock that a killed Snakemake left is released; a living Snakemake is not disturbed."""
 
+import fcntl
 import subprocess
 import sys
 import time
 
 import pytest
+from tests.workflow.test_workflow import clone, snakemake  # noqa: F401
 
 from triplehead.errors import InputError
 from triplehead.locking import exclusive, release_snakemake, release_stale, snakemakes_in
@@ -71,6 +73,19 @@ def test_a_second_one_leaves_the_lock_of_a_living_one(tmp_path, command, unseen)
         process.wait()
     release_stale(tmp_path)
     assert not list((tmp_path / ".snakemake").glob("locks/*"))
+
+
+def test_unlock_beside_a_living_one_is_refused(clone):  # noqa: F811
+    """Snakemake itself would do it, and its message on the lock advises it."""
+    locks = clone / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").write_text("x")
+    with open(clone / ".snakemake" / "alive", "a") as alive:
+        fcntl.flock(alive, fcntl.LOCK_SH)
+        said = snakemake(clone, "--unlock", "--config", "scale=smoke")
+        assert said.returncode == 2 and "another Snakemake (on another node, or another user's)" in said.stderr
+        assert any(locks.iterdir())
+    assert snakemake(clone, "--unlock", "--config", "scale=smoke").returncode == 0 and not list(locks.glob("*"))
 
 
 def test_nothing_to_release(tmp_path):

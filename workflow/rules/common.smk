@@ -24,7 +24,7 @@ from triplehead.jobs import (
 )
 from triplehead.needs import check_devices, check_folders, left_to_cpu, weights_file
 from triplehead.devices import count_gpus
-from triplehead.locking import release_stale
+from triplehead.locking import release_snakemake, release_stale
 from triplehead.plan.calibration import CALIBRATION
 from triplehead.plan.guard import check_scale, remember
 from triplehead.plan.datasets import read_dataset
@@ -32,7 +32,7 @@ from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
 from triplehead.termination import end_when_terminated
 from triplehead.tracking.store import uri as check_uri
-from triplehead.tracking.unlogged import unlogged
+from triplehead.tracking.unlogged import mark_if_gone, unlogged
 
 
 def stop(error):
@@ -67,9 +67,15 @@ name_runs(PLAN)
 TRACKED = "results/mlflow.tables"
 if workflow.is_main_process:  # not a job on another node
     end_when_terminated()
+    if "--unlock" in sys.argv:  # which Snakemake would do beside one that is alive
+        try:
+            release_snakemake(Path.cwd())
+        except InputError as error:
+            stop(error)
     release_stale(Path.cwd())
     with suppress(OSError):  # likewise below
         put_back()
+    mark_if_gone(check_uri(PLAN.config))
     if unlogged():
         with suppress(OSError):  # who cannot write there is told so by a job
             Path(TRACKED).unlink(missing_ok=True)
@@ -336,6 +342,13 @@ def trains():
         job.rule.name in ("train", "train_without_resamples")
         for job in workflow.dag.needrun_jobs()
     )
+
+
+onsuccess:
+    if missed := [name for name in unlogged() if name in PLAN.all_runs]:
+        sys.stderr.write(
+            f"warning: MLflow has not heard all of {len(missed)} runs (logs/train/{missed[0]}.log); reproduce_all logs them\n"
+        )
 
 
 onstart:

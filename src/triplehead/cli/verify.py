@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,6 +47,7 @@ def verify(
     fewer seeds than its band asks for is reported, and decides nothing.
     """
     from triplehead.analysis.acceptance import judged
+    from triplehead.tracking import store
 
     plan = scaled(config, scale, extra)
     for name in exhibits or ():
@@ -53,6 +55,9 @@ def verify(
             raise InputError(name, f"no such exhibit; allowed: {', '.join(plan.exhibits)}")
     cells = list(judged(plan, paths.RESULTS, tuple(exhibits or ())))
     edited, known = altered(paths.RESULTS, made_by(plan), asked_of(plan))
+    address = store.uri(plan.config)
+    if problem := store.problem_of(address):
+        edited.append(Altered(os.path.relpath(address.removeprefix(store.SQLITE)), problem))
     counts = Counter(each.status for each in cells)
     passed = not edited and not any(each.status in FAILS for each in cells)
     bare = _bare(plan, exhibits, cells)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from triplehead import paths
 from triplehead.cli.app import JOBS, MORE, ConfigOption, app, plan_from, writing
 from triplehead.devices import own_gpus
-from triplehead.digests import demand, forget, record
+from triplehead.digests import asked_of, demand, forget, record, unaltered
 from triplehead.engine.launch import launched, rank
 from triplehead.errors import InputError
 from triplehead.jobs import handed_down
@@ -168,7 +169,8 @@ def table(exhibit: ExhibitId, config: ConfigOption = None) -> None:
 
     plan = writing(config)
     if exhibit not in plan.exhibits:
-        raise InputError(exhibit, f"no such table; allowed: {', '.join(plan.exhibits)}")
+        tables = [name for name, each in plan.exhibits.items() if each.kind != "figure"]
+        raise InputError(exhibit, f"no such table; allowed: {', '.join(tables)}")
     with exclusive(f"table-{exhibit}"):
         demand(_read_by(plan, exhibit))
         frame = table_frame(plan, exhibit, paths.RUNS)
@@ -242,6 +244,14 @@ def track_init(config: ConfigOption = None) -> None:
         print(f"warning: {error}; runs go on without it", file=sys.stderr)
 
 
+def _shown(plan: Plan, runs: Iterable[str]) -> Iterator[Path]:
+    """What MLflow is told of: tables, figures, ledger and report, and the files of these runs."""
+    from triplehead.tracking.rebuild import ARTIFACTS
+
+    yield from (file for file in asked_of(plan) if not file.is_relative_to(paths.RUNS))
+    yield from (paths.RUNS / run / name for run in runs for name in ARTIFACTS)
+
+
 @track_app.command("tables", epilog="Example: triplehead track tables -c scale=smoke")
 def track_tables(config: ConfigOption = None) -> None:
     """Log every table, a run per row with its seeds, the ledger, a run per claim, and the report; and what the store
@@ -251,7 +261,7 @@ def track_tables(config: ConfigOption = None) -> None:
     from triplehead.tracking.claims import log_claims
     from triplehead.tracking.rebuild import clear, relog, sweep
     from triplehead.tracking.report import log_report
-    from triplehead.tracking.store import REBUILD, uri
+    from triplehead.tracking.store import REBUILD, create, sqlite_file, uri
     from triplehead.tracking.tables import log_exhibit
     from triplehead.tracking.unlogged import ALL, Mark, unlogged
 
@@ -262,6 +272,9 @@ def track_tables(config: ConfigOption = None) -> None:
     ledger = paths.RESULTS / "claims.csv"
     claims = read_ledger(ledger) if plan.claims.claims else None
     missed = [name for name in unlogged() if name != ALL]
+    unaltered(_shown(plan, missed))
+    if (database := sqlite_file(address)) is not None and not database.exists():
+        create(address, plan)
     mark = Mark(ALL)
     mark.set()
     with exclusive("rebuild"):
@@ -293,6 +306,7 @@ def track_rebuild(config: ConfigOption = None) -> None:
     plan = plan_from(config)
     names = [name for name in plan.exhibits if (paths.RESULTS / f"{name}.csv").exists()]
     tables = {name: read_table(plan, name, paths.RESULTS) for name in names}
+    unaltered(_shown(plan, [folder.name for folder in paths.RUNS.glob("*/")]))
     with exclusive("rebuild"):
         Mark(ALL).set()  # a killed one leaves something behind, which `tracked` then clears away
         rebuild(uri(plan.config), plan, paths.RESULTS, tables)

@@ -76,7 +76,9 @@ def open_split(folder: Path, split: Split, cache: bool = False) -> DetectionData
     data = validate(Data, Layer(folder / MANIFEST, "options", manifest["options"]))
     dataset = _open(data, (folder / ROOT if isinstance(data, Folder) else folder).resolve(), split, cache)
     if dataset.digest() != manifest["splits"][split].get("digest"):
-        problem = f"changed since {folder / MANIFEST} was made; delete that to prepare the data anew"
+        problem = (
+            f"they or their images changed since {folder / MANIFEST} was made; delete that to prepare the data anew"
+        )
         raise InputError(dataset.annotations, problem)
     return dataset
 

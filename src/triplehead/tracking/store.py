@@ -2,8 +2,10 @@
 
 import os
 import re
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +43,10 @@ def uri(config: Config) -> str:
         file = (paths.RESULTS / "mlflow.db").absolute()
         if "?" in str(file):  # the rest would be taken for options
             raise InputError(file, "no SQLite store can lie below a folder with ? in its name; rename it")
+        if {"'", '"'} <= set(str(file)):  # MLflow would take a part of it for SQL
+            raise InputError(
+                file, "no MLflow store can lie below folders with both ' and \" in their names; rename one"
+            )
         return sqlite_uri(file)
     return config.tracking_uri
 
@@ -140,6 +146,22 @@ class Store:
     def disconnect(self) -> None:
         """Let go of a SQLite file that will be or was moved: connections are cached by URI."""
         self.client._tracking_client.store.engine.dispose()
+
+
+def problem_of(uri: str) -> str | None:
+    """What is wrong with a local store that was made here once, in a clause; nothing is asked of a server."""
+    file = sqlite_file(uri)
+    if file is None:
+        return None
+    if not file.exists():
+        was_made = (paths.RESULTS / "mlflow.ready").exists()
+        return "is gone; the rule reproduce_all makes it anew" if was_made else None
+    try:
+        with closing(sqlite3.connect(file)) as database:
+            (found,) = database.execute("pragma quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        found = "ok" if "locked" in str(error) else str(error)  # somebody is at work
+    return None if found == "ok" else f"is damaged ({found}); `{command(REBUILD)}` makes it anew"
 
 
 def open_store(uri: str) -> Store:

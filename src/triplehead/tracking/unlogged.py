@@ -4,9 +4,10 @@ its last. Where one stays although the job's files are there, the rule `tracked`
 from contextlib import suppress
 
 from triplehead import paths
+from triplehead.tracking.store import sqlite_file
 
 ALL = "tables"  # the mark of tables, claims and report
-MARKS = paths.RESULTS / "unlogged"
+MARKS = paths.RESULTS / paths.UNLOGGED
 
 
 class Mark:
@@ -23,6 +24,14 @@ class Mark:
     def take_away(self) -> None:
         with suppress(OSError):
             self.file.unlink(missing_ok=True)
+
+
+def mark_if_gone(uri: str) -> None:
+    """A local store that somebody deleted has heard of no run that has ended."""
+    file = sqlite_file(uri)
+    if file is not None and not file.exists():
+        for scores in paths.RUNS.glob("*/scores.json"):
+            Mark(scores.parent.name).set()
 
 
 def unlogged() -> list[str]:
