@@ -14,6 +14,8 @@ import psutil
 from triplehead.errors import InputError
 from triplehead.paths import LOCKS
 
+NO_LOCKS = "cannot be locked ({}), expected a file system with locks (flock); on Lustre: mounted with -o flock"
+
 
 @contextmanager
 def exclusive(name: str, folder: Path = LOCKS) -> Iterator[None]:
@@ -31,10 +33,11 @@ def exclusive(name: str, folder: Path = LOCKS) -> Iterator[None]:
         raise InputError(path, f"cannot be written ({error.strerror})") from None
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"waiting for another process that makes {name}", file=sys.stderr, flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _alone(file):
+                print(f"waiting for another process that makes {name}", file=sys.stderr, flush=True)
+                fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            raise InputError(path, NO_LOCKS.format(error.strerror)) from None
         yield
 
 
@@ -98,7 +101,11 @@ def release_snakemake(folder: Path) -> bool:
     if not _locked(folder):
         return False
     with _alive(folder) as file:
-        if not _alone(file):
+        try:
+            alone = _alone(file)
+        except OSError as error:
+            raise InputError(Path(file.name), NO_LOCKS.format(error.strerror)) from None
+        if not alone:
             seen = [process for process in snakemakes_in(folder) if process != os.getpid()]
             where = f"process {seen[0]}" if seen else "on another node, or another user's"
             raise InputError(folder, f"another Snakemake ({where}) is at work here; wait for it or stop it")

@@ -1,5 +1,6 @@
 """A lock that a killed Snakemake left is released; a living Snakemake is not disturbed."""
 
+import errno
 import fcntl
 import subprocess
 import sys
@@ -93,6 +94,26 @@ def test_nothing_to_release(tmp_path):
     command = [sys.executable, "-m", "triplehead", "recover"]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (said.returncode, said.stdout) == (0, "nothing to release: no Snakemake holds a lock here\n")
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    """Some network file systems."""
+
+    def none(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    (tmp_path / ".snakemake" / "locks").mkdir(parents=True)
+    (tmp_path / ".snakemake" / "locks" / "0.input.lock").write_text("x")
+    monkeypatch.setattr(fcntl, "flock", none)
+    with (
+        pytest.raises(
+            InputError, match=r"run: cannot be locked \(Function not impl.*expected a file system with locks"
+        ),
+        exclusive("run", tmp_path),
+    ):
+        pass
+    with pytest.raises(InputError, match=r"alive: cannot be locked"):
+        release_snakemake(tmp_path)
 
 
 def test_a_lock_that_cannot_be_written_is_named(tmp_path):
