@@ -56,19 +56,22 @@ def snakemakes_in(folder: Path) -> list[int]:
 _ALIVE: list[IO[str]] = []  # open as long as this process lives
 
 
-def release_stale(folder: Path) -> None:
+def release_stale(folder: Path) -> bool:
     """What a Snakemake calls as it starts: a lock that nobody alive can hold is no lock. One that somebody may hold,
-    here or on another node, stays, for Snakemake itself to refuse.
+    here or on another node, stays, for Snakemake itself to refuse. Whether no other is known to be alive.
 
     Who is alive shares a kernel's lock on a file, which ends with the process, however it dies.
     """
+    alone = True
     with suppress(OSError):  # a folder that cannot be written, a file system without locks: nothing is known
         file = _alive(folder)
         _ALIVE.append(file)
-        if _locked(folder) and _alone(file):
+        alone = _alone(file)
+        if alone and _locked(folder):
             with suppress(InputError):
                 _release(folder)
         fcntl.flock(file, fcntl.LOCK_SH)
+    return alone
 
 
 def _alive(folder: Path) -> IO[str]:

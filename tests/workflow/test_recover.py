@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import os
 import subprocess
 import sys
 import time
@@ -87,6 +88,25 @@ def test_unlock_beside_a_living_one_is_refused(clone):  # noqa: F811
         assert said.returncode == 2 and "another Snakemake (on another node, or another user's)" in said.stderr
         assert any(locks.iterdir())
     assert snakemake(clone, "--unlock", "--config", "scale=smoke").returncode == 0 and not list(locks.glob("*"))
+
+
+def test_beside_a_living_one_nothing_is_put_right(clone):  # noqa: F811
+    """A dry run, which takes no lock, or one that Snakemake is about to refuse."""
+    results = clone / "results"
+    for name in ("runs/a/scores.json", "unlogged/a", "data/b/looking", "data/b/kept.json", "mlflow.tables"):
+        (results / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / name).write_text("{}")
+    tomorrow = time.time() + 86_400
+    os.utime(results / "mlflow.tables", (tomorrow, tomorrow))
+    look = ("-n", "results/table4.csv", "--config", "scale=smoke")
+    (clone / ".snakemake").mkdir()
+    with open(clone / ".snakemake" / "alive", "a") as alive:
+        fcntl.flock(alive, fcntl.LOCK_SH)
+        snakemake(clone, *look)
+        assert not (results / "data" / "b" / "manifest.json").exists()
+        assert (results / "mlflow.tables").stat().st_mtime == tomorrow
+    assert snakemake(clone, *look).returncode == 0
+    assert (results / "data" / "b" / "manifest.json").exists() and not (results / "mlflow.tables").exists()
 
 
 def test_nothing_to_release(tmp_path):

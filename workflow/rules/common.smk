@@ -65,6 +65,8 @@ hand_down(
 )
 name_runs(PLAN)
 TRACKED = "results/mlflow.tables"
+# Nothing is put right beside another one that is alive: it refuses this one, or lets it look.
+ALONE = False
 if workflow.is_main_process:  # not a job on another node
     end_when_terminated()
     if "--unlock" in sys.argv:  # which Snakemake would do beside one that is alive
@@ -72,7 +74,8 @@ if workflow.is_main_process:  # not a job on another node
             release_snakemake(Path.cwd())
         except InputError as error:
             stop(error)
-    release_stale(Path.cwd())
+    ALONE = release_stale(Path.cwd())
+if ALONE:
     with suppress(OSError):  # likewise below
         put_back()
     mark_if_gone(check_uri(PLAN.config))
@@ -92,9 +95,7 @@ GONE = list(gone(PLAN.runs))  # by hand: made anew
 RESAMPLED_AFTER = [
     run
     for run in PLAN.all_runs
-    if resampled_after(
-        paths.RUNS / run, PLAN.scale.resampling, remove=workflow.is_main_process
-    )
+    if resampled_after(paths.RUNS / run, PLAN.scale.resampling, remove=ALONE)
 ]
 RESAMPLED_WITHIN = sorted(set(PLAN.all_runs) - set(RESAMPLED_AFTER))
 
