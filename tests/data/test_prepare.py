@@ -267,7 +267,9 @@ def test_data_that_changed_since_are_not_opened(tmp_path, place):
     file = next(tmp_path.glob(place))
     file.write_bytes(file.read_bytes() + b"\n")
     open_split(tmp_path, "train")
-    with pytest.raises(InputError, match=r"instances_val2017\.json: changed since .*manifest\.json was made"):
+    with pytest.raises(
+        InputError, match=r"instances_val2017\.json: they or their images changed since .*manifest\.json was made"
+    ):
         open_split(tmp_path, "val")
 
 

@@ -56,6 +56,15 @@ def test_a_run_ends_with_its_resamples(small_spec, small_data, trained, tmp_path
     assert resampled_after(run, resampling) and (run / "replicates.npz").read_bytes() == before
 
 
+def same(one: dict, other: dict) -> bool:
+    """Detections, but for rounding: sides have three decimals and scores six."""
+    return (
+        (one["image_id"], one["category_id"]) == (other["image_id"], other["category_id"])
+        and one["bbox"] == pytest.approx(other["bbox"], abs=2e-3)
+        and one["score"] == pytest.approx(other["score"], abs=2e-6)
+    )
+
+
 def test_scores_do_not_depend_on_the_batch_size(small_spec, small_data, trained, tmp_path):
     """Images of two sizes, in turns: padding one to the other would change what the detector sees."""
     content = json.loads((small_data / "annotations" / "instances_val2017.json").read_text())
@@ -71,10 +80,10 @@ def test_scores_do_not_depend_on_the_batch_size(small_spec, small_data, trained,
         predict(model, dataset, changed(small_spec, evaluation={"batch_size": size}), fabric) for size in (1, 6)
     )
     assert len(alone) > 50
-    for one, other in zip(alone, together, strict=True):
-        assert (one["image_id"], one["category_id"]) == (other["image_id"], other["category_id"])
-        assert one["bbox"] == pytest.approx(other["bbox"], abs=2e-3)  # they are rounded to 3 decimals
-        assert one["score"] == pytest.approx(other["score"], abs=2e-6)
+    assert len(alone) == len(together)
+    left = list(together)
+    for one in alone:  # scores that agree to the last digit may change places
+        left.remove(next(other for other in left if same(one, other)))
     truth = runtime.open_data(small_spec, small_data, "val").annotations
     scores, again = (coco_scores(truth, found, small_spec.evaluation) for found in (alone, together))
     assert scores["AP50"] > 0 and scores == pytest.approx(again, abs=1e-3, nan_ok=True)
