@@ -23,3 +23,4 @@ rule reproduce_all:
         REPORT,
         TRACKED,
         GONE,
+        MADE,

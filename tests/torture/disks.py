@@ -19,6 +19,10 @@ from triplehead.engine import checkpoint
 from triplehead.errors import InputError
 
 NOT_ROOT = "needs root and mount"
+SQLITES = {  # SQLite's own words
+    os.strerror(errno.ENOSPC): ("(sqlite3.OperationalError) database or disk is full)",),
+    os.strerror(errno.EROFS): ("(sqlite3.OperationalError) attempt to write a readonly database)",),
+}
 LEFT = 256 << 10  # bytes that a filled disk has left: room for lines in a log, for no training state
 
 
@@ -112,7 +116,8 @@ def _harm_once(name: str, project: Project, study: Study, rng: random.Random, ha
     problems = []
     for file in logs[:-1]:
         lines = [line for line in said[file].splitlines() if line.startswith("error: ")]
-        if "Traceback" in said[file] or len(lines) > 1 or not all(line.endswith(f"({reason})") for line in lines):
+        ends = (f"({reason})", *SQLITES[reason])
+        if "Traceback" in said[file] or len(lines) > 1 or not all(line.endswith(ends) for line in lines):
             text = said[file].strip()[-300:]
             problems.append(f"{file.relative_to(project.folder)} does not say it in one line: {text}")
     done = project.call()

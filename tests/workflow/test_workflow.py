@@ -1,5 +1,6 @@
 """Snakemake's side: what is promised works as typed, and mistakes end before anything runs."""
 
+import base64
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.helpers import put_resamples
 
+from triplehead.paths import RUN_FILES
 from triplehead.plan.plan import load_plan
 
 ROOT = Path(__file__).parents[2]
@@ -314,3 +316,29 @@ def test_tables_of_another_scale_are_not_replaced_unasked(clone):
     assert snakemake(clone, *target, "scale=smoke").returncode == 0
     assert snakemake(clone, *target, "scale=mini", "other_scale=replace").returncode == 0
     assert "found smoke" in snakemake(clone, "-n", *target, "scale=smoke").stderr
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("again", ["store", "data", "pretrained"])
+def test_what_is_made_anew_hides_nothing_that_is_missing(clone, again, trained):
+    """Snakemake looks at nothing behind an input that is `ancient`, and would end well without it."""
+    plan = load_plan({"scale": "smoke"})
+    files = {
+        "store": ["results/mlflow.ready"],
+        "data": [f"results/data/{name}/manifest.json" for name in plan.data],
+        "pretrained": [f"results/pretrained/{name}.pt" for name in plan.pretrained],
+        "runs": [f"results/runs/{run}/{name}" for run in plan.runs for name in RUN_FILES if trained],
+    }
+    for file in [file for each in files.values() for file in each]:
+        (clone / file).parent.mkdir(parents=True, exist_ok=True)
+        (clone / file).write_text("{}")
+    incomplete = clone / ".snakemake" / "incomplete"
+    incomplete.mkdir(parents=True)
+    for file in files[again]:  # as a kill leaves it between the job's last word and Snakemake's
+        (incomplete / base64.b64encode(file.encode()).decode()).write_text("")
+    result = snakemake(clone, "-n", "--cores", "4", "reproduce_all", "--config", "scale=smoke")
+    assert result.returncode == 0, result.stderr
+    counts = dict(line.split()[:2] for line in result.stdout.splitlines() if len(line.split()) == 2)
+    tables = sum(exhibit.kind != "figure" for exhibit in plan.exhibits.values())
+    found = [int(counts.get(rule, 0)) for rule in ("train", "table", "claims", "report")]
+    assert found == [0 if trained else len(plan.runs), tables, 1, 1]

@@ -90,6 +90,9 @@ THREADS = PLAN.scale.threads * math.ceil((CORES or 1) / os.cpu_count())
 STORE = "results/mlflow.ready"
 RUN_FILES = paths.RUN_FILES
 GONE = list(gone(PLAN.runs))  # by hand: made anew
+# What trainings take as `ancient`. Where one of these is made anew, nothing behind it would be looked at.
+MADE = [STORE] + [f"results/pretrained/{name}.pt" for name in PLAN.pretrained]
+MADE = [file for file in MADE if Path(file).is_file()]
 
 # Runs whose resamples were made, or are to be, after them: by an older version, or with another `resampling`.
 RESAMPLED_AFTER = [
@@ -199,6 +202,17 @@ def data_of(wildcards):
 def pretrained_of(wildcards):
     backbone = spec_of(wildcards).pretrained_id
     return f"results/pretrained/{backbone}.pt" if backbone else []
+
+
+def unless_trained(file_of):
+    """An input that counts until the run has been trained, `ancient` from then on (see MADE)."""
+
+    def of(wildcards):
+        file = file_of(wildcards)
+        is_trained = (paths.RUNS / wildcards.run / "scores.json").is_file()
+        return ancient(file) if file and is_trained else file
+
+    return of
 
 
 def pretrained_from(wildcards):

@@ -20,9 +20,9 @@ rule tracking_store:
 rule train:
     input:
         # Made anew they retrain nothing: tables refuse a run of others, and say what to delete.
-        data=ancient(data_of),
-        pretrained=ancient(pretrained_of),
-        store=ancient(STORE),
+        data=unless_trained(data_of),
+        pretrained=unless_trained(pretrained_of),
+        store=unless_trained(lambda wildcards: STORE),
     output:
         expand("results/runs/{{run}}/{name}", name=(*RUN_FILES, paths.REPLICATES)),
     log:
