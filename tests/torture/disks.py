@@ -20,8 +20,8 @@ from triplehead.errors import InputError
 
 NOT_ROOT = "needs root and mount"
 SQLITES = {  # SQLite's own words
-    os.strerror(errno.ENOSPC): ("(sqlite3.OperationalError) database or disk is full)",),
-    os.strerror(errno.EROFS): ("(sqlite3.OperationalError) attempt to write a readonly database)",),
+    os.strerror(errno.ENOSPC): "database or disk is full",
+    os.strerror(errno.EROFS): "attempt to write a readonly database",
 }
 LEFT = 256 << 10  # bytes that a filled disk has left: room for lines in a log, for no training state
 
@@ -109,14 +109,14 @@ def _harm_once(name: str, project: Project, study: Study, rng: random.Random, ha
     harm(project.folder, process)
     logs = [*project.folder.glob("logs/**/*.log"), project.folder / "said.log"]
     said = {file: file.read_text(errors="replace") for file in logs}
-    if not any(reason in text for text in said.values()):
+    if not any(word in text for text in said.values() for word in (reason, SQLITES[reason])):
         status = process.returncode
         problems = [f"nothing says why it ended with {status}"] if status else lost(project, study.state)
         return outcome(name, problems) if problems else Outcome(name)
     problems = []
     for file in logs[:-1]:
         lines = [line for line in said[file].splitlines() if line.startswith("error: ")]
-        ends = (f"({reason})", *SQLITES[reason])
+        ends = (f"({reason})", f"{SQLITES[reason]})")
         if "Traceback" in said[file] or len(lines) > 1 or not all(line.endswith(ends) for line in lines):
             text = said[file].strip()[-300:]
             problems.append(f"{file.relative_to(project.folder)} does not say it in one line: {text}")
