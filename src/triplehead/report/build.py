@@ -102,7 +102,7 @@ def _figures(plan: Plan, results: Path, frames: dict, folder: Path) -> list[dict
 def _copy(results: Path, name: str, folder: Path) -> None:
     for made in (results / f"{name}.{suffix}" for suffix in FIGURE_SUFFIXES):
         if not made.is_file():
-            raise InputError(made, "no such figure; make it first; `triplehead verify` says what may be in its way")
+            raise InputError(made, "no such figure; make it first")
         (folder / made.name).write_bytes(made.read_bytes())
 
 
