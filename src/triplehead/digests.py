@@ -89,7 +89,8 @@ def gone(runs: Iterable[str], results: Path = RESULTS) -> Iterator[str]:
     for run in runs:
         ended = (results / DIGESTS / "train" / f"{run}.json").is_file()
         if ended or any((results / place / run).exists() for place in (SCRATCH.name, UNLOGGED)):
-            files = (results / "runs" / run / name for name in (*RUN_FILES, *[REPLICATES][:ended]))
+            names = (*RUN_FILES, REPLICATES) if ended else RUN_FILES
+            files = (results / "runs" / run / name for name in names)
             yield from (str(file) for file in files if not file.is_file())
 
 

@@ -124,8 +124,8 @@ def _opened(archive: Path) -> Iterator[list[Member]]:
 def _zip_member(archive: Path, file: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     # Of other methods zipfile unpacks at once all that some bytes become, however much that is.
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        how = f"method {info.compress_type}"
-        raise InputError(archive, f"member {shown(info.orig_filename)} is packed by {how}, expected 8 (deflate)")
+        found = f"is packed by method {info.compress_type}, expected 8 (deflate)"
+        raise InputError(archive, f"member {shown(info.orig_filename)} {found}")
     mode = stat.S_IFMT(info.external_attr >> 16)
     kinds: dict[int, Kind] = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
     kind = "folder" if info.orig_filename.endswith("/") else kinds.get(mode, "device")
