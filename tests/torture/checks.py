@@ -12,6 +12,7 @@ from tests.torture.project import Project
 
 from triplehead.tracking.store import open_store, sqlite_uri
 
+SOURCES = "cache/snakemake/snakemake/source-cache/snakemake-runtime-cache"
 LIVE = ("mlflow.db", "mlartifacts", "mlflow.id")  # below results/: MLflow's own, whose ids and times are new each time
 
 
@@ -99,8 +100,9 @@ def leftovers(folder: Path) -> list[str]:
     places = [path for path in folder.rglob("*") if path.is_file() and "src" not in path.relative_to(folder).parts]
     found = [f"{path.relative_to(folder)} is left over" for path in places if _is_temporary(path, folder)]
     found += [f"{path}: a command in the folder's name was run" for path in places if path.name == "owned"]
-    found += [f"{path} is left over" for path in (folder / ".snakemake" / "locks").glob("*")]
-    return found + [f"{path} is left over" for path in (folder / ".snakemake" / "incomplete").glob("*")]
+    for place in (".snakemake/locks", ".snakemake/incomplete", "temporary", SOURCES):
+        found += [f"{path} is left over" for path in (folder / place).glob("*")]
+    return found
 
 
 def _is_temporary(path: Path, folder: Path) -> bool:

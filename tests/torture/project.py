@@ -56,6 +56,8 @@ class Project:
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
         for name in ("Snakefile", "environment.yml"):
             shutil.copy(ROOT / name, folder)
+        self.temporary.mkdir()
+        self.cache.mkdir()
         self._declare(folder / "experiments")
         self._write(folder / "experiments" / "config.yaml", **({"scale": "smoke"} | config))
 
@@ -89,7 +91,16 @@ class Project:
         dropped = ("TRIPLEHEAD_CONFIG", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
         kept = {key: value for key, value in os.environ.items() if key not in dropped}
         path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
-        return kept | {"PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "1", "PATH": path}
+        kept |= {"PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "1", "PATH": path}
+        return kept | {"TMPDIR": str(self.temporary), "XDG_CACHE_HOME": str(self.cache)}
+
+    @property
+    def temporary(self) -> Path:
+        return self.folder / "temporary"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
 
     def start(self, command: list[str] | None = None, **environment: str) -> subprocess.Popen:
         """Snakemake, or another command, in a session of its own; what it says goes to `said`."""

@@ -65,6 +65,7 @@ def test_what_differs_is_named(look, files, logged, said):
         "results/scratch/run/state.pt",
         "results/mlflow.db-journal",
         ".snakemake/locks/0.lock",
+        "temporary/snakemakeabcdefgh/file",
     ],
 )
 def test_what_is_left_behind_is_named(tmp_path, place):

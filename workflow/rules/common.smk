@@ -6,6 +6,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from triplehead.temporary import note, sweep
+
+note(workflow)  # before all that takes time: a kill meanwhile would leave them
+
 from triplehead import paths
 from triplehead.analysis import figures
 from triplehead.analysis.claims import inputs as claims_inputs
@@ -76,6 +80,7 @@ if workflow.is_main_process:  # not a job on another node
             stop(error)
     ALONE = release_stale(Path.cwd())
 if ALONE:
+    sweep(workflow)
     with suppress(OSError):  # likewise below
         put_back()
     mark_if_gone(check_uri(PLAN.config))
