@@ -1,6 +1,10 @@
 # The whole study. `snakemake --cores 4 reproduce_all`, or one table: `snakemake results/table5.csv`.
 # What runs is declared below experiments/; how it runs on this machine, in profiles/.
 
+from triplehead.temporary import note
+
+note(workflow)  # first: what a kill leaves is known
+
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
@@ -23,4 +27,3 @@ rule reproduce_all:
         REPORT,
         TRACKED,
         GONE,
-        MADE,

@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 
+import smart_open  # noqa: F401  before Snakemake makes its temporary folders, which a kill leaves (triplehead.temporary)
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent

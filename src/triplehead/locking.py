@@ -62,7 +62,7 @@ def release_stale(folder: Path) -> bool:
 
     Who is alive shares a kernel's lock on a file, which ends with the process, however it dies.
     """
-    alone = True
+    alone = False
     with suppress(OSError):  # a folder that cannot be written, a file system without locks: nothing is known
         file = _alive(folder)
         _ALIVE.append(file)

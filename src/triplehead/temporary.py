@@ -1,11 +1,14 @@
 """Snakemake's temporary folders: of one that is killed they stay until the next one in that project."""
 
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-NOTES = Path(".snakemake/temporary")  # a folder a line, of those at work and of those that died
+import psutil
+
+NOTES = Path(".snakemake/temporary")  # a process and a folder of its own a line, of the living and of the dead
 
 
 def note(workflow: Any) -> None:
@@ -13,17 +16,21 @@ def note(workflow: Any) -> None:
     with suppress(OSError):  # a folder that cannot be written: nothing is known
         NOTES.parent.mkdir(exist_ok=True)
         with open(NOTES, "a") as file:
-            file.writelines(f"{folder}\n" for folder in _own(workflow))
+            file.writelines(f"{os.getpid()} {folder}\n" for folder in _own(workflow))
 
 
 def sweep(workflow: Any) -> None:
     """Remove those of the dead: for who is alone."""
-    own = _own(workflow)
+    kinds = {_kind(folder) for folder in _own(workflow)}
     with suppress(OSError, ValueError):
-        for folder in set(NOTES.read_text().splitlines()) - set(own):
-            if _kind(folder) in map(_kind, own):  # whoever wrote the notes
+        living = []
+        for line in NOTES.read_text().splitlines():
+            process, folder = line.split(" ", 1)
+            if psutil.pid_exists(int(process)):
+                living.append(f"{line}\n")
+            elif _kind(folder) in kinds:  # whoever wrote the notes
                 shutil.rmtree(folder, ignore_errors=True)
-        NOTES.write_text("".join(f"{folder}\n" for folder in own))
+        NOTES.write_text("".join(living))
 
 
 def _own(workflow: Any) -> list[str]:

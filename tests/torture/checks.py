@@ -42,9 +42,8 @@ def logged(uri: str) -> list[tuple]:
     found = []
     for run in store.runs(""):
         metrics = tuple(
-            (key, tuple((each.step, each.value) for each in store.client.get_metric_history(run.info.run_id, key)))
+            (key, tuple((each.step, _value(each)) for each in store.client.get_metric_history(run.info.run_id, key)))
             for key in sorted(run.data.metrics)
-            if not key.endswith("_seconds")
         )
         kept = (
             Path(unquote(urlsplit(run.info.artifact_uri).path)) if run.info.artifact_uri.startswith("file:") else Path()
@@ -60,18 +59,34 @@ def logged(uri: str) -> list[tuple]:
     return sorted(found)
 
 
-def lost(project: Project, expected: State) -> list[str]:
-    """What differs from an undisturbed study, or was left behind, in a line each; nothing if all holds."""
+def _value(metric) -> float | None:
+    """None: a time."""
+    return None if metric.key.endswith("_seconds") else metric.value
+
+
+def _shape(run: tuple) -> tuple:
+    """A run of `logged` without its values, but the names and steps of them."""
+    experiment, name, status, metrics, params, artifacts = run
+    steps = tuple((key, tuple(step for step, _ in points)) for key, points in metrics)
+    return experiment, name, status, steps, *(tuple(key for key, _ in pairs) for pairs in (params, artifacts))
+
+
+def lost(project: Project, expected: State, timed: tuple[str, ...] = ()) -> list[str]:
+    """What differs from an undisturbed study, or was left behind, in a line each; nothing if all holds.
+
+    timed: how the places begin of files that hold times, or were made of such; if any, values in MLflow may differ, too.
+    """
     found = state(project)
-    problems = differing(found.files, expected.files)
+    problems = differing(found.files, expected.files, timed)
     problems += [f"MLflow: run {run[1]} is {run[2]}" for run in found.logged if run[2] != "FINISHED"]
     for _, name, _, metrics, *_ in found.logged:
         for key, points in metrics:
             steps = [step for step, _ in points]
             if len(steps) != len(set(steps)):
                 problems.append(f"MLflow: {name} has steps of {key} twice")
-    for run in expected.logged if len(found.logged) == len(expected.logged) else ():
-        if run not in found.logged:
+    there, wanted = ([_shape(run) if timed else run for run in each.logged] for each in (found, expected))
+    for run in wanted if len(there) == len(wanted) else ():
+        if run not in there:
             problems.append(f"MLflow: {run[0]}, {run[1]} differs")
     if len(found.logged) != len(expected.logged):
         problems.append(f"MLflow: {len(found.logged)} runs, expected {len(expected.logged)}")

@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import re
 import shutil
 import subprocess
 import time
@@ -113,17 +114,22 @@ def _harm_once(name: str, project: Project, study: Study, rng: random.Random, ha
         status = process.returncode
         problems = [f"nothing says why it ended with {status}"] if status else lost(project, study.state)
         return outcome(name, problems) if problems else Outcome(name)
-    problems = []
+    problems, failed = [], re.findall(r"(?m)^ +whole log: (.+)$", said[logs[-1]])
     for file in logs[:-1]:
-        lines = [line for line in said[file].splitlines() if line.startswith("error: ")]
-        ends = (f"({reason})", f"{SQLITES[reason]})")
-        if "Traceback" in said[file] or len(lines) > 1 or not all(line.endswith(ends) for line in lines):
-            text = said[file].strip()[-300:]
-            problems.append(f"{file.relative_to(project.folder)} does not say it in one line: {text}")
+        place = str(file.relative_to(project.folder))
+        if not _well_said(said[file], reason, place in failed):
+            problems.append(f"{place} does not say it in one line: {said[file].strip()[-300:]}")
     done = project.call()
     if done.returncode:
         problems.append(f"with the disk well again Snakemake ended with {done.returncode}: {done.stderr[-300:]}")
     return outcome(name, problems or lost(project, study.state))
+
+
+def _well_said(text: str, reason: str, failed: bool) -> bool:
+    """Whether a job's log gives the reason in its one line, if it has any; one of a job that failed has to have it."""
+    lines = [line for line in text.splitlines() if line.startswith("error: ")]
+    ends = (f"({reason})", f"{SQLITES[reason]})")
+    return "Traceback" not in text and failed <= len(lines) <= 1 and all(line.endswith(ends) for line in lines)
 
 
 def _waited(process: subprocess.Popen, deadline: float) -> None:

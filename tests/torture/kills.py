@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-from tests.torture.checks import State, differing, lost, state
+from tests.torture.checks import State, lost, state
 from tests.torture.outcome import Outcome, outcome
 from tests.torture.project import PATIENCE, NoEnd, Project, interrupted, job_killed, terminated, tree_killed
 
@@ -164,7 +164,7 @@ def _finish(study: Study) -> list[str]:
     project = study.project
     problems = _ended(study)
     if not problems and project.times:
-        problems = differing(state(project).files, study.state.files, but=project.timed) + _unverified(study)
+        problems = lost(project, study.state, project.timed) + _unverified(study)
         project.put_times_back()
         problems = problems or _ended(study)
     return problems or lost(project, study.state)

@@ -118,8 +118,9 @@ class Project:
 
     def clean(self) -> None:
         """As before the first run."""
-        for name in ("results", "logs", ".snakemake"):
+        for name in ("results", "logs", ".snakemake", "temporary", "cache/snakemake"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
+        self.temporary.mkdir()
         for name in ("reports/report.pdf", "reports/report.html", "said.log"):
             (self.folder / name).unlink(missing_ok=True)
 

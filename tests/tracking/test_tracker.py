@@ -54,6 +54,20 @@ def test_a_run_carries_its_spec_its_rows_and_its_code(uri, spec, users):
     assert tags["env.torch"] == "2.14.1"
 
 
+def test_a_run_that_is_trained_again_has_no_step_twice(uri, spec, users, tmp_path):
+    """As where Snakemake took its files away, or a hand did."""
+    for _ in range(2):
+        with Tracker(uri, spec, users, tmp_path) as tracker:
+            time.sleep(0.1)
+            tracker.log_history(make_records(5))
+            tracker.log_scores({"AP": 12.5}, [])
+    run = only_run(uri)
+    found = histories(uri, run.info.run_id)
+    assert found.keys() >= {"train_seconds", "loss", "AP"}
+    assert all(len({step for step, _ in points}) == len(points) for points in found.values())
+    assert float(run.data.tags["train_seconds"]) > run.data.metrics["train_seconds"]
+
+
 def test_evaluation_goes_on_in_the_run_of_the_training(uri, spec, users, tmp_path):
     with Tracker(uri, spec, users, tmp_path) as tracker:
         tracker.log_history(make_records(5))

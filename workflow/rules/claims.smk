@@ -13,6 +13,7 @@ rule claims:
         **asked("other"),
     params:
         declaration=lambda wildcards: declared_claims(),
+        reads=lambda wildcards: claims_inputs.inputs(PLAN),
     shell:
         "triplehead claims --write > {log:q} 2>&1"
 
@@ -37,5 +38,6 @@ rule silence_effects:
         **asked("other"),
     params:
         declaration=lambda wildcards: PLAN.silence.model_dump_json(),
+        reads=lambda wildcards: silence_scores(),
     shell:
         "triplehead silence 2> {log:q}"

@@ -4,11 +4,8 @@ import math
 import os
 import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-
-from triplehead.temporary import note, sweep
-
-note(workflow)  # before all that takes time: a kill meanwhile would leave them
 
 from triplehead import paths
 from triplehead.analysis import figures
@@ -34,6 +31,7 @@ from triplehead.plan.guard import check_scale, remember
 from triplehead.plan.datasets import read_dataset
 from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
+from triplehead.temporary import sweep
 from triplehead.termination import end_when_terminated
 from triplehead.tracking.store import uri as check_uri
 from triplehead.tracking.unlogged import mark_if_gone, unlogged
@@ -95,9 +93,6 @@ THREADS = PLAN.scale.threads * math.ceil((CORES or 1) / os.cpu_count())
 STORE = "results/mlflow.ready"
 RUN_FILES = paths.RUN_FILES
 GONE = list(gone(PLAN.runs))  # by hand: made anew
-# What trainings take as `ancient`. Where one of these is made anew, nothing behind it would be looked at.
-MADE = [STORE] + [f"results/pretrained/{name}.pt" for name in PLAN.pretrained]
-MADE = [file for file in MADE if Path(file).is_file()]
 
 # Runs whose resamples were made, or are to be, after them: by an older version, or with another `resampling`.
 RESAMPLED_AFTER = [
@@ -138,6 +133,15 @@ def asked(job):
         "gpu": 0 if shared else PLAN.scale.gpus_of(job),
         "cpus_per_task": PLAN.scale.cpus_of(job),
     }
+
+
+@cache
+def check_triggers():
+    if others := set(map(str, workflow.rerun_triggers)) - {"mtime", "params"}:
+        stop(
+            f"rerun-triggers: has {', '.join(sorted(others))}, expected mtime and params alone, as in profiles/default: "
+            "others train again what has been trained"
+        )
 
 
 def annotations_of(wildcards):
@@ -210,12 +214,21 @@ def pretrained_of(wildcards):
 
 
 def unless_trained(file_of):
-    """An input that counts until the run has been trained, `ancient` from then on (see MADE)."""
+    """An input that counts until the run has been trained. From then on it is none: where a data set, a backbone or the
+    store is made anew, nothing is trained again, and what was made of the run is looked at by itself. To Snakemake
+    `ancient` is less: it trains again where such a file is gone, and looks at nothing behind one that it makes.
+
+    So that another set of inputs is no reason to run: where it is one, a parameter (`reads`) says which files these are.
+    """
 
     def of(wildcards):
+        files = [paths.RUNS / wildcards.run / name for name in RUN_FILES]
+        there = [file.is_file() for file in files]
+        if all(there):
+            check_triggers()
+            return []
         file = file_of(wildcards)
-        is_trained = (paths.RUNS / wildcards.run / "scores.json").is_file()
-        return ancient(file) if file and is_trained else file
+        return ancient(file) if file and any(there) else file
 
     return of
 
@@ -306,6 +319,9 @@ def weights_of(wildcards):
 
 
 def speed_data(wildcards):
+    """None once it was measured, as for trainings (`unless_trained`)."""
+    if Path(f"results/speed/{wildcards.exhibit}.json").is_file():
+        return []
     runs = map(PLAN.run, PLAN.run_ids(wildcards.exhibit))
     return sorted({f"results/data/{run.data_id}/manifest.json" for run in runs})
 

@@ -12,6 +12,7 @@ rule figure:
         **asked("other"),
     params:
         declaration=declaration_of,
+        reads=files_of,
     shell:
         "triplehead figure {wildcards.figure:q} 2> {log:q}"
 

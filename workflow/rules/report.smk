@@ -26,6 +26,13 @@ rule report:
     params:
         silence=lambda wildcards: silence_of(),
         engines=lambda wildcards: engines_of(),
+        reads=lambda wildcards: [
+            TABLES,
+            FIGURES,
+            list(PLAN.runs),
+            AUDIT,
+            calibration_of(wildcards),
+        ],
     shell:
         "triplehead report 2> {log:q}"
 
@@ -45,5 +52,7 @@ rule tracked:
         "../../environment.yml"
     resources:
         **asked("other"),
+    params:
+        reads=lambda wildcards: [TABLES, FIGURES],
     shell:
         "triplehead track tables 2> {log:q}"

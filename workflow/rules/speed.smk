@@ -4,7 +4,7 @@
 rule speed:
     input:
         weights=weights_of,
-        data=ancient(speed_data),
+        data=speed_data,
     output:
         "results/speed/{exhibit}.json",
     log:

@@ -13,5 +13,6 @@ rule table:
         **asked("other"),
     params:
         declaration=declaration_of,
+        reads=lambda wildcards: [scores_of(wildcards), testdev_of(wildcards)],
     shell:
         "triplehead table {wildcards.exhibit:q} 2> {log:q}"

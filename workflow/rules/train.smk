@@ -19,7 +19,7 @@ rule tracking_store:
 
 rule train:
     input:
-        # Made anew they retrain nothing: tables refuse a run of others, and say what to delete.
+        # Tables refuse a run of others, and say what to delete.
         data=unless_trained(data_of),
         pretrained=unless_trained(pretrained_of),
         store=unless_trained(lambda wildcards: STORE),

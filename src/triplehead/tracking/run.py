@@ -92,9 +92,10 @@ class Tracker:
         self.log = log
 
     def _close(self, log: RunLog, status: str) -> None:
-        if self.trained and status == "FINISHED":  # a metric is logged once; until then the tag says it
+        if self.trained and status == "FINISHED":  # a metric is logged once; until then, and after it, the tag says it
             log.refresh()
-            put(log.store, log.run, {SECONDS: float(self._seconds())}, {}, {SECONDS: self._seconds()})
+            seconds = {} if SECONDS in log.run.data.metrics else {SECONDS: float(self._seconds())}
+            put(log.store, log.run, seconds, {}, {SECONDS: self._seconds()})
         log.end(status)
 
     def _seconds(self) -> str:
