@@ -29,25 +29,31 @@ def test_taps_read_the_corners_sides_and_centre_of_the_box():
                 conv.weight.zero_()
                 conv.weight[0, 0, row, column] = 1
                 conv.weight[1, 1, row, column] = 1
-            y, x = conv(ramps, star_taps(ltrb))[0].detach()
+            y, x = conv([ramps], star_taps([ltrb]))[0][0].detach()
             torch.testing.assert_close(y[inside], (ramps[0, 0] + dy)[inside])
             torch.testing.assert_close(x[inside], (ramps[0, 1] + dx)[inside])
 
 
-@pytest.mark.parametrize("taps_of", [star_taps, star_vectors], ids=["fixed", "moving"])
+@pytest.mark.parametrize(
+    "taps_of", [star_taps, lambda boxes: [star_vectors(each) for each in boxes]], ids=["fixed", "moving"]
+)
 def test_equals_torchvisions_deformable_convolution(taps_of):
     """Values and gradients, taps outside the map included; largest difference stated in docs/fidelity.md."""
     generator = torch.Generator().manual_seed(1)
-    x = torch.randn(2, 8, 7, 10, generator=generator, requires_grad=True)
-    ltrb = torch.rand(2, 4, 7, 10, generator=generator) * 6
+    sizes = [(7, 10), (4, 5), (1, 1)]  # of three levels
+    maps = [torch.randn(2, 8, *size, generator=generator, requires_grad=True) for size in sizes]
+    ltrb = [torch.rand(2, 4, *size, generator=generator) * 6 for size in sizes]
     conv = StarConv(8)
     with torch.no_grad():
         conv.weight.normal_(generator=generator)
-    ours = conv(x, taps_of(ltrb))
-    grads = torch.autograd.grad(ours.square().sum(), [x, conv.weight])
-    theirs = deform_conv2d(x, taps_to_offsets(star_vectors(ltrb)), conv.weight, padding=1).relu()
-    expected = torch.autograd.grad(theirs.square().sum(), [x, conv.weight])
-    for got, want in zip([ours, *grads], [theirs, *expected], strict=True):
+    ours = conv(maps, taps_of(ltrb))
+    grads = torch.autograd.grad(sum(x.square().sum() for x in ours), [*maps, conv.weight])
+    theirs = [
+        deform_conv2d(x, taps_to_offsets(star_vectors(box)), conv.weight, padding=1).relu()
+        for x, box in zip(maps, ltrb, strict=True)
+    ]
+    expected = torch.autograd.grad(sum(x.square().sum() for x in theirs), [*maps, conv.weight])
+    for got, want in zip([*ours, *grads], [*theirs, *expected], strict=True):
         assert (got - want).abs().max() / want.abs().max() < 5e-6
 
 
@@ -60,19 +66,20 @@ def test_a_norm_over_the_batch_wants_all_cells():
 def test_box_of_one_cell_is_an_ordinary_convolution():
     x = torch.randn(1, 4, 6, 6, generator=torch.Generator().manual_seed(2))
     conv = StarConv(4)
-    ours = conv(x, star_taps(torch.ones(1, 4, 6, 6)))
+    (ours,) = conv([x], star_taps([torch.ones(1, 4, 6, 6)]))
     torch.testing.assert_close(ours, torch.nn.functional.conv2d(x, conv.weight, padding=1).relu())
     assert torch.equal(taps_to_offsets(star_vectors(torch.ones(1, 4, 6, 6))), torch.zeros(1, 18, 6, 6))
 
 
 def test_map_of_one_cell():
-    assert StarConv(4)(torch.ones(1, 4, 1, 1), star_taps(torch.ones(1, 4, 1, 1))).isfinite().all()
+    (read,) = StarConv(4)([torch.ones(1, 4, 1, 1)], star_taps([torch.ones(1, 4, 1, 1)]))
+    assert read.isfinite().all()
 
 
 def test_taps_are_fixed_unless_a_gradient_moves_them():
     ltrb = torch.ones(1, 4, 3, 3)
-    assert isinstance(star_taps(ltrb), BoxTaps)
-    assert torch.is_tensor(star_taps(ltrb.requires_grad_()))
+    assert isinstance(star_taps([ltrb]), BoxTaps)
+    assert isinstance(star_taps([ltrb, ltrb.clone().requires_grad_()]), list)
 
 
 def test_places_that_are_no_number_or_far_away_read_nothing():
@@ -80,5 +87,5 @@ def test_places_that_are_no_number_or_far_away_read_nothing():
     conv = StarConv(4)
     with torch.no_grad():
         conv.weight.fill_(1.0)
-    read = conv(torch.ones(1, 4, 2, 2), star_taps(ltrb))
+    (read,) = conv([torch.ones(1, 4, 2, 2)], star_taps([ltrb]))
     torch.testing.assert_close(read, torch.full((1, 4, 2, 2), 4.0))  # the centre of the box alone

@@ -1,7 +1,8 @@
 """Nine taps on a box that no gradient moves: on a CPU a sparse matrix, made once and read many times."""
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate, chain
+from math import prod
 
 import numpy as np
 import torch
@@ -14,25 +15,47 @@ SIDES = ((0, 1), (2,), (3, 4))
 TAPS = [[(row, column) for row in rows for column in columns] for rows in SIDES for columns in SIDES]
 ROWS, COLUMNS = torch.tensor(list(chain.from_iterable(TAPS))).unbind(dim=1)  # [25] each
 *FIRST, END = accumulate((len(tap) for tap in TAPS), initial=0)  # of each tap among the 25
+ROWS_OF = 16  # boxes: `StarConv` multiplies as many at once
 
 
 class BoxTaps:
-    """Bilinear reading at nine taps per cell of maps of one size, zero outside the map.
+    """Bilinear reading at nine taps of every cell of all levels' maps, zero outside a cell's own map.
 
-    ltrb: [B, 4, H, W], distances from each cell to its box, in cells, without gradient. The taps are `star_vectors`.
+    ltrb: [B, 4, H, W] of each level, distances from each cell to its box, in cells, without gradient. The taps are
+    `star_vectors`.
     """
 
-    def __init__(self, ltrb: Tensor):
-        batch, _, height, width = self.shape = ltrb.shape
-        row, column = torch.arange(height).view(height, 1), torch.arange(width)
-        first = torch.arange(batch, dtype=torch.int32).view(batch, 1, 1) * (height * width)
-        self.readings = box_readings(ltrb.detach(), row, column, height, width, first, batch * height * width)
+    def __init__(self, ltrb: list[Tensor]):
+        self.shapes = [(len(each), *each.shape[2:]) for each in ltrb]
+        cells = all_cells(tuple(self.shapes))
+        self.readings = box_readings(by_cell(ltrb).detach(), *cells, num_cells=len(cells[0]))
 
-    def read(self, x: Tensor) -> Tensor:
-        """Maps [B, C, H, W] -> [B, 9C, H, W], tap by tap."""
-        batch, _, height, width = self.shape
-        cells = x.permute(0, 2, 3, 1).reshape(batch * height * width, -1)
-        return self.readings.read(cells).view(batch, height, width, -1).permute(0, 3, 1, 2)
+    def maps(self, rows: Tensor) -> list[Tensor]:
+        """Values [N, C] of all cells -> maps [B, C, H, W] of each level; inverse of `by_cell`."""
+        parts = rows.split([prod(shape) for shape in self.shapes])
+        return [part.view(*shape, -1).permute(0, 3, 1, 2) for part, shape in zip(parts, self.shapes, strict=True)]
+
+
+def by_cell(maps: list[Tensor]) -> Tensor:
+    """Maps [B, C, H, W] of each level -> values [N, C] of all cells: level by level, image by image, row by row."""
+    return torch.cat([each.permute(0, 2, 3, 1).flatten(0, 2) for each in maps])
+
+
+@lru_cache(maxsize=8)
+def all_cells(shapes: tuple[tuple[int, int, int], ...]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Of every cell of maps of these (B, H, W) what `box_readings` takes: row, column, and its map's height, width and
+    first cell; [N] int32 each."""
+    found, start = [], 0
+    for batch, height, width in shapes:
+        image, row, column = torch.meshgrid(
+            *(torch.arange(size, dtype=torch.int32) for size in (batch, height, width)), indexing="ij"
+        )
+        first = start + image * (height * width)
+        sizes = (torch.full_like(row, size) for size in (height, width))
+        found.append([each.flatten() for each in (row, column, *sizes, first)])
+        start += batch * height * width
+    row, column, heights, widths, first = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return row, column, heights, widths, first
 
 
 class Readings:
@@ -42,12 +65,16 @@ class Readings:
     """
 
     def __init__(self, places: Tensor, shares: Tensor, num_cells: int):
-        self.num_cells, device = num_cells, places.device
+        self.num_cells, self.num_boxes, device = num_cells, len(places), places.device
         first = torch.arange(0, places.numel(), END, device=device)[:, None] + torch.tensor(FIRST, device=device)
-        self.taps = places.flatten(), first.flatten().int(), shares.flatten()
+        none = first.new_full((9 * (-self.num_boxes % ROWS_OF),), places.numel())
+        self.taps = places.flatten(), torch.cat([first.flatten(), none]).int(), shares.flatten()
 
     def read(self, cells: Tensor) -> Tensor:
-        """Values [N, C] of the cells -> [9R, C]."""
+        """Values [N, C] of the cells -> [R', 9C], tap by tap; R' is R, with zeros up to a multiple of ROWS_OF."""
+        return self._read(cells).view(-1, 9 * cells.shape[1])
+
+    def _read(self, cells: Tensor) -> Tensor:
         # On a CPU the transpose's product is several times as fast as what autograd knows of `embedding_bag`.
         by_hand = not (cells.is_cuda or self.taps[2].requires_grad)
         return _Read.apply(cells, self) if by_hand else _sums(self.taps, cells)
@@ -62,28 +89,22 @@ class Readings:
 
 
 def box_readings(
-    ltrb: Tensor,
-    row: Tensor,
-    column: Tensor,
-    height: int | Tensor,
-    width: int | Tensor,
-    first: Tensor,
-    num_cells: int,
+    ltrb: Tensor, row: Tensor, column: Tensor, height: Tensor, width: Tensor, first: Tensor, num_cells: int
 ) -> Readings:
-    """What lies at the taps of boxes, ltrb [B, 4, ...] in cells around the cells at `row` and `column` of maps of
-    `height` x `width`, whose cells are numbered from `first` on, int32, row by row."""
+    """What lies at the taps of boxes, ltrb [R, 4] in cells around the cells at `row` and `column` of maps of `height` x
+    `width`, whose cells are numbered from `first` on, row by row; [R] each, the last two int32."""
     left, top, right, bottom = ltrb.float().unbind(1)
     rows, row_shares = _cells(top, bottom, row, height)
     columns, column_shares = _cells(left, right, column, width)
     rows = rows * width + first
-    # Cells lie last while this is computed, where it is fast, then first: [25, ...] -> [R, 25].
+    # Boxes lie last while this is computed, where it is fast, then first: [25, R] -> [R, 25].
     each, other = (part.to(ltrb.device) for part in (ROWS, COLUMNS))
-    places = rows.index_select(0, each).add_(columns.index_select(0, other)).flatten(1).t()
-    shares = row_shares.index_select(0, each).mul_(column_shares.index_select(0, other)).flatten(1).t()
+    places = rows.index_select(0, each).add_(columns.index_select(0, other)).t()
+    shares = row_shares.index_select(0, each).mul_(column_shares.index_select(0, other)).t()
     return Readings(places, shares, num_cells)
 
 
-def _cells(before: Tensor, after: Tensor, own: Tensor, size: int | Tensor) -> tuple[Tensor, Tensor]:
+def _cells(before: Tensor, after: Tensor, own: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
     """On an axis, of distances to a box's sides: the cells that are read, int32, and their shares, [5, ...].
 
     own: the axis' place of each cell. A cell outside the map, or at a place that is no number, has no share.

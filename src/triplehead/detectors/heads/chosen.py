@@ -56,8 +56,3 @@ class Chosen:
         """Values of `cells` [R, C] -> the zero-padded 3x3 convolution's of the chosen ones [P, C']."""
         read = embedding(self.window, torch.cat([x, x.new_zeros(1, x.shape[1])]))  # [P, 9, C]
         return linear(read.flatten(1), conv.weight.permute(0, 2, 3, 1).flatten(1), conv.bias)
-
-
-def by_cell(maps: list[Tensor]) -> Tensor:
-    """Maps [B, C, H, W] of each level -> values [N, C] of all cells."""
-    return torch.cat([each.permute(0, 2, 3, 1).flatten(0, 2) for each in maps])

@@ -2,12 +2,10 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv2d
 
-from triplehead.detectors.heads.box_taps import BoxTaps, Readings
+from triplehead.detectors.heads.box_taps import ROWS_OF, BoxTaps, Readings, by_cell
 from triplehead.detectors.heads.deform import deform_conv
-
-IMAGES = 16  # so many oneDNN always gets
 
 
 def star_vectors(ltrb: Tensor) -> Tensor:
@@ -22,16 +20,18 @@ def star_vectors(ltrb: Tensor) -> Tensor:
     return torch.stack(taps, dim=1)
 
 
-def star_taps(ltrb: Tensor) -> Tensor | BoxTaps:
+def star_taps(ltrb: list[Tensor]) -> list[Tensor] | BoxTaps:
     """The taps of all star convolutions on the same boxes, in the form that is fastest to read.
 
-    ltrb: [B, 4, H, W] in cells.
+    ltrb: [B, 4, H, W] of each level, in cells.
     """
-    return star_vectors(ltrb.float()) if ltrb.is_cuda or ltrb.requires_grad else BoxTaps(ltrb)
+    if any(each.is_cuda or each.requires_grad for each in ltrb):
+        return [star_vectors(each.float()) for each in ltrb]
+    return BoxTaps(ltrb)
 
 
 class StarConv(nn.Module):
-    """3x3 deformable convolution on the coarse box, without bias, then ReLU.
+    """3x3 deformable convolution on the coarse box, without bias, then ReLU; shared between levels.
 
     The paper's has no normalisation either; `norm` "batch" adds one BatchNorm a level before the ReLU.
     """
@@ -47,36 +47,40 @@ class StarConv(nn.Module):
         """Whether what it makes of a cell is the same whichever others it is asked for."""
         return not (self.norm and self.training)
 
-    def forward(self, x: Tensor, taps: Tensor | BoxTaps, level: int = 0) -> Tensor:
-        """x: [B, C, H, W]. taps: `star_taps` of the distances from each cell to its coarse box."""
-        x = self._summed(taps.read(x)) if isinstance(taps, BoxTaps) else deform_conv(x, taps, self.weight)
-        return (self.norm[level](x) if self.norm else x).relu_()
+    def forward(self, maps: list[Tensor], taps: list[Tensor] | BoxTaps) -> list[Tensor]:
+        """maps: [B, C, H, W] of each level. taps: `star_taps` of the distances from each cell to its coarse box."""
+        if isinstance(taps, BoxTaps):
+            found = taps.maps(self._rows(taps.readings, by_cell(maps)))
+        else:
+            found = [self._activated(deform_conv(x, each, self.weight)) for x, each in zip(maps, taps, strict=True)]
+        return [self.norm[level](x).relu_() for level, x in enumerate(found)] if self.norm else found
 
     def chosen(self, cells: Tensor, readings: Readings, counts: Tensor) -> Tensor:
         """The same of R cells alone, `counts` of each level, finest first -> [R, C'].
 
         cells: values [N, C] of all cells of all levels. readings: at the taps of the chosen ones.
         """
-        count = int(counts.sum())
-        read = pad(readings.read(cells).view(count, -1), (0, 0, 0, -count % IMAGES))  # [a multiple of IMAGES, 9C]
-        x = self._summed(read.view(IMAGES, -1, 1, read.shape[1]).permute(0, 3, 1, 2))  # [IMAGES, C', ., 1]
-        rows = x.permute(0, 2, 3, 1).flatten(0, 2)[:count]
+        rows = self._rows(readings, cells)
         if self.norm:
             parts = rows.t()[None, :, :, None].split(counts.tolist(), dim=2)
             x = torch.cat([norm(part) for norm, part in zip(self.norm, parts, strict=True)], dim=2)
-            rows = x[0, :, :, 0].t()
-        return rows.relu_()
+            rows = x[0, :, :, 0].t().relu_()
+        return rows
 
-    def _summed(self, read: Tensor) -> Tensor:
-        """What was read at the taps [B, 9C, H, W], tap by tap, under the weight."""
+    def _activated(self, x: Tensor) -> Tensor:
+        """What a norm is not still to come before."""
+        return x if self.norm else x.relu_()
+
+    def _rows(self, readings: Readings, cells: Tensor) -> Tensor:
+        """What is read at the taps of R boxes, under the weight, and activated: [R, C']."""
+        read = readings.read(cells)
         weight = self.weight.permute(0, 2, 3, 1).reshape(self.weight.shape[0], -1, 1, 1)
-        if read.is_cuda:  # in float32, as `deform_conv` computes it there
-            with torch.autocast("cuda", enabled=False):
-                return conv2d(read.float(), weight.float())
         # As a 1x1 convolution: at 256 channels in float32 oneDNN takes a third to half of the matrix product's time on
-        # an AMD processor. On one thread torch hands it none of few images: then each row is one.
-        batch, _, height, width = read.shape
-        if batch >= IMAGES or torch.is_autocast_enabled("cpu"):
-            return conv2d(read, weight)
-        rows = read.permute(0, 2, 3, 1).reshape(batch * height, 1, width, -1).permute(0, 3, 1, 2)
-        return conv2d(rows, weight).permute(0, 2, 3, 1).reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+        # an AMD processor; on one thread torch hands it none of fewer images.
+        x = read.view(ROWS_OF, -1, 1, read.shape[1]).permute(0, 3, 1, 2)
+        if x.is_cuda:  # in float32, as `deform_conv` computes it there
+            with torch.autocast("cuda", enabled=False):
+                x = conv2d(x.float(), weight.float())
+        else:
+            x = conv2d(x, weight)
+        return self._activated(x).permute(0, 2, 3, 1).flatten(0, 2)[: readings.num_boxes]

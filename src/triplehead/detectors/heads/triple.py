@@ -1,13 +1,14 @@
 """The triple head (paper, section 3.3): pre-regression, classification and regression branches."""
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 
 from triplehead.detectors.boxes import FinalBoxes, Points, Predictions, ltrb_to_boxes
-from triplehead.detectors.heads.chosen import Chosen, by_cell
+from triplehead.detectors.heads.box_taps import BoxTaps, by_cell
+from triplehead.detectors.heads.chosen import Chosen
 from triplehead.detectors.heads.layers import Scale, Tower, exp, flatten, init_head, init_hidden
 from triplehead.detectors.heads.star import StarConv, star_taps
 from triplehead.plan.options import TripleHead as Options
@@ -46,10 +47,10 @@ class TripleHead(nn.Module):
         init_hidden(self, options.init, *outputs, self.regressor if self.refined else None)
 
     def forward(self, features: list[Tensor], points: Points) -> Predictions:
-        branches = [self._branches(x, level) for level, x in enumerate(features)]
-        coarse_boxes = ltrb_to_boxes(points.xy, _joined(each.coarse for each in branches) * points.stride[:, None])
-        logits = _joined(each.logits for each in branches)
-        quality = None if self.quality is None else _joined(each.quality for each in branches).squeeze(2)
+        branches = self._branches(features)
+        coarse_boxes = ltrb_to_boxes(points.xy, _joined(branches.coarse) * points.stride[:, None])
+        logits = _joined(branches.logits)
+        quality = None if self.quality is None else _joined(branches.quality).squeeze(2)
         if not self.refined:
             return Predictions(logits, coarse_boxes, coarse_boxes, quality)
         boxes = FinalBoxes(
@@ -59,32 +60,39 @@ class TripleHead(nn.Module):
         )
         return Predictions(logits, boxes if self.reg_star.cell_by_cell else boxes.all, coarse_boxes, quality)
 
-    def _branches(self, x: Tensor, level: int) -> "_Branches":
-        options = self.options
-        pre = self.pre_tower(x, level)
-        coarse = exp(self.pre_scale(self.pre_regressor(pre), level)) * self.cells[level]
-        quality = None if self.quality is None else self.quality(pre)
-        share = options.offset_gradient
-        box = coarse.detach() if share == 0 else share * coarse + (1 - share) * coarse.detach()
-        taps = star_taps(box)
-        logits = self.classifier(self.cls_star(self.cls_tower(x, level), taps, level))
-        return _Branches(logits, coarse, quality, box, taps, self.reg_tower(x, level) if self.refined else None)
+    def _branches(self, features: list[Tensor]) -> "_Branches":
+        raw, quality = self._pre_regression(features)
+        coarse = [exp(self.pre_scale(x, level)) * self.cells[level] for level, x in enumerate(raw)]
+        share = self.options.offset_gradient
+        boxes = [x.detach() if share == 0 else share * x + (1 - share) * x.detach() for x in coarse]
+        taps = star_taps(boxes)
+        stars = self.cls_star([self.cls_tower(x, level) for level, x in enumerate(features)], taps)
+        regression = [self.reg_tower(x, level) for level, x in enumerate(features)] if self.refined else []
+        return _Branches([self.classifier(x) for x in stars], coarse, quality, boxes, taps, regression)
 
-    def _all_boxes(self, branches: list["_Branches"], points: Points) -> Tensor:
+    def _pre_regression(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """The branch's four outputs and its confidence, if any, of each level: together as fast as one of them."""
+        towers = [self.pre_tower(x, level) for level, x in enumerate(features)]
+        if self.quality is None:
+            return [self.pre_regressor(x) for x in towers], []
+        assert self.pre_regressor.bias is not None and self.quality.bias is not None
+        weight = torch.cat([self.pre_regressor.weight, self.quality.weight])
+        bias = torch.cat([self.pre_regressor.bias, self.quality.bias])
+        both = [conv2d(x, weight, bias, padding=1) for x in towers]
+        return [x[:, :4] for x in both], [x[:, 4:] for x in both]
+
+    def _all_boxes(self, branches: "_Branches", points: Points) -> Tensor:
         """Final boxes [B, N, 4]."""
-        ltrb = []
-        for level, each in enumerate(branches):
-            raw = self.regressor(self.reg_star(each.regression, each.taps, level))
-            ltrb.append(self._distances(raw, each.coarse, level))
+        stars = self.reg_star(branches.regression, branches.taps)
+        raw = [self.regressor(x) for x in stars]
+        ltrb = [self._distances(x, branches.coarse[level], level) for level, x in enumerate(raw)]
         return ltrb_to_boxes(points.xy, _joined(ltrb) * points.stride[:, None])
 
-    def _chosen_boxes(self, branches: list["_Branches"], points: Points, image: Tensor, sample: Tensor) -> Tensor:
+    def _chosen_boxes(self, branches: "_Branches", points: Points, image: Tensor, sample: Tensor) -> Tensor:
         """Final boxes of samples [P] of images [P], [P, 4]: the last two layers work on what these need alone."""
-        chosen = Chosen(points, len(branches[0].logits), image, sample)
-        boxes = by_cell([each.box for each in branches])
-        star = self.reg_star.chosen(
-            by_cell([each.regression for each in branches]), chosen.readings(boxes), chosen.counts
-        )
+        chosen = Chosen(points, len(branches.logits[0]), image, sample)
+        boxes = by_cell(branches.boxes)
+        star = self.reg_star.chosen(by_cell(branches.regression), chosen.readings(boxes), chosen.counts)
         raw = chosen.convolve(star, self.regressor)
         ltrb = self._distances(raw, boxes[chosen.own], points.level[sample])
         return ltrb_to_boxes(points.xy[sample], ltrb * points.stride[sample, None])
@@ -98,17 +106,17 @@ class TripleHead(nn.Module):
 
 
 class _Branches(NamedTuple):
-    """What the branches make of one level: class logits, coarse ltrb in cells and confidence; the coarse ltrb whose
+    """What the branches make of each level: class logits, coarse ltrb in cells and confidence; the coarse ltrb whose
     taps are read, and the regression tower's output, two layers before the branch's; each [B, *, H, W]."""
 
-    logits: Tensor
-    coarse: Tensor
-    quality: Any
-    box: Tensor
-    taps: Any
-    regression: Any
+    logits: list[Tensor]
+    coarse: list[Tensor]
+    quality: list[Tensor]
+    boxes: list[Tensor]
+    taps: list[Tensor] | BoxTaps
+    regression: list[Tensor]
 
 
-def _joined(outputs: Iterable[Any]) -> Tensor:
+def _joined(outputs: list[Tensor]) -> Tensor:
     """A branch's outputs [B, *, H, W] of each level -> [B, N, *]."""
     return torch.cat([flatten(out) for out in outputs], dim=1)
