@@ -7,6 +7,7 @@ note(workflow)  # first: what a kill leaves is known
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/inputs.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/resample.smk"
