@@ -235,6 +235,22 @@ def test_a_second_directory_hides_no_compressed_record(tmp_path):
         checkpoint.read(both, "damaged")
 
 
+def test_an_older_torch_that_knows_no_sizes_reads_as_well(tmp_path, monkeypatch):
+    class Reader:
+        def __init__(self, file):
+            pass
+
+    checkpoint.save(tmp_path / "a.pt", "x", value=torch.ones(3))
+    packed = tmp_path / "packed.pt"
+    checkpoint.save(packed, "x", value=torch.zeros(1 << 20))
+    rewritten(packed, lambda info: setattr(info, "compress_type", zipfile.ZIP_DEFLATED))
+    monkeypatch.setattr(torch._C, "PyTorchFileReader", Reader)
+    with open(tmp_path / "a.pt", "rb") as file:
+        assert not checkpoint.is_packed(file)
+    with open(packed, "rb") as file:
+        assert checkpoint.is_packed(file)
+
+
 def test_torchs_older_format_is_read(tmp_path):
     torch.save({"spec": "x", "value": torch.ones(3)}, tmp_path / "a.pt", _use_new_zipfile_serialization=False)
     assert torch.equal(checkpoint.load(tmp_path / "a.pt", "x")["value"], torch.ones(3))

@@ -8,11 +8,17 @@ import pytest
 import torch
 from tests.engine.test_batch import BATCH, paper_spec
 from tests.helpers import changed
+from torchvision.ops import deform_conv2d
 
 from triplehead.data.loader import train_loader
 from triplehead.data.transforms import EvalTransform, TrainTransform
+from triplehead.detectors import kernels
 from triplehead.detectors.assigners import mixture
 from triplehead.detectors.build import build_detector
+from triplehead.detectors.heads import box_taps
+from triplehead.detectors.heads.box_taps import by_cell
+from triplehead.detectors.heads.deform import taps_to_offsets
+from triplehead.detectors.heads.star import StarConv, star_taps, star_vectors
 from triplehead.engine import checkpoint, runtime
 from triplehead.engine.batch import BatchGradients
 from triplehead.engine.evaluate import evaluate
@@ -118,7 +124,9 @@ def test_a_resumed_training_takes_the_same_steps(small_spec, small_data, tmp_pat
     run_of(small_spec, small_data, tmp_path / "whole")
     run_of(small_spec, small_data, tmp_path / "parts", stop_at=7)
     run_of(small_spec, small_data, tmp_path / "parts")
-    assert losses(tmp_path / "parts") == pytest.approx(losses(tmp_path / "whole"), rel=0.05)
+    parts, whole = losses(tmp_path / "parts"), losses(tmp_path / "whole")
+    print("a resumed training's losses differ by", max(abs(a - b) / b for a, b in zip(parts, whole, strict=True)))
+    assert parts == pytest.approx(whole, rel=0.05)
 
 
 def test_a_run_of_one_device_is_scored_alike_by_the_other(small_spec, small_data, tmp_path):
@@ -147,7 +155,6 @@ def test_too_many_images_name_the_number_to_try(small_spec, small_data, tmp_path
 @pytest.mark.parametrize("rows", [100, 3000])
 @pytest.mark.parametrize("boundary", ["cluster", "densest"])
 def test_mixtures_are_the_cpus(rows, boundary):
-    """Few rows, and many of which the last are fitted on the CPU."""
     losses = torch.rand(rows, 35, generator=torch.Generator().manual_seed(0)) ** 2 * 8
     valid = torch.arange(35) < torch.arange(rows)[:, None] % 36
     expected, found = (mixture.fit(losses.to(device), valid.to(device)) for device in ("cpu", "cuda"))
@@ -155,6 +162,41 @@ def test_mixtures_are_the_cpus(rows, boundary):
     torch.testing.assert_close(found.means.cpu(), expected.means, rtol=1e-9, atol=1e-9)
     low, low_found = (mixture.low_cluster(losses.to(at), valid.to(at), boundary) for at in ("cpu", "cuda"))
     assert torch.equal(low_found.cpu(), low) and low.any()
+
+
+@pytest.mark.parametrize("built", [True, False], ids=["Triton", "torch"])
+def test_star_convolutions_are_torchvisions(built, monkeypatch):
+    """Values and gradients, by Triton's kernels and by torch's operations."""
+    assert kernels.gpu_kernels(torch.ones(1, device="cuda"))
+    if not built:
+        monkeypatch.setattr(box_taps, "gpu_kernels", lambda *_: None)
+    generator = torch.Generator("cuda").manual_seed(0)
+    sizes = [(40, 60), (20, 30), (3, 4)]
+    maps = [torch.randn(2, 64, *size, device="cuda", generator=generator, requires_grad=True) for size in sizes]
+    ltrb = [torch.rand(2, 4, *size, device="cuda", generator=generator) * 9 for size in sizes]
+    conv = StarConv(64).cuda()
+
+    def values(found):
+        return [*found, *torch.autograd.grad(sum(x.square().sum() for x in found), [*maps, conv.weight])]
+
+    taps = [taps_to_offsets(star_vectors(box)) for box in ltrb]
+    expected = values([deform_conv2d(x, tap, conv.weight, padding=1).relu() for x, tap in zip(maps, taps, strict=True)])
+    ours = values(conv(maps, star_taps(ltrb)))
+    difference = max(float((a - b).abs().max() / b.abs().max()) for a, b in zip(ours, expected, strict=True))
+    print(f"star convolution: differs by {difference:.1e} of the largest")
+    assert difference < 1e-5
+
+
+def test_readings_have_the_same_bits_each_time():
+    """Gradients too, which `deform_conv2d` adds up in the order of its threads."""
+    generator = torch.Generator("cuda").manual_seed(0)
+    maps = [torch.randn(2, 64, 40, 60, device="cuda", generator=generator, requires_grad=True)]
+    ltrb = [torch.rand(2, 4, 40, 60, device="cuda", generator=generator) * 9]
+    found = []
+    for _ in range(3):
+        read = star_taps(ltrb).readings.read(by_cell(maps))
+        found.append((read.detach(), *torch.autograd.grad(read.square().sum(), maps)))
+    assert all(torch.equal(a, b) for again in found[1:] for a, b in zip(again, found[0], strict=True))
 
 
 def test_the_step_and_the_assignment_run_in_each_precision(small_spec):

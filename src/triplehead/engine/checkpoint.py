@@ -136,7 +136,8 @@ def is_packed(file: IO[bytes]) -> bool:
         records = archive.infolist()
     file.seek(0)
     reader = torch._C.PyTorchFileReader(file)  # which may find another directory than Python's
-    found = sum(map(reader.get_record_size, reader.get_all_records()))
+    size_of = getattr(reader, "get_record_size", None)  # which torch 2.11 has not
+    found = sum(map(size_of, reader.get_all_records())) if size_of else 0
     file.seek(0)
     packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
     return packed or max(found, sum(record.file_size for record in records)) > size

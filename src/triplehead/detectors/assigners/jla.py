@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from triplehead.detectors.assigners.ambiguous import BACKGROUND, resolve
-from triplehead.detectors.assigners.joint_loss import inside_pairs, joint_loss
+from triplehead.detectors.assigners.joint_loss import chosen_rows, inside_pairs, joint_loss
 from triplehead.detectors.assigners.mixture import low_cluster
 from triplehead.detectors.assigners.order import in_order
 from triplehead.detectors.boxes import Points, Predictions
@@ -38,7 +38,9 @@ class Claims:
     loss: Tensor
 
     def __getitem__(self, keep: Tensor) -> "Claims":
-        return Claims(self.gt[keep], self.sample[keep], self.loss[keep])
+        """Those where `keep`, bool [P]."""
+        kept = keep.nonzero().squeeze(1)
+        return Claims(*(part.index_select(0, kept) for part in (self.gt, self.sample, self.loss)))
 
 
 class JLAAssigner:
@@ -105,7 +107,7 @@ class JLAAssigner:
             predictions.logits.reshape(-1, num_classes),
             self._joint_boxes(predictions).reshape(-1, 4),
             sample,
-            boxes[gt],
+            chosen_rows(boxes, gt),
             labels[gt],
             self.options.alpha,
             self.focal_alpha,

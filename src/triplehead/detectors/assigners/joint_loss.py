@@ -39,6 +39,11 @@ def _inside(axes: tuple[Tensor, ...], low: Tensor, high: Tensor) -> tuple[Tensor
     return first, num
 
 
+def chosen_rows(boxes: Tensor, index: Tensor) -> Tensor:
+    """boxes[index], [P, 4], column by column in memory, which is faster to make and to compute with."""
+    return boxes.t().index_select(1, index).t()
+
+
 def focal_negative(logits: Tensor, alpha: float, gamma: float) -> Tensor:
     """Focal loss (Lin et al. 2017) of logits taken as negatives, element by element."""
     return (1 - alpha) * logits.sigmoid() ** gamma * _softplus(logits)
@@ -102,6 +107,6 @@ def joint_loss(
     are simply not listed. Computed in float32 whatever the input; a NaN counts as the largest loss.
     """
     loss_cls = classification_loss(logits, point_index, gt_labels, focal_alpha, focal_gamma)
-    loss_reg = regression_loss(boxes[point_index], gt_boxes)
+    loss_reg = regression_loss(chosen_rows(boxes, point_index), gt_boxes)
     loss = loss_cls + alpha * loss_reg
     return loss.nan_to_num(nan=torch.finfo(loss.dtype).max).clamp(min=0)

@@ -12,10 +12,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from triplehead.detectors.kernels import gpu_kernels
+
 TOLERANCE = 1e-3  # EM stops when the mean log-likelihood changes by less
 MAX_ITERATIONS = 100
 VARIANCE_FLOOR = 1e-6  # added to every variance
-FEW = 512  # rows that a CPU has done before a GPU's kernels are launched
 EMPTY = 10 * torch.finfo(torch.float64).eps  # added to a component's mass
 # Two densities closer than this are equal: two samples on either side of their mean differ by rounding only.
 DENSITY_TIE = 1e-9
@@ -59,33 +60,23 @@ def _maximise(x: Tensor, responsibility: Tensor, total: Tensor) -> tuple[Tensor,
     return mass.div_(total), means, variances, distance
 
 
-def fit(losses: Tensor, valid: Tensor) -> Mixture:
-    """Fit one mixture per row by expectation maximisation, in float64.
-
-    losses: [R, K], finite where valid. valid: bool [R, K]; rows may hold any number of valid samples.
-    """
-    x = losses.double()
-    count = valid.sum(dim=1)
-    low = x.masked_fill(~valid, math.inf).amin(dim=1).where(count > 0, 0.0)
-    high = x.masked_fill(~valid, -math.inf).amax(dim=1).where(count > 0, 0.0)
-    x = torch.where(valid, x, low[:, None])  # padding must be finite: 0 * inf is NaN
-
-    means = torch.stack([low, high])
-    fitted = torch.stack([torch.full_like(means, 0.5), means, torch.ones_like(means)])  # [3, 2, R]
-    n_iter, bound = torch.zeros_like(count), torch.full_like(low, -math.inf)
+def _iterate(x: Tensor, valid: Tensor, count: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
+    """Samples [R, K], those that count and their numbers [R], first means [2, R] -> weights, means, variances
+    [3, 2, R] and iterations [R]."""
+    if (kernels := gpu_kernels(x)) and x.shape[1] <= kernels.WIDEST_ROW:
+        constants = TOLERANCE, MAX_ITERATIONS, VARIANCE_FLOOR, EMPTY
+        return kernels.expectation_maximisation(x, valid, means, *constants)
+    fitted = torch.stack([torch.full_like(means, 0.5), means, torch.ones_like(means)])
+    n_iter = torch.zeros_like(count)
 
     rows = (count >= 2).nonzero().squeeze(1)  # those that have not converged
-    samples, mask, total, bound = x[rows], valid[rows].double(), count[rows] + 2 * EMPTY, bound[rows]
+    samples, mask, total = x[rows], valid[rows].double(), count[rows] + 2 * EMPTY
+    bound = torch.full_like(total, -math.inf)
     weights, means, variances = fitted[:, :, rows]
     distance = _distance(samples, means)
     for iteration in range(1, MAX_ITERATIONS + 1):
         if not len(rows):
             break
-        if rows.is_cuda and len(rows) <= FEW:
-            fitted, n_iter, rows, total, bound = (part.cpu() for part in (fitted, n_iter, rows, total, bound))
-            samples, mask, weights, variances, distance = (
-                part.cpu() for part in (samples, mask, weights, variances, distance)
-            )
         log_joint = _log_joint(distance, weights, variances)
         log_density = torch.logaddexp(*log_joint)  # [rows, K]
         responsibility = log_joint.sub_(log_density).exp_().mul_(mask)
@@ -98,8 +89,21 @@ def fit(losses: Tensor, valid: Tensor) -> Mixture:
             rows, total, bound = (part.index_select(0, moving) for part in (rows, total, bound))
             samples, mask = (part.index_select(0, moving) for part in (samples, mask))
             weights, variances, distance = (part.index_select(1, moving) for part in (weights, variances, distance))
+    return fitted, n_iter
 
-    fitted, n_iter = fitted.to(x.device), n_iter.to(x.device)
+
+def fit(losses: Tensor, valid: Tensor) -> Mixture:
+    """Fit one mixture per row by expectation maximisation, in float64.
+
+    losses: [R, K], finite where valid. valid: bool [R, K]; rows may hold any number of valid samples.
+    """
+    x = losses.double()
+    count = valid.sum(dim=1)
+    low = x.masked_fill(~valid, math.inf).amin(dim=1).where(count > 0, 0.0)
+    high = x.masked_fill(~valid, -math.inf).amax(dim=1).where(count > 0, 0.0)
+    x = torch.where(valid, x, low[:, None])  # padding must be finite: 0 * inf is NaN
+
+    fitted, n_iter = _iterate(x, valid, count, torch.stack([low, high]))
     log_joint = _log_joint(_distance(x, fitted[1]), fitted[0], fitted[2])
     labels = (log_joint[1] > log_joint[0]).long()
     weights, means, variances = fitted.transpose(1, 2)

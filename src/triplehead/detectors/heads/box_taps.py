@@ -1,19 +1,19 @@
-"""Nine taps on a box that no gradient moves: on a CPU a sparse matrix, made once and read many times."""
+"""Nine taps on a box that no gradient moves: a sparse matrix, made once and read many times."""
 
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import accumulate, chain
 from math import prod
 
-import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from triplehead.detectors.kernels import gpu_kernels
+
 # On each axis five cells are read: two around the box's near side, the cell's own, two around its far side.
 SIDES = ((0, 1), (2,), (3, 4))
 TAPS = [[(row, column) for row in rows for column in columns] for rows in SIDES for columns in SIDES]
-ROWS, COLUMNS = torch.tensor(list(chain.from_iterable(TAPS))).unbind(dim=1)  # [25] each
 *FIRST, END = accumulate((len(tap) for tap in TAPS), initial=0)  # of each tap among the 25
 ROWS_OF = 16  # boxes: `StarConv` multiplies as many at once
 
@@ -27,7 +27,7 @@ class BoxTaps:
 
     def __init__(self, ltrb: list[Tensor]):
         self.shapes = [(len(each), *each.shape[2:]) for each in ltrb]
-        cells = all_cells(tuple(self.shapes))
+        cells = all_cells(tuple(self.shapes), ltrb[0].device)
         self.readings = box_readings(by_cell(ltrb).detach(), *cells, num_cells=len(cells[0]))
 
     def maps(self, rows: Tensor) -> list[Tensor]:
@@ -42,13 +42,15 @@ def by_cell(maps: list[Tensor]) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def all_cells(shapes: tuple[tuple[int, int, int], ...]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def all_cells(
+    shapes: tuple[tuple[int, int, int], ...], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Of every cell of maps of these (B, H, W) what `box_readings` takes: row, column, and its map's height, width and
     first cell; [N] int32 each."""
     found, start = [], 0
     for batch, height, width in shapes:
         image, row, column = torch.meshgrid(
-            *(torch.arange(size, dtype=torch.int32) for size in (batch, height, width)), indexing="ij"
+            *(torch.arange(size, dtype=torch.int32, device=device) for size in (batch, height, width)), indexing="ij"
         )
         first = start + image * (height * width)
         sizes = (torch.full_like(row, size) for size in (height, width))
@@ -56,6 +58,14 @@ def all_cells(shapes: tuple[tuple[int, int, int], ...]) -> tuple[Tensor, Tensor,
         start += batch * height * width
     row, column, heights, widths, first = (torch.cat(parts) for parts in zip(*found, strict=True))
     return row, column, heights, widths, first
+
+
+@cache
+@torch.inference_mode(False)  # a gradient may need them later
+def of_taps(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Row and column among five of the 25 places of the nine taps, [25] each, and where each tap's begin, [9]."""
+    row, column = torch.tensor(list(chain.from_iterable(TAPS)), device=device).unbind(dim=1)
+    return row, column, torch.tensor(FIRST, device=device)
 
 
 class Readings:
@@ -66,8 +76,8 @@ class Readings:
 
     def __init__(self, places: Tensor, shares: Tensor, num_cells: int):
         self.num_cells, self.num_boxes, device = num_cells, len(places), places.device
-        first = torch.arange(0, places.numel(), END, device=device)[:, None] + torch.tensor(FIRST, device=device)
-        none = first.new_full((9 * (-self.num_boxes % ROWS_OF),), places.numel())
+        first = torch.arange(0, places.numel(), END, device=device)[:, None] + of_taps(device)[2]
+        none = first.new_full((9 * (-self.num_boxes % ROWS_OF) + 1,), places.numel())  # where the last one ends, too
         self.taps = places.flatten(), torch.cat([first.flatten(), none]).int(), shares.flatten()
 
     def read(self, cells: Tensor) -> Tensor:
@@ -75,17 +85,21 @@ class Readings:
         return self._read(cells).view(-1, 9 * cells.shape[1])
 
     def _read(self, cells: Tensor) -> Tensor:
-        # On a CPU the transpose's product is several times as fast as what autograd knows of `embedding_bag`.
-        by_hand = not (cells.is_cuda or self.taps[2].requires_grad)
-        return _Read.apply(cells, self) if by_hand else _sums(self.taps, cells)
+        # The transpose's product is several times as fast as what autograd knows of `embedding_bag`.
+        return _sums(self.taps, cells) if self.taps[2].requires_grad else _Read.apply(cells, self)
 
     @cached_property
     def cells(self) -> tuple[Tensor, Tensor, Tensor]:
         """Of each cell the taps that it takes part in: the transpose, which only a gradient needs."""
-        places, first, shares = (part.numpy() for part in self.taps)
-        ends = np.append(first, first.dtype.type(len(places)))
-        turned = csr_array((shares, places, ends), (len(first), self.num_cells)).tocsc()
-        return torch.from_numpy(turned.indices), torch.from_numpy(turned.indptr[:-1]), torch.from_numpy(turned.data)
+        places, first, shares = self.taps
+        if places.is_cuda:
+            # What reads nothing goes behind all cells: those at an edge would have all taps outside of the map.
+            entries = places.masked_fill(shares == 0, self.num_cells).sort(stable=True)
+            numbers = torch.arange(self.num_cells + 1, device=places.device, dtype=torch.int32)
+            taps = torch.bucketize(entries.indices.int(), first, right=True, out_int32=True) - 1
+            return taps, torch.searchsorted(entries.values, numbers, out_int32=True), shares[entries.indices]
+        matrix = csr_array((shares.numpy(), places.numpy(), first.numpy()), (len(first) - 1, self.num_cells)).tocsc()
+        return torch.from_numpy(matrix.indices), torch.from_numpy(matrix.indptr), torch.from_numpy(matrix.data)
 
 
 def box_readings(
@@ -98,9 +112,9 @@ def box_readings(
     columns, column_shares = _cells(left, right, column, width)
     rows = rows * width + first
     # Boxes lie last while this is computed, where it is fast, then first: [25, R] -> [R, 25].
-    each, other = (part.to(ltrb.device) for part in (ROWS, COLUMNS))
-    places = rows.index_select(0, each).add_(columns.index_select(0, other)).t()
-    shares = row_shares.index_select(0, each).mul_(column_shares.index_select(0, other)).t()
+    of_row, of_column, _ = of_taps(ltrb.device)
+    places = rows.index_select(0, of_row).add_(columns.index_select(0, of_column)).t()
+    shares = row_shares.index_select(0, of_row).mul_(column_shares.index_select(0, of_column)).t()
     return Readings(places, shares, num_cells)
 
 
@@ -135,4 +149,7 @@ class _Read(torch.autograd.Function):
 
 def _sums(bags: tuple[Tensor, Tensor, Tensor], rows: Tensor) -> Tensor:
     index, first, share = bags
-    return embedding_bag(index, rows, first, mode="sum", per_sample_weights=share.to(rows.dtype))
+    if not share.requires_grad and (kernels := gpu_kernels(rows)):
+        return kernels.sums(index, first, share, rows)
+    share = share.to(rows.dtype)
+    return embedding_bag(index, rows, first, mode="sum", per_sample_weights=share, include_last_offset=True)

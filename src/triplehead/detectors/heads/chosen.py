@@ -20,7 +20,7 @@ class Chosen:
         self.sizes = torch.tensor(points.sizes, device=device)  # [L, 2]
         area = self.sizes.prod(dim=1)
         start = area.cumsum(0) - area  # of each level in one image
-        self.first, self.num_cells = batch * start, batch * int(area.sum())
+        self.first, self.num_cells = batch * start, batch * len(points.xy)
 
         level = points.level[sample]
         height, width = self.sizes[level].unbind(1)

@@ -25,7 +25,7 @@ def star_taps(ltrb: list[Tensor]) -> list[Tensor] | BoxTaps:
 
     ltrb: [B, 4, H, W] of each level, in cells.
     """
-    if any(each.is_cuda or each.requires_grad for each in ltrb):
+    if any(each.requires_grad for each in ltrb):
         return [star_vectors(each.float()) for each in ltrb]
     return BoxTaps(ltrb)
 
@@ -73,14 +73,11 @@ class StarConv(nn.Module):
 
     def _rows(self, readings: Readings, cells: Tensor) -> Tensor:
         """What is read at the taps of R boxes, under the weight, and activated: [R, C']."""
+        if cells.is_cuda and torch.is_autocast_enabled("cuda"):
+            cells = cells.to(torch.get_autocast_dtype("cuda"))  # as the product wants what is read
         read = readings.read(cells)
         weight = self.weight.permute(0, 2, 3, 1).reshape(self.weight.shape[0], -1, 1, 1)
         # As a 1x1 convolution: at 256 channels in float32 oneDNN takes a third to half of the matrix product's time on
         # an AMD processor; on one thread torch hands it none of fewer images.
         x = read.view(ROWS_OF, -1, 1, read.shape[1]).permute(0, 3, 1, 2)
-        if x.is_cuda:  # in float32, as `deform_conv` computes it there
-            with torch.autocast("cuda", enabled=False):
-                x = conv2d(x.float(), weight.float())
-        else:
-            x = conv2d(x, weight)
-        return self._activated(x).permute(0, 2, 3, 1).flatten(0, 2)[: readings.num_boxes]
+        return self._activated(conv2d(x, weight)).permute(0, 2, 3, 1).flatten(0, 2)[: readings.num_boxes]
