@@ -137,7 +137,7 @@ def test_a_preempted_run_goes_on_where_it_was_and_ends_with_the_same_bytes(slurm
 def test_a_run_longer_than_its_walltime_goes_on_in_the_next_attempt(slurm, clone):
     add_resources(clone, "runtime: 1, mem_mb: 1000")
     run = longer(clone, 4000)
-    # The profile's ten attempts (tests/plan/test_cost.py) are for days: of a minute a busy machine needs about as many.
+    # The profile's attempts (tests/plan/test_cost.py) are for days: of a minute a busy machine needs about as many.
     said = finish(submit(clone, "--retries", "20", f"results/runs/{run}/scores.json"), clone, 3000)
     states = [job["JobState"] for job in jobs_of(said, "train")]
     assert states[-1] == "COMPLETED" and "TIMEOUT" in states[:-1]

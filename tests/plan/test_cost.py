@@ -1,6 +1,7 @@
 """What a plan costs: by whose measurement, and when the last run ends."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -164,7 +165,7 @@ def test_another_network_or_engine_is_another_kind():
 @pytest.mark.parametrize("step", ["1.0e+308", "0", ".inf", "-1"])
 def test_a_step_takes_a_time(experiments, step):
     file = experiments / "scales" / "paper.yaml"
-    file.write_text(file.read_text().replace("step: 0.1816", f"step: {step}"))
+    file.write_text(re.sub(r"step: [0-9.]+", f"step: {step}", file.read_text(), count=1))
     with pytest.raises(InputError, match=r"paper\.yaml: cost\.kinds.*step: "):
         load_plan({"scale": "paper"}, experiments)
 
