@@ -34,11 +34,10 @@ def show(console: Console, columns: Sequence[Column], rows: Iterable[Sequence[st
         stacks[last - 1 : last + 1] = [stacks[last - 1] + stacks[last]]
     needed = [_needed(columns, heads, cells, stack) for stack in stacks]
     table = Table(title=title, show_lines=len(stacks) < len(columns))
-    for stack, width in zip(stacks, _shared(needed, console.width - _margins(stacks)), strict=True):
+    for stack, (_, most), width in zip(stacks, needed, _shared(needed, console.width - _margins(stacks)), strict=True):
         justify: JustifyMethod = "right" if columns[stack[0]].number else "left"
-        table.add_column(
-            "\n".join(columns[index].name for index in stack), justify=justify, overflow="fold", width=width
-        )
+        names = "\n".join(columns[index].name for index in stack)
+        table.add_column(names, justify=justify, overflow="fold", width=width, no_wrap=width >= most)
     for row in cells:
         table.add_row(*(Text("\n").join(row[index] for index in stack if row[index].plain) for stack in stacks))
     console.print(table)

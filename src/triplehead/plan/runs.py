@@ -10,11 +10,19 @@ from pydantic import Field, PositiveInt
 from triplehead.plan.engines import Engine
 from triplehead.plan.options import JLA, Data, Detector, Evaluation, Input, Options, OwnPart, ResNet, Schedule, Tiny
 
+SEED = "the seed, whichever it is"  # a place in the canonical JSON of a spec
+
 
 def digest(options: Options | dict) -> str:
     """Ten hex digits of SHA-256 over canonical JSON."""
-    values = options.model_dump(mode="json") if isinstance(options, Options) else options
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return _digest(_canonical(options.model_dump(mode="json") if isinstance(options, Options) else options))
+
+
+def _canonical(values: dict) -> str:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
@@ -37,19 +45,24 @@ class RunSpec(Options):
     engine: Engine = "triplehead"
 
     @cached_property
-    def _written(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
+    def _around_seed(self) -> tuple[str, str]:
+        """The canonical JSON before the seed and after it: a sweep's seeds share it."""
+        before, _, after = _canonical(self.model_dump(mode="json") | {"seed": SEED}).partition(json.dumps(SEED))
+        return before, after
+
+    def _digest(self, seed: int | None) -> str:
+        return _digest(json.dumps(seed).join(self._around_seed))
 
     @cached_property
     def id(self) -> str:
         """For example proxy-coco-triple-jla-s0-0a1b2c3d4e."""
         by = "" if self.engine == "triplehead" else f"-{self.engine}"
-        return f"{self.scale}-{self.dataset}-{self.short_name}{by}-s{self.seed}-{digest(self._written)}"
+        return f"{self.scale}-{self.dataset}-{self.short_name}{by}-s{self.seed}-{self._digest(self.seed)}"
 
     def with_seed(self, seed: int) -> "RunSpec":
         """The same run from another seed; what is valid is not validated again, nor what was digested copied."""
         other = self._with(seed=seed)
-        other.__dict__ |= {"_written": self._written | {"seed": seed}, "group": self.group}
+        other.__dict__ |= {"_around_seed": self._around_seed, "group": self.group}
         return other
 
     def with_engine(self, engine: Engine) -> "RunSpec":
@@ -71,7 +84,7 @@ class RunSpec(Options):
     @cached_property
     def group(self) -> str:
         """The same for all seeds of a spec."""
-        return digest(self._written | {"seed": None})
+        return self._digest(None)
 
     @property
     def data_id(self) -> str:
