@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,20 +16,28 @@ from triplehead.temporary import NOTES, note, sweep
 DEAD = 1 << 30  # no process has this number
 
 
-def workflow() -> SimpleNamespace:
+def workflow(main: bool = True) -> SimpleNamespace:
     cache = SimpleNamespace(name=tempfile.mkdtemp(dir=tempfile.gettempdir()))
     return SimpleNamespace(
-        snakemake_tmp_dir=Path(tempfile.mkdtemp(prefix="snakemake")), sourcecache=SimpleNamespace(runtime_cache=cache)
+        is_main_process=main,
+        snakemake_tmp_dir=Path(tempfile.mkdtemp(prefix="snakemake")),
+        sourcecache=SimpleNamespace(runtime_cache=cache),
     )
 
 
-@pytest.mark.parametrize("notes", ["nobody wrote this\n", "1\n", "\0"])
-def test_notes_that_mean_nothing_stop_nobody(folder, notes):
-    NOTES.parent.mkdir()
-    NOTES.write_text(notes)
-    note(living := workflow())
-    sweep(living)
-    assert living.snakemake_tmp_dir.exists()
+def folders(of: SimpleNamespace) -> list[Path]:
+    return [of.snakemake_tmp_dir, Path(of.sourcecache.runtime_cache.name)]
+
+
+def noted(process: int, host: str | None = None) -> Path:
+    return NOTES / f"{host or socket.gethostname()}.{process}"
+
+
+def of_process(process: int, host: str | None = None) -> SimpleNamespace:
+    """A workflow whose note is that of another process."""
+    note(made := workflow())
+    noted(os.getpid()).rename(noted(process, host))
+    return made
 
 
 @pytest.fixture
@@ -40,39 +49,75 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_the_next_one_removes_those_of_the_dead_and_keeps_its_own(folder):
-    dead, living = workflow(), workflow()
+    dead = of_process(DEAD)
     (dead.snakemake_tmp_dir / "file").write_text("")
-    note(dead)
-    NOTES.write_text(NOTES.read_text().replace(f"{os.getpid()} ", f"{DEAD} "))
-    note(living)
+    note(living := workflow())
     sweep(living)
-    assert not dead.snakemake_tmp_dir.exists() and not Path(dead.sourcecache.runtime_cache.name).exists()
-    assert living.snakemake_tmp_dir.exists() and Path(living.sourcecache.runtime_cache.name).exists()
-    own = [str(living.snakemake_tmp_dir), living.sourcecache.runtime_cache.name]
-    assert NOTES.read_text().splitlines() == [f"{os.getpid()} {folder}" for folder in own]
+    assert not any(each.exists() for each in folders(dead)) and all(each.is_dir() for each in folders(living))
+    assert list(NOTES.iterdir()) == [noted(os.getpid())]
+    assert noted(os.getpid()).read_text().splitlines() == list(map(str, folders(living)))
+
+
+@pytest.mark.parametrize("notes", ["nobody wrote this\n", "1\n", "\0", "", "\n\n"])
+def test_notes_that_mean_nothing_hide_no_others(folder, notes):
+    dead = of_process(DEAD)
+    for name in ("1", "nobody", str(DEAD + 1)):
+        noted(name).write_text(notes)
+    note(living := workflow())
+    sweep(living)
+    assert not any(each.exists() for each in folders(dead)) and all(each.is_dir() for each in folders(living))
+    assert not noted(DEAD).exists()
+
+
+def test_a_line_that_was_cut_removes_nothing_of_the_living(folder):
+    """By a full disk, say: what is left of it may begin as a folder of one that lives."""
+    note(living := workflow())
+    noted(DEAD).write_text("".join(f"{each}\n" for each in folders(living)) + str(living.snakemake_tmp_dir)[:-3])
+    sweep(living)
+    assert all(each.is_dir() for each in folders(living))
 
 
 @pytest.mark.parametrize("place", ["precious", "temporary/precious", "temporary/../precious", "temporary/snakemakes"])
 def test_notes_that_name_other_folders_remove_nothing(folder, place):
     (folder / place).mkdir()
     note(living := workflow())
-    with NOTES.open("a") as notes:
-        notes.write("".join(f"{DEAD} {each}\n" for each in (folder / place, "..", "/", ".", "")))
+    noted(DEAD).write_text("".join(f"{each}\n" for each in (folder / place, "..", "/", ".", "")))
     sweep(living)
     assert (folder / place).is_dir()
 
 
-def test_what_another_one_that_lives_has_noted_stays(folder):
-    """One that has begun meanwhile, or of which this project is a copy."""
-    other, living = workflow(), workflow()
-    note(other)
-    NOTES.write_text(NOTES.read_text().replace(f"{os.getpid()} ", f"{os.getppid()} "))
+@pytest.mark.parametrize(("process", "host"), [(os.getppid(), None), (DEAD, "elsewhere")])
+def test_what_lives_or_may_live_on_another_machine_stays(folder, process, host):
+    """One that has begun meanwhile, or of which this project is a copy; a process's number is its machine's."""
+    other = of_process(process, host)
+    note(living := workflow())
     sweep(living)
-    assert other.snakemake_tmp_dir.exists() and str(other.snakemake_tmp_dir) in NOTES.read_text()
+    assert all(each.is_dir() for each in folders(other)) and noted(process, host).is_file()
 
 
-def test_notes_that_cannot_be_read_stop_nobody(folder):
-    NOTES.mkdir(parents=True)
+def test_where_temporary_folders_lie_elsewhere_the_note_stays(folder, monkeypatch):
+    dead = of_process(DEAD)
+    here = tempfile.gettempdir()
+    (folder / "other").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "other"))
+    sweep(workflow())
+    assert all(each.is_dir() for each in folders(dead)) and noted(DEAD).is_file()
+    monkeypatch.setattr(tempfile, "tempdir", here)
+    sweep(workflow())
+    assert not any(each.exists() for each in folders(dead)) and not noted(DEAD).exists()
+
+
+def test_a_job_notes_nothing(folder):
+    note(workflow(main=False))
+    assert not NOTES.exists()
+
+
+@pytest.mark.parametrize("make", [Path.touch, Path.mkdir])
+def test_notes_that_cannot_be_had_stop_nobody(folder, make):
+    NOTES.parent.mkdir()
+    make(NOTES if make is Path.touch else NOTES.parent / "temporary")
+    if NOTES.is_dir():
+        noted(DEAD).mkdir()
     note(living := workflow())
     sweep(living)
     assert living.snakemake_tmp_dir.exists()
@@ -82,7 +127,7 @@ def test_what_a_killed_snakemake_left_is_gone_after_the_next(tmp_path):
     project = Project(tmp_path / "study")
     process = project.start()
     try:
-        while not (project.folder / NOTES).is_file() or not (project.folder / NOTES).read_text():
+        while not any(file.stat().st_size for file in (project.folder / NOTES).glob("*")):
             assert process.poll() is None
     finally:
         os.killpg(process.pid, signal.SIGKILL)

@@ -2,35 +2,42 @@
 
 import os
 import shutil
+import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-NOTES = Path(".snakemake/temporary")  # a process and a folder of its own a line, of the living and of the dead
+NOTES = Path(
+    ".snakemake/temporary"
+)  # a file for each process, HOST.PID, of the living and of the dead: a folder a line
 
 
 def note(workflow: Any) -> None:
     """What Snakemake makes before it reads the Snakefile and removes as it ends, outside of the project."""
+    if not workflow.is_main_process:  # a job, on any node
+        return
     with suppress(OSError):  # a folder that cannot be written: nothing is known
-        NOTES.parent.mkdir(exist_ok=True)
-        with open(NOTES, "a") as file:
-            file.writelines(f"{os.getpid()} {folder}\n" for folder in _own(workflow))
+        NOTES.mkdir(parents=True, exist_ok=True)
+        with open(NOTES / f"{socket.gethostname()}.{os.getpid()}", "a") as file:
+            file.writelines(f"{folder}\n" for folder in _own(workflow))
 
 
 def sweep(workflow: Any) -> None:
-    """Remove those of the dead: for who is alone."""
-    kinds = {_kind(folder) for folder in _own(workflow)}
-    with suppress(OSError, ValueError):
-        living = []
-        for line in NOTES.read_text().splitlines():
-            process, folder = line.split(" ", 1)
-            if psutil.pid_exists(int(process)):
-                living.append(f"{line}\n")
-            elif _kind(folder) in kinds:  # whoever wrote the notes
-                shutil.rmtree(folder, ignore_errors=True)
-        NOTES.write_text("".join(living))
+    """Remove those of this machine's dead, where this one has its own: for who is alone."""
+    own = _own(workflow)
+    kinds = {_kind(folder) for folder in own}
+    for notes in NOTES.glob(f"{socket.gethostname()}.*"):
+        with suppress(OSError, ValueError):  # a file of another's, or one that cannot be read
+            if psutil.pid_exists(int(notes.suffix[1:])):
+                continue
+            folders = set(notes.read_text().splitlines()) - set(own)
+            for folder in folders:
+                if _kind(folder) in kinds:  # whoever wrote the notes
+                    shutil.rmtree(folder, ignore_errors=True)
+            if not any(folder and os.path.isdir(folder) for folder in folders):
+                notes.unlink()
 
 
 def _own(workflow: Any) -> list[str]:

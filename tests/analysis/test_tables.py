@@ -9,10 +9,9 @@ import pytest
 from triplehead.analysis.captions import caption
 from triplehead.analysis.layout import table_layout
 from triplehead.analysis.statistics.estimate import mean_and_std
-from triplehead.analysis.statistics.samples import COUNTED_AT
 from triplehead.analysis.tables import COLUMNS, read_csv, read_table, table_frame, write_csv
 from triplehead.errors import InputError
-from triplehead.plan.plan import load_plan
+from triplehead.plan.plan import COUNTED_AT, load_plan
 
 
 @pytest.fixture

@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from triplehead import detectors
 from triplehead.detectors import kernels
 
 INTERPRETED = Path(__file__).with_name("interpreted_kernels.py")
@@ -26,7 +28,11 @@ def test_a_gpu_without_a_compiler_does_without(monkeypatch, capsys):
     def broken(*_, **__):
         raise RuntimeError("Failed to find C compiler.\nPlease specify via CC environment variable.")
 
-    monkeypatch.setattr(torch, "ones", broken)
+    stub = SimpleNamespace(expectation_maximisation=broken)
+    monkeypatch.setitem(sys.modules, "triplehead.detectors.gpu_kernels", stub)
+    monkeypatch.setattr(detectors, "gpu_kernels", stub, raising=False)
+    ones = torch.ones
+    monkeypatch.setattr(torch, "ones", lambda *shape, device, **kind: ones(*shape, **kind))
     kernels._built.cache_clear()
     try:
         assert kernels._built() is None

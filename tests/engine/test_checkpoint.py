@@ -235,20 +235,18 @@ def test_a_second_directory_hides_no_compressed_record(tmp_path):
         checkpoint.read(both, "damaged")
 
 
-def test_an_older_torch_that_knows_no_sizes_reads_as_well(tmp_path, monkeypatch):
-    class Reader:
-        def __init__(self, file):
-            pass
-
-    checkpoint.save(tmp_path / "a.pt", "x", value=torch.ones(3))
-    packed = tmp_path / "packed.pt"
-    checkpoint.save(packed, "x", value=torch.zeros(1 << 20))
-    rewritten(packed, lambda info: setattr(info, "compress_type", zipfile.ZIP_DEFLATED))
-    monkeypatch.setattr(torch._C, "PyTorchFileReader", Reader)
-    with open(tmp_path / "a.pt", "rb") as file:
-        assert not checkpoint.is_packed(file)
-    with open(packed, "rb") as file:
-        assert checkpoint.is_packed(file)
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_file_that_does_not_end_as_torch_ends_one_is_refused(tmp_path, sealed):
+    """What stands in front of the records or behind them would be read by one reader and not by the other."""
+    path = tmp_path / "a.pt"
+    (checkpoint.save_state if sealed else checkpoint.save)(path, "x", value=torch.ones(3))
+    assert torch.equal(checkpoint.load(path, "x")["value"], torch.ones(3))
+    sound = path.read_bytes()
+    end = sound.rfind(END[:4])
+    for broken in (sound + b"\0", sound[: end - 1] + b"\0" + sound[end - 1 :], sound[:4] + b"\0" * 64 + sound[4:]):
+        path.write_bytes(broken)
+        with pytest.raises(InputError, match=r"a\.pt: "):
+            checkpoint.load(path, "x")
 
 
 def test_torchs_older_format_is_read(tmp_path):

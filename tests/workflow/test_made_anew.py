@@ -1,11 +1,13 @@
 """What is deleted or made anew: it hides nothing that is missing or outdated, and trains nothing again."""
 
 import base64
+import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from tests.helpers import write_speed_record
 from tests.workflow.test_workflow import clone, copy_project, snakemake  # noqa: F401  clone is a fixture
 
 from triplehead.paths import RUN_FILES
@@ -48,6 +50,11 @@ def whole(tmp_path_factory) -> Path:
         file.write_text(re.sub(r"resampled_after\([^)]*\)", "False", text))
     made = snakemake(folder, "--cores", "4", "reproduce_all", *SMOKE)
     assert made.returncode == 0, made.stderr[-2000:]
+    plan = load_plan({"scale": "smoke"})
+    for file in (folder / "results" / "speed").iterdir():
+        times = file.stat()
+        write_speed_record(plan, file.stem, folder / "results")
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     return folder
 
 
@@ -102,9 +109,57 @@ def test_a_new_run_is_trained_and_no_other(whole, tmp_path):
     assert (counts["train"], counts["pretrain"]) == ("1", "1")
 
 
-@pytest.mark.parametrize("triggers", ["input", "code", "mtime input"])
-def test_triggers_that_would_train_again_are_refused(whole, triggers):
-    refused = snakemake(whole, "-n", "results/table5.csv", "--rerun-triggers", *triggers.split(), *SMOKE)
+def without_data(whole: Path, folder: Path) -> Path:
+    shutil.copytree(whole, folder, symlinks=True)
+    for name in ("data", "pretrained"):
+        shutil.rmtree(folder / "results" / name)
+    (folder / "results" / "mlflow.ready").unlink()
+    return folder
+
+
+@pytest.mark.parametrize("way", ["one", "its rule", "all", "killed at the end"])
+def test_a_training_that_runs_again_gets_what_it_needs(whole, tmp_path, way):
+    """Snakemake deletes a job's files before it runs it: nothing may be missing then."""
+    folder = without_data(whole, tmp_path / "study")
+    run = next(name for name, run in load_plan({"scale": "smoke"}).runs.items() if run.spec.pretrained_id)
+    target = f"results/runs/{run}/scores.json"
+    call = {
+        "one": ("-f", target),
+        "its rule": (target, "-R", "train", "train_without_resamples"),
+        "all": ("-F", target),
+        "killed at the end": (target,),
+    }
+    if way == "killed at the end":
+        marks = folder / ".snakemake" / "incomplete"
+        marks.mkdir(exist_ok=True)
+        (marks / base64.urlsafe_b64encode(target.encode()).decode()).write_text("{}")
+    found = rules_of(folder, *call[way], *SMOKE)
+    assert found & {"train", "train_without_resamples"} and {"data", "pretrain", "tracking_store"} <= found
+
+
+@pytest.mark.parametrize("again", ["protocol", "weights", "asked for"])
+def test_a_speed_that_is_measured_again_gets_its_data(whole, tmp_path, again):
+    folder = without_data(whole, tmp_path / "study")
+    call = ["results/table3.csv"]
+    if again == "protocol":
+        scale = folder / "experiments" / "scales" / "smoke.yaml"
+        text, changes = re.subn(r"repeats: \d+", "repeats: 6", scale.read_text())
+        assert changes == 1
+        scale.write_text(text)
+    elif again == "weights":
+        spec = load_plan({"scale": "smoke"}).specs["table3", "Ours"][0]
+        (folder / "results" / "runs" / spec.id / "model.pt").write_text("others")
+    else:
+        call += ["-R", "speed"]
+    found = rules_of(folder, *call, *SMOKE)
+    assert {"speed", "data", "table"} <= found and not found & {"train", "train_without_resamples"}
+
+
+@pytest.mark.parametrize("triggers", ["input", "code", "mtime input", "mtime", "params"])
+@pytest.mark.parametrize("trained", [True, False])
+def test_triggers_that_would_train_again_or_see_too_little_are_refused(whole, clone, triggers, trained):  # noqa: F811
+    folder = whole if trained else clone
+    refused = snakemake(folder, "-n", "results/table5.csv", "--rerun-triggers", *triggers.split(), *SMOKE)
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
-    word = triggers.removeprefix("mtime ")
-    assert f"error: rerun-triggers: has {word}, expected mtime and params alone" in refused.stderr
+    words = ", ".join(sorted(triggers.split()))
+    assert f"error: rerun-triggers: has {words}, expected mtime and params, as in" in refused.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 from triplehead import paths
 from triplehead.analysis import figures
 from triplehead.analysis.claims import inputs as claims_inputs
+from triplehead.analysis.speed import is_measured
 from triplehead.clock import bring_back, check_past
 from triplehead.data.fingerprint import fingerprint
 from triplehead.data.kept import put_back

@@ -1,15 +1,36 @@
 # What the rules read: the files of each, and the parameters beside them that make it another job.
 import hashlib
+from base64 import urlsafe_b64encode
 from functools import cache
 
 
 @cache
 def check_triggers():
-    if others := set(map(str, workflow.rerun_triggers)) - {"mtime", "params"}:
+    """Not while the rules are read, when Snakemake does not know them yet."""
+    triggers = sorted(map(str, workflow.rerun_triggers))
+    if workflow.is_main_process and triggers != ["mtime", "params"]:
         stop(
-            f"rerun-triggers: has {', '.join(sorted(others))}, expected mtime and params alone, as in profiles/default: "
-            "others train again what has been trained"
+            f"rerun-triggers: has {', '.join(triggers) or 'none'}, expected mtime and params, as in profiles/default: "
+            "others train again what has been trained, fewer miss what has changed"
         )
+
+
+@cache
+def killed_at_the_end():
+    """The files of jobs that Snakemake has not taken for whole: it runs these again, whatever is there."""
+    folder = Path(".snakemake/incomplete")
+    return frozenset(os.listdir(folder)) if folder.is_dir() else frozenset()
+
+
+def runs_again(rules, files):
+    """Whether Snakemake runs one of these rules although all these files of its are there."""
+    forced = {os.path.relpath(file) for file in workflow.dag.forcefiles}
+    if any(rule.name in rules for rule in workflow.dag.forcerules) or forced & set(
+        files
+    ):
+        return True
+    names = (urlsafe_b64encode(file.encode()).decode() for file in files)
+    return not killed_at_the_end().isdisjoint(names)
 
 
 def annotations_of(wildcards):
@@ -90,10 +111,13 @@ def unless_trained(file_of):
     """
 
     def of(wildcards):
-        files = [paths.RUNS / wildcards.run / name for name in RUN_FILES]
-        there = [file.is_file() for file in files]
-        if all(there):
-            check_triggers()
+        check_triggers()
+        files = [f"results/runs/{wildcards.run}/{name}" for name in RUN_FILES]
+        there = [os.path.isfile(file) for file in files]
+        rules = "train", "train_without_resamples"
+        if all(there) and not runs_again(
+            rules, [*files, f"results/runs/{wildcards.run}/{paths.REPLICATES}"]
+        ):
             return []
         file = file_of(wildcards)
         return ancient(file) if file and any(there) else file
@@ -119,6 +143,7 @@ def pretrained_from(wildcards):
 
 def scores_of(wildcards):
     """What the numbers of a table are made from; parameters need no run."""
+    check_triggers()
     if PLAN.exhibits[wildcards.exhibit].kind == "speed":
         return f"results/speed/{wildcards.exhibit}.json"
     runs = PLAN.run_ids(wildcards.exhibit)
@@ -187,11 +212,14 @@ def weights_of(wildcards):
 
 
 def speed_data(wildcards):
-    """None once it was measured, as for trainings (`unless_trained`)."""
-    if Path(f"results/speed/{wildcards.exhibit}.json").is_file():
+    """None once it was measured as the scale has it, as for trainings (`unless_trained`)."""
+    record = f"results/speed/{wildcards.exhibit}.json"
+    measured = is_measured(PLAN, wildcards.exhibit, paths.RESULTS)
+    if measured and not runs_again(["speed"], [record]):
         return []
     runs = map(PLAN.run, PLAN.run_ids(wildcards.exhibit))
-    return sorted({f"results/data/{run.data_id}/manifest.json" for run in runs})
+    files = sorted({f"results/data/{run.data_id}/manifest.json" for run in runs})
+    return ancient(files) if os.path.isfile(record) else files
 
 
 def speed_rows(wildcards):

@@ -18,6 +18,20 @@ def speed_record(plan: Plan, exhibit: str, results: Path) -> SpeedRecord:
     return record
 
 
+def is_measured(plan: Plan, exhibit: str, results: Path) -> bool:
+    """Whether the record is of this plan's runs, by its protocol, and of weights that are not younger."""
+    path = results / "speed" / f"{exhibit}.json"
+    try:
+        record = speed_record(plan, exhibit, results)
+    except InputError:
+        return False
+    weights = [results / "runs" / row.run / "model.pt" for row in record.rows]
+    made = path.stat().st_mtime_ns
+    return record.asked == plan.scale.speed and all(
+        file.is_file() and file.stat().st_mtime_ns <= made for file in weights
+    )
+
+
 def of_another_scale(plan: Plan, exhibit: str, results: Path) -> str | None:
     """A clause where `results`/speed/<exhibit>.json was measured at another scale than the plan's."""
     scale = read_speed(results / "speed" / f"{exhibit}.json").scale

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import os
 import shutil
+import struct
 import sys
 import zipfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from triplehead.errors import InputError
 from triplehead.paths import atomic
 
 SEAL, CHUNK = 32, 1 << 20  # bytes: of the SHA-256 that a state ends in, and that are read at once
+ZIP_END, ZIP64_END = 22, 56 + 20  # bytes: of a zip file's last record, and of the two that may stand before it
 DAMAGED = "damaged, not the bytes that were written"
 PACKED = "has compressed records, which torch never writes: a decompression bomb?"
 FULL, FULL_SAID = 1 << 20, os.strerror(errno.ENOSPC)  # bytes that a full disk may still have
@@ -135,12 +137,30 @@ def is_packed(file: IO[bytes]) -> bool:
     with zipfile.ZipFile(file) as archive:
         records = archive.infolist()
     file.seek(0)
-    reader = torch._C.PyTorchFileReader(file)  # which may find another directory than Python's
-    size_of = getattr(reader, "get_record_size", None)  # which torch 2.11 has not
-    found = sum(map(size_of, reader.get_all_records())) if size_of else 0
-    file.seek(0)
     packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
-    return packed or max(found, sum(record.file_size for record in records)) > size
+    return packed or sum(record.file_size for record in records) > size or not _has_one_directory(file, size)
+
+
+def _has_one_directory(file: IO[bytes], size: int) -> bool:
+    """Whether a zip file ends as torch writes it: the directory, its records, and nothing but our digest behind.
+
+    torch's reader looks for the directory where the records say, Python's right before them: here both are one.
+    """
+    file.seek(max(0, size - SEAL - ZIP_END - ZIP64_END))
+    tail = file.read()
+    file.seek(0)
+    end = tail.rfind(b"PK\5\6")
+    if end < 0 or len(tail) - end - ZIP_END not in (0, SEAL):
+        return False
+    length, start, comment = struct.unpack_from("<LLH", tail, end + 12)
+    begin = end  # of the records
+    if tail[max(0, end - 20) : end].startswith(b"PK\6\7"):
+        begin = end - ZIP64_END
+        (record,) = struct.unpack_from("<Q", tail, end - 12)
+        if begin < 0 or record != size - len(tail) + begin or not tail.startswith(b"PK\6\6", begin):
+            return False
+        length, start = struct.unpack_from("<QQ", tail, begin + 40)
+    return comment == 0 and start + length == size - len(tail) + begin
 
 
 def load(path: Path, spec_id: str, data: str | None = None) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def measure_speed(
         raise InputError(dataset.annotations, "holds no images to measure speed on")
     count = min(options.images, len(dataset))
     images = [fabric.to_device(transform(*dataset[index])[0]) for index in range(count)]
-    options = options.model_copy(update={"images": count, "threads": threads})
+    protocol = options.model_copy(update={"images": count, "threads": threads})
 
     calls: dict[tuple[str, str], Callable[[Tensor], object]] = {}
     with runtime.enough_memory(fabric.device, "speed", 1):
@@ -75,7 +75,8 @@ def measure_speed(
         scale=first.scale,
         device=hardware(fabric),
         environment=environment(fabric),
-        protocol=options,
+        asked=options,
+        protocol=protocol,
         precision=float32(fabric),
         image_sizes=tuple(sorted({size_of(image) for image in images})),
         rows=tuple(

@@ -18,6 +18,8 @@ from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import Config, Exhibit, Row, Scale
 from triplehead.plan.silence import SILENCE, Silence, Variant
 
+COUNTED_AT = "paper architecture"  # the scale of what is counted: parameters
+
 
 @dataclass
 class Run:

@@ -44,6 +44,7 @@ class SpeedRecord(Options):
     scale: str
     device: str  # name of the processor or GPU
     environment: dict[str, str]
+    asked: Speed | None = None  # older records do not say
     protocol: Speed  # as carried out: images that there were, threads in use
     batch_size: Literal[1] = 1
     precision: str

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from triplehead import paths
-from triplehead.analysis.statistics.samples import COUNTED_AT
 from triplehead.jobs import run_label
 from triplehead.locking import snakemakes_in
 from triplehead.plan.calibration import CALIBRATION, read_calibration
 from triplehead.plan.cost import estimate
-from triplehead.plan.plan import Plan
+from triplehead.plan.plan import COUNTED_AT, Plan
 from triplehead.status.jobs import STATES, Job, State, held_locks, job
 from triplehead.status.left import seconds_left, workers
 from triplehead.status.writing import at_work, to_write

@@ -13,12 +13,11 @@ from triplehead.analysis.statistics.origins import check_origins
 from triplehead.analysis.statistics.replicates import read_replicates
 from triplehead.errors import InputError, shown
 from triplehead.paths import DIVERGED, REPLICATES, TESTDEV
-from triplehead.plan.plan import Plan, paper_specs
+from triplehead.plan.plan import COUNTED_AT, Plan, paper_specs
 from triplehead.plan.runs import RunSpec
 from triplehead.plan.schema import SCORES, Exhibit
 from triplehead.reading import read_mapping
 
-COUNTED_AT = "paper architecture"
 MOST = 100 + 1e-6  # percent, and what rounding may add
 
 

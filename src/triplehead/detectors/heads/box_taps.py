@@ -7,6 +7,7 @@ from math import prod
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag
 
 from triplehead.detectors.kernels import gpu_kernels
@@ -143,6 +144,7 @@ class _Read(torch.autograd.Function):
         return _sums(readings.taps, cells)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
         return _sums(ctx.readings.cells, grad), None
 
