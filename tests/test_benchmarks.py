@@ -97,8 +97,12 @@ def test_a_sweep_is_planned_and_its_dag_built():
 
 
 def test_the_table_of_the_docs_is_the_newest_record():
-    record = json.loads(max(Path("benchmarks").glob("ratios-*.json"), key=lambda path: path.stem[-10:]).read_text())
-    rows = [measure.Result(**{**row, "ratio": tuple(row["ratio"])}) for row in record["rows"]]
+    """Subjects that were measured anew on that day have a record of their own."""
+    files = {
+        path: re.search(r"\d{4}-\d\d-\d\d", path.stem).group() for path in Path("benchmarks").glob("ratios-*.json")
+    }
+    newest = [json.loads(path.read_text()) for path, date in files.items() if date == max(files.values())]
+    rows = [measure.Result(**{**row, "ratio": tuple(row["ratio"])}) for record in newest for row in record["rows"]]
     text = Path("docs/performance.md").read_text()
     alone = [row for row in rows if row.subject == "assignment, scaling"]
     profile = [row for row in rows if row.subject.startswith(parts.SUBJECT)]
@@ -107,7 +111,7 @@ def test_the_table_of_the_docs_is_the_newest_record():
     assert ", ".join(f"{row.ours.split()[0]}: {digits(1000 * row.seconds)}" for row in alone) in text
     for part in {row.ours for row in profile}:
         fcos, ours = (digits(1000 * row.seconds) for row in profile if row.ours == part)
-        assert re.search(rf"^\| {part} \| [\d.]+ \| {fcos} \| [\d.]+ \| {ours} \|$", text, re.M), part
+        assert re.search(rf"^\| {part} \|( [\d.]+ \|){{4}} {fcos} \| {ours} \|$", text, re.M), part
 
 
 def test_the_gpu_table_of_the_docs_is_the_record():
