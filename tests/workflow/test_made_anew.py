@@ -137,6 +137,21 @@ def test_a_training_that_runs_again_gets_what_it_needs(whole, tmp_path, way):
     assert found & {"train", "train_without_resamples"} and {"data", "pretrain", "tracking_store"} <= found
 
 
+def test_states_go_once_their_run_was_taken_for_whole(whole, tmp_path):
+    """Where nothing is made of a run that was trained again, as its bytes are the same."""
+    folder = tmp_path / "study"
+    shutil.copytree(whole, folder, symlinks=True)
+    done, killed, begun, *_ = load_plan({"scale": "smoke"}).runs
+    for run in (done, killed, begun):
+        (folder / "results" / "scratch" / run).mkdir(parents=True)
+    (folder / "results" / "runs" / begun / "scores.json").unlink()
+    marks = folder / ".snakemake" / "incomplete"
+    marks.mkdir(exist_ok=True)
+    (marks / base64.urlsafe_b64encode(f"results/runs/{killed}/model.pt".encode()).decode()).write_text("{}")
+    rules_of(folder, "results/table5.csv", *SMOKE)
+    assert {path.name for path in (folder / "results" / "scratch").iterdir()} == {killed, begun}
+
+
 @pytest.mark.parametrize("again", ["protocol", "weights", "asked for"])
 def test_a_speed_that_is_measured_again_gets_its_data(whole, tmp_path, again):
     folder = without_data(whole, tmp_path / "study")

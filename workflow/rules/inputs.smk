@@ -1,6 +1,5 @@
 # What the rules read: the files of each, and the parameters beside them that make it another job.
 import hashlib
-from base64 import urlsafe_b64encode
 from functools import cache
 
 
@@ -15,22 +14,14 @@ def check_triggers():
         )
 
 
-@cache
-def killed_at_the_end():
-    """The files of jobs that Snakemake has not taken for whole: it runs these again, whatever is there."""
-    folder = Path(".snakemake/incomplete")
-    return frozenset(os.listdir(folder)) if folder.is_dir() else frozenset()
-
-
 def runs_again(rules, files):
     """Whether Snakemake runs one of these rules although all these files of its are there."""
     forced = {os.path.relpath(file) for file in workflow.dag.forcefiles}
-    if any(rule.name in rules for rule in workflow.dag.forcerules) or forced & set(
-        files
-    ):
-        return True
-    names = (urlsafe_b64encode(file.encode()).decode() for file in files)
-    return not killed_at_the_end().isdisjoint(names)
+    return (
+        any(rule.name in rules for rule in workflow.dag.forcerules)
+        or not forced.isdisjoint(files)
+        or not taken_for_whole(files)
+    )
 
 
 def annotations_of(wildcards):
