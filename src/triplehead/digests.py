@@ -24,7 +24,7 @@ from triplehead.paths import (
 from triplehead.plan.plan import Plan
 from triplehead.reading import read_json
 
-ALTERED = "is not what `{}` made: edited or damaged since; delete it to make it anew"
+ALTERED = "is not what `{}` made: edited or damaged since; delete it and reproduce_all makes it anew"
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def altered(
             found.append(Altered(name, ALTERED.format(job)))
     there = {os.path.relpath(path, results.parent) for path in made if path.is_file()}
     found += [Altered(name, f"has no digest below {results.name}/{DIGESTS}/: none of the jobs made it, or its list was "
-                      "deleted; delete it to make it anew") for name in there - known]  # fmt: skip
+                      "deleted; delete it and reproduce_all makes it anew") for name in there - known]  # fmt: skip
     return sorted(found, key=lambda one: one.file), len(known)
 
 

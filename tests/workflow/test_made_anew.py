@@ -98,6 +98,16 @@ def test_what_is_gone_or_made_anew_hides_nothing_and_trains_nothing_again(whole,
     assert rule in found and not found & {"train", "train_without_resamples", "speed", "pretrain"}
 
 
+def test_a_report_that_is_made_anew_gets_the_data_that_it_describes(whole, tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(whole, folder, symlinks=True)
+    shutil.rmtree(folder / "results" / "data")
+    assert rules_of(folder, "reproduce_all", *SMOKE) == set()
+    (folder / "reports" / "report.pdf").unlink()
+    found = rules_of(folder, "reproduce_all", *SMOKE)
+    assert {"data", "report"} <= found and not found & {"train", "train_without_resamples", "speed", "pretrain"}
+
+
 def test_a_new_run_is_trained_and_no_other(whole, tmp_path):
     folder = tmp_path / "study"
     shutil.copytree(whole, folder, symlinks=True)
