@@ -124,7 +124,7 @@ def _disturb(study: Study, strikes: list[str], rng: random.Random) -> Iterator[t
         # Each has its part of what is left to do, so that strikes come as often late as early.
         part = study.seconds * (1 - study.share()) / (len(strikes) - number + 1)
         try:
-            status = process.wait(timeout=rng.uniform(0.02, 1.9) * (part if goes_on else START + part))
+            status = process.wait(timeout=rng.uniform(0.02, 1.9 * part + (0 if goes_on else START)))
         except subprocess.TimeoutExpired:
             share, number = study.share(), number + 1
             try:
