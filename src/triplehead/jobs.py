@@ -6,11 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from triplehead.errors import InputError, shown
 from triplehead.paths import REPLICATES
@@ -111,6 +112,11 @@ def resampled_after(run: Path, resampling: Resampling, remove: bool = False) -> 
                 file.unlink()
         return True
     return drawn != [resampling.replicates, resampling.seed] or file.stat().st_mtime_ns > scores.stat().st_mtime_ns
+
+
+def snakemakes_record(kind: Literal["metadata", "incomplete"], output: Path | str) -> Path:
+    """Where Snakemake keeps what it knows of an output's job, or that it has not seen it end."""
+    return Path(".snakemake", kind, urlsafe_b64encode(str(output).encode()).decode())
 
 
 def name_runs(plan: Plan) -> None:

@@ -2,14 +2,12 @@
 (a kill, a clock that was set back), and they are then made again from the last state. Once something is made of a run,
 or another Snakemake has begun, it has."""
 
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from shutil import rmtree
 
+from triplehead.jobs import snakemakes_record
 from triplehead.paths import REPLICATES, RUN_FILES, RUNS, SCRATCH
-
-MARKS = Path(".snakemake/incomplete")  # of files whose job Snakemake has not seen end: it runs that again
 
 
 def let_go(runs: Iterable[str]) -> None:
@@ -27,5 +25,5 @@ def finished() -> Iterator[str]:
 
 
 def taken_for_whole(files: Iterable[Path | str]) -> bool:
-    """Whether Snakemake has seen the jobs of all these files end."""
-    return not any((MARKS / urlsafe_b64encode(str(file).encode()).decode()).exists() for file in files)
+    """Whether Snakemake has seen the jobs of all these files end: it runs others again, whatever is there."""
+    return not any(snakemakes_record("incomplete", file).exists() for file in files)

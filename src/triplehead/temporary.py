@@ -9,9 +9,7 @@ from typing import Any
 
 import psutil
 
-NOTES = Path(
-    ".snakemake/temporary"
-)  # a file for each process, HOST.PID, of the living and of the dead: a folder a line
+NOTES = Path(".snakemake/temporary")  # of each process, living or dead, a file HOST.PID: a folder a line
 
 
 def note(workflow: Any) -> None:

@@ -7,9 +7,9 @@ from types import ModuleType
 import torch
 
 
-def gpu_kernels(*tensors: torch.Tensor) -> ModuleType | None:
-    """`triplehead.detectors.gpu_kernels` for tensors on a GPU; None for others, and where it cannot be built."""
-    return _built() if all(tensor.is_cuda for tensor in tensors) else None
+def gpu_kernels(tensor: torch.Tensor) -> ModuleType | None:
+    """`triplehead.detectors.gpu_kernels` for a tensor on a GPU; None for others, and where it cannot be built."""
+    return _built() if tensor.is_cuda else None
 
 
 @cache

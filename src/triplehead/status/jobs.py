@@ -1,6 +1,5 @@
 """A job of Snakemake's, from its log, its lock and Snakemake's record of what it made."""
 
-import base64
 import json
 import re
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from triplehead import paths
-from triplehead.jobs import last_lines
+from triplehead.jobs import last_lines, snakemakes_record
 
 STALE = 600.0  # seconds without a line in its log after which a run on another machine counts as stopped
 CENTURY = 3.2e9  # seconds; more is no time that a job took
@@ -85,9 +84,8 @@ def _elsewhere(log: Path) -> bool:
 
 def _took(root: Path, output: Path) -> float | None:
     """Seconds of the job that made `output`, from Snakemake's record of it."""
-    name = base64.b64encode(str(output).encode(), altchars=b"-_").decode()
     try:
-        record = json.loads((root / ".snakemake" / "metadata" / name).read_text())
+        record = json.loads((root / snakemakes_record("metadata", output)).read_text())
         took = float(record["endtime"]) - float(record["starttime"])
         return took if 0 <= took < CENTURY else None
     except (OSError, ValueError, KeyError, TypeError):
