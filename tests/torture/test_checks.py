@@ -156,17 +156,19 @@ def test_a_restart_that_fails_is_a_loss(struck, starts):
 
 
 @pytest.mark.parametrize(
-    ("starts", "strikes"),
+    ("starts", "strikes", "waits"),
     [
-        ((WORK, WELL), (kills.JOB, kills.TREE)),
-        (("import time; time.sleep(1.5); raise SystemExit(1)", WORK, WELL), (kills.JOB, kills.TREE)),
-        (("import time; time.sleep(2); raise SystemExit(1)", WELL), (kills.JOB,)),
+        ((WORK, WELL), (kills.JOB, kills.TREE), (0.5, 0.5)),
+        (("import time; time.sleep(1); raise SystemExit(1)", WORK, WELL), (kills.JOB, kills.TREE), (0.5, 30, 0.5)),
+        (("import time; time.sleep(1); raise SystemExit(1)", WELL), (kills.JOB,), (0.5,)),
     ],
     ids=("struck as it goes on", "struck when started again", "struck no more"),
 )
-def test_a_study_that_loses_a_job_goes_on_until_it_is_struck_or_ends(struck, starts, strikes, monkeypatch):
-    monkeypatch.setattr(random.Random, "uniform", lambda *_: 2.0)
+def test_a_study_that_loses_a_job_goes_on_until_it_is_struck_or_ends(struck, starts, strikes, waits, monkeypatch):
+    left = iter(waits)
+    monkeypatch.setattr(random.Random, "uniform", lambda *_: next(left))
     assert struck(*starts, strikes=strikes) == [(1, 1, [])] * len(strikes)
+    assert not [*left]
 
 
 def test_a_process_that_outlives_its_snakemake_is_a_loss(struck):
