@@ -171,8 +171,21 @@ def test_truncated_image(tiny, suffix, share):
     cut = tiny.images / f"cut.{suffix}"
     cut.write_bytes(content[: int(len(content) * share)])
     tiny.content["images"][0]["file_name"] = cut.name
-    with pytest.raises(InputError, match=rf"cut\.{suffix}.*truncated"):
-        tiny.open()[0]
+    dataset = tiny.open()
+    for read in (lambda: dataset[0], dataset.check_images):
+        with pytest.raises(InputError, match=rf"cut\.{suffix}.*truncated"):
+            read()
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_an_image_with_more_behind_its_end(tiny, suffix):
+    image = tiny.images / f"more.{suffix}"
+    Image.new("RGB", (40, 30)).save(image)
+    image.write_bytes(image.read_bytes() + b"\0" * 20)
+    tiny.content["images"][0]["file_name"] = image.name
+    dataset = tiny.open()
+    dataset.check_images()
+    assert dataset[0][0].shape == (3, 30, 40)
 
 
 def test_no_image_at_all(tiny):

@@ -255,6 +255,20 @@ def test_splits_with_other_categories(tmp_path, user):
     refuses(FOLDER, user, tmp_path / "out", str(path), "categories differ")
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_photograph_that_is_cut_short_or_of_another_size(tmp_path, user, split):
+    """Nothing need come to draw it."""
+    image = sorted((user / f"coco/{split}2017").iterdir())[-1]
+    whole = image.read_bytes()
+    image.write_bytes(whole[: len(whole) // 2])
+    refuses(FOLDER, user, tmp_path / "out", image.name, "truncated")
+    image.write_bytes(whole)
+    prepare(FOLDER, user, tmp_path / "out")
+    path = user / f"coco/annotations/instances_{split}2017.json"
+    change(path, lambda content: content["images"][0].update(width=7))
+    refuses(FOLDER, user, tmp_path / "other", "pixels, but", path.name, "says 7x")
+
+
 def test_more_categories_than_classes(tmp_path, user):
     path = user / "coco/annotations/instances_train2017.json"
     change(path, lambda content: content["categories"].append({"id": 99, "name": "more"}))
@@ -268,7 +282,7 @@ def test_data_that_changed_since_are_not_opened(tmp_path, place):
     file.write_bytes(file.read_bytes() + b"\n")
     open_split(tmp_path, "train")
     with pytest.raises(
-        InputError, match=r"instances_val2017\.json: they or their images changed since .*manifest\.json was made"
+        InputError, match=r"instances_val2017\.json: they or images in .* changed since .*manifest\.json was made"
     ):
         open_split(tmp_path, "val")
 

@@ -1,6 +1,7 @@
 """The declared study: it resolves at every scale, shares runs, and says what is wrong."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,10 @@ def change(file, *path, to):
         ("table5.yaml", ("protocol",), "voc", "rows.0.spec.dataset: coco, but the protocol is voc"),
         ("table9.yaml", ("protocol",), "voc", "APL is not a metric"),
         ("table5.yaml", ("rows", 2, "label"), "FCOS", "'FCOS' is used twice"),
+        ("table5.yaml", ("rows", 2, "label"), "", "table5.yaml: rows.2.label: string should have at least 1 character"),
+        ("table5.yaml", ("rows", 2, "spec"), None, "table5.yaml: rows.2.spec: expected what is trained; leave the key out"),
+        ("table5.yaml", ("metrics",), ["AP", "AP50", "AP"], "table5.yaml: metrics: 'AP' is used twice"),
+        ("table5.yaml", ("columns",), ["JLA", "JLA"], "table5.yaml: columns: 'JLA' is used twice"),
         ("table5.yaml", ("rows", 2, "ticks", "JAL"), True, "JAL is not among columns"),
         ("detectors/jla.yaml", ("assigner", "theta"), 2, "jla.yaml: assigner.theta: input should be less than or equal"),
         ("detectors/jla.yaml", ("assigner", "name"), "jal", "jla.yaml: assigner.name: found 'jal', allowed: 'fcos', 'jla'"),
@@ -221,6 +226,13 @@ def test_post_processing_reaches_every_detector(experiments, resolved, detector)
     own = resolved("mini", detector=detector, postprocess={"max_detections": 500}).detector.postprocess
     assert own.max_detections == 500
     assert getattr(own, "quality_exponent", 0.3) == 0.3
+
+
+@pytest.mark.parametrize("name", ["tabel10.yaml", "table10.yml"])
+def test_a_file_that_nothing_reads(experiments, name):
+    shutil.copy(experiments / "table5.yaml", experiments / name)
+    with pytest.raises(InputError, match=f"{name}: is read by nothing"):
+        load_plan(folder=experiments)
 
 
 def test_unknown_configuration_key():

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from triplehead.data.files import first_of, status
-from triplehead.data.images import decode
+from triplehead.data.images import decode, whole_size_of
 from triplehead.data.truth import ImageTruth
 from triplehead.errors import InputError
 
@@ -116,18 +116,27 @@ class DetectionDataset:
         if self._cache is not None and index in self._cache:
             return self._cache[index]
         entry = self.entries[index]
-        path = self.images / entry.file_name
-        image = decode(path)
-        if image.shape[1:] != (entry.height, entry.width):
-            found = f"{image.shape[2]}x{image.shape[1]}"
-            raise InputError(path, f"is {found} pixels, but {entry.source} says {entry.width}x{entry.height}")
+        image = decode(self.images / entry.file_name)
+        self._check_size(entry, *image.shape[1:])
         if self._cache is not None:
             self._cache[index] = image
         return image
 
     def check_files(self) -> None:
-        """Raise InputError unless every image is a file (their content is checked when read)."""
+        """Raise InputError unless every image is a file."""
         self._file_sizes()
+
+    def check_images(self) -> None:
+        """Raise InputError unless every image is a file, of its size by its header, and not cut short. That all its
+        pixels can be decoded is seen when it is read."""
+        self.check_files()
+        for entry in self.entries:
+            self._check_size(entry, *whole_size_of(self.images / entry.file_name))
+
+    def _check_size(self, entry: ImageEntry, height: int, width: int) -> None:
+        if (height, width) != (entry.height, entry.width):
+            problem = f"is {width}x{height} pixels, but {entry.source} says {entry.width}x{entry.height}"
+            raise InputError(self.images / entry.file_name, problem)
 
     def digest(self) -> str:
         """SHA-256 (hex) over the annotations' bytes and the images' sorted (name, size in bytes)."""

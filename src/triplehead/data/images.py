@@ -1,8 +1,11 @@
 """From an image file to pixels."""
 
+import os
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from triplehead.data.files import status
 from triplehead.errors import InputError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")  # not all that Pillow knows: for EPS it runs Ghostscript
+_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}  # the last bytes of a whole file
 LARGEST_SIDE = 65_535  # pixels; JPEG knows no longer one
 _BROKEN = (
     OSError,
@@ -32,38 +36,47 @@ def decode(path: Path) -> torch.Tensor:
     An EXIF orientation is left unapplied: COCO's boxes and sizes refer to the pixels as they are stored.
     Raises InputError where the file is missing, truncated, no image or deeper than 8 bits.
     """
-    try:
-        with _opened(path) as image:
-            if image.mode.startswith(("I", "F")):
-                raise InputError(path, f"pixels of mode {image.mode}, expected 8 bits per channel")
-            pixels = np.array(image.convert("RGB"))
-    except FileNotFoundError:
-        raise InputError(path, "no such file, expected an image") from None
-    except _BROKEN as error:
-        raise InputError(path, f"is not a readable image, or truncated ({error})") from error
+    with _opened(path) as image:
+        if image.mode.startswith(("I", "F")):
+            raise InputError(path, f"pixels of mode {image.mode}, expected 8 bits per channel")
+        pixels = np.array(image.convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def size_of(path: Path) -> tuple[int, int]:
     """(height, width) by the file's header, without decoding. Raises InputError where it is missing or no image."""
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+def whole_size_of(path: Path) -> tuple[int, int]:
+    """The same of a file that is not cut short: one that does not end as its format does is decoded. What was altered
+    before its end is not seen. Raises InputError as `decode` does."""
+    with _opened(path) as image:
+        size, end = (image.height, image.width), _ENDS.get(image.format or "")
+    with open(path, "rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 16))
+        whole = end is not None and file.read().endswith(end)
+    if not whole:
+        decode(path)
+    return size
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The header, read; nothing is decoded yet. Raises InputError for what is no file or no image, what promises too
+    many pixels (for Pillow from 89 million on), and where reading it further fails."""
     try:
-        with _opened(path) as image:
-            return image.height, image.width
+        status(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(path, formats=FORMATS)
+        with image:
+            if max(image.size) > LARGEST_SIDE:
+                problem = f"{image.width} x {image.height} pixels, a longer side than {LARGEST_SIDE:,}"
+                raise InputError(path, f"says to have {problem}: a decompression bomb?")
+            yield image
     except FileNotFoundError:
         raise InputError(path, "no such file, expected an image") from None
     except _BROKEN as error:
         raise InputError(path, f"is not a readable image, or truncated ({error})") from error
-
-
-def _opened(path: Path) -> Image.Image:
-    """The header, read; nothing is decoded yet. Raises InputError for what is no file; InputError, or Pillow's warning
-    (from 89 million pixels on), for one that promises too many."""
-    status(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        image = Image.open(path, formats=FORMATS)
-    if max(image.size) > LARGEST_SIDE:
-        image.close()
-        problem = f"{image.width} x {image.height} pixels, a longer side than {LARGEST_SIDE:,}: a decompression bomb?"
-        raise InputError(path, f"says to have {problem}")
-    return image

@@ -76,10 +76,8 @@ def open_split(folder: Path, split: Split, cache: bool = False) -> DetectionData
     data = validate(Data, Layer(folder / MANIFEST, "options", manifest["options"]))
     dataset = _open(data, (folder / ROOT if isinstance(data, Folder) else folder).resolve(), split, cache)
     if dataset.digest() != manifest["splits"][split].get("digest"):
-        problem = (
-            f"they or their images changed since {folder / MANIFEST} was made; delete that to prepare the data anew"
-        )
-        raise InputError(dataset.annotations, problem)
+        problem = f"they or images in {dataset.images} changed since {folder / MANIFEST} was made"
+        raise InputError(dataset.annotations, f"{problem}; delete that to prepare the data anew")
     return dataset
 
 
@@ -146,9 +144,12 @@ def check_categories(train: DetectionDataset, val: DetectionDataset) -> None:
 
 
 def check_split(data: Data, split: Split, dataset: DetectionDataset) -> None:
-    """Raise InputError where an image's file is missing, no object is left to train on, or classes are not those of
-    the options."""
-    dataset.check_files()
+    """Raise InputError where an image's file is missing (of the user's: or cut short, or of another size), no object is
+    left to train on, or classes are not those of the options."""
+    if isinstance(data, Folder):
+        dataset.check_images()
+    else:
+        dataset.check_files()
     if not dataset.num_boxes:
         raise InputError(dataset.annotations, f"holds no boxes for the {split} split")
     if (found := len(dataset.categories)) != data.num_classes:

@@ -45,7 +45,7 @@ def pack(
     dataset = CocoDataset(images, image_info, annotated=False)
     if [list(each) for each in dataset.categories] != read_manifest(data)["splits"]["val"]["categories"]:
         raise InputError(image_info, "its categories differ from those that the run was trained on")
-    dataset.check_files()
+    dataset.check_images()
     model = trained_model(spec, run, fabric)
     with all_finite(model, spec.id):
         results = predict(model, dataset, spec, fabric, num_workers)

@@ -91,7 +91,11 @@ class Experiments:
     def _exhibit_files(self) -> dict[str, Path]:
         """By name, tables first: a run is named after the first row that wants it."""
         patterns = (("table", "table*.yaml"), ("figure", "fig*.yaml"))
-        return {name_of(path, kind): path for kind, each in patterns for path in sorted(self.folder.glob(each))}
+        found = {name_of(path, kind): path for kind, each in patterns for path in sorted(self.folder.glob(each))}
+        known = {*found.values(), *(self.folder / f"{name}.yaml" for name in ("audit", "claims", "config", SILENCE))}
+        if unknown := sorted({*self.folder.glob("*.yaml"), *self.folder.glob("*.yml")} - known):
+            raise InputError(unknown[0], "is read by nothing; a table is table*.yaml, a figure fig*.yaml")
+        return found
 
     def _with_rows(self, name: str, exhibit: Exhibit, file: Path) -> Exhibit:
         sources = {key: other.rows for key, other in self.exhibits.items() if other.rows}

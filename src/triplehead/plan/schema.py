@@ -3,7 +3,15 @@
 import re
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from triplehead.plan.datasets import Mirror
 from triplehead.plan.engines import Engine
@@ -239,13 +247,20 @@ class Band(Options):
 class Row(Options):
     """One line of a table, or one curve of a figure."""
 
-    label: str
+    label: Annotated[str, Field(min_length=1)]
     ticks: dict[str, bool | int | float | str] = {}  # the columns left of the numbers, as printed
     spec: Spec | None = None  # none: a number that the paper only cites
     published: dict[str, float | int] = {}
     group: str | None = None  # sub-heading above the row
     note: str | None = None
     accept: dict[str, dict[str, Band]] = {}  # scale -> metric -> band; a count is the paper scale's at every scale
+
+    @field_validator("spec", mode="before")
+    @classmethod
+    def _left_out(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.mode == "json":  # from a file
+            raise ValueError("expected what is trained; leave the key out of a row that is only cited")
+        return value
 
 
 class Exhibit(Options):
@@ -271,6 +286,15 @@ class Exhibit(Options):
     def _has_rows(self) -> Self:
         if bool(self.rows) == bool(self.rows_of):
             raise ValueError("expected either rows or rows_of")
+        return self
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for key in ("columns", "metrics"):
+            names = getattr(self, key)
+            if len(set(names)) < len(names):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise ValueError(f"{key}: {twice!r} is used twice")
         return self
 
     @model_validator(mode="after")
