@@ -86,7 +86,9 @@ def test_notes_that_name_other_folders_remove_nothing(folder, place):
     assert (folder / place).is_dir()
 
 
-@pytest.mark.parametrize(("process", "host"), [(os.getppid(), None), (DEAD, "elsewhere")])
+@pytest.mark.parametrize(
+    ("process", "host"), [(os.getppid(), None), (DEAD, "elsewhere"), (DEAD, f"{socket.gethostname()}.domain")]
+)
 def test_what_lives_or_may_live_on_another_machine_stays(folder, process, host):
     """One that has begun meanwhile, or of which this project is a copy; a process's number is its machine's."""
     other = of_process(process, host)

@@ -21,10 +21,11 @@ from triplehead.paths import (
     UNLOGGED,
     atomic,
 )
+from triplehead.plan.hints import command
 from triplehead.plan.plan import Plan
 from triplehead.reading import read_json
 
-ALTERED = "is not what `{}` made: edited or damaged since; delete it and reproduce_all makes it anew"
+ANEW = "delete it, and it is made anew where it is asked for"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def check(name: str, file: Path, results: Path) -> None:
     """Raise InputError for a file that is not what job `name` made; where none is recorded, nothing is known."""
     digest = known(name, file, results)
     if digest is not None and file.is_file() and _digest(file) != digest:
-        raise InputError(file, ALTERED.format(name))
+        raise InputError(file, _altered(name))
 
 
 def demand(files: Iterable[Path], results: Path = RESULTS) -> None:
@@ -80,7 +81,7 @@ def unaltered(files: Iterable[Path], results: Path = RESULTS) -> None:
     wanted = {os.path.relpath(file, results.parent): file for file in files}
     for job, name, digest in _listed(results):
         if name in wanted and wanted[name].is_file() and _digest(wanted[name]) != digest:
-            raise InputError(wanted[name], ALTERED.format(job))
+            raise InputError(wanted[name], _altered(job))
 
 
 def gone(runs: Iterable[str], results: Path = RESULTS) -> Iterator[str]:
@@ -114,10 +115,10 @@ def altered(
             continue
         known.add(name)
         if _digest(path) != digest:
-            found.append(Altered(name, ALTERED.format(job)))
+            found.append(Altered(name, _altered(job)))
     there = {os.path.relpath(path, results.parent) for path in made if path.is_file()}
-    found += [Altered(name, f"has no digest below {results.name}/{DIGESTS}/: none of the jobs made it, or its list was "
-                      "deleted; delete it and reproduce_all makes it anew") for name in there - known]  # fmt: skip
+    nobodys = f"has no digest below {results.name}/{DIGESTS}/: no job made it, or its list was deleted; {ANEW}"
+    found += [Altered(name, nobodys) for name in there - known]
     return sorted(found, key=lambda one: one.file), len(known)
 
 
@@ -142,6 +143,17 @@ def made_by(plan: Plan, results: Path = RESULTS) -> Iterator[Path]:
     for run in plan.all_runs:
         if (runs / run / "scores.json").exists():  # written last
             yield from (runs / run / name for name in (*RUN_FILES, REPLICATES, TESTDEV))
+
+
+def _altered(job: str) -> str:
+    match job.partition("/")[0]:
+        case "train":
+            cure = "delete it, and its run is trained anew where it is asked for"
+        case "testdev":
+            cure = f"give `{command('triplehead testdev scores')}` the server's scores again"
+        case _:
+            cure = ANEW
+    return f"is not what `{job}` made: edited or damaged since; {cure}"
 
 
 def _listed(results: Path) -> Iterator[tuple[str, str, str]]:

@@ -116,7 +116,9 @@ def resampled_after(run: Path, resampling: Resampling, remove: bool = False) -> 
 
 def snakemakes_record(kind: Literal["metadata", "incomplete"], output: Path | str) -> Path:
     """Where Snakemake keeps what it knows of an output's job, or that it has not seen it end."""
-    return Path(".snakemake", kind, urlsafe_b64encode(str(output).encode()).decode())
+    name = urlsafe_b64encode(str(output).encode()).decode()
+    *folders, last = (name[start : start + 254] for start in range(0, len(name), 254))  # file systems allow 255
+    return Path(".snakemake", kind, *(f"@{each}" for each in folders), last)
 
 
 def name_runs(plan: Plan) -> None:

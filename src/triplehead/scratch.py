@@ -2,7 +2,7 @@
 (a kill, a clock that was set back), and they are then made again from the last state. Once something is made of a run,
 or another Snakemake has begun, it has."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from shutil import rmtree
 
@@ -10,18 +10,16 @@ from triplehead.jobs import snakemakes_record
 from triplehead.paths import REPLICATES, RUN_FILES, RUNS, SCRATCH
 
 
-def let_go(runs: Iterable[str]) -> None:
-    """Remove the states of these runs."""
-    for run in runs:
-        rmtree(SCRATCH / run, ignore_errors=True)
-
-
-def finished() -> Iterator[str]:
-    """The runs whose states lie here for nothing: for who is alone."""
+def let_go(runs: Collection[str] | None = None) -> None:
+    """Remove the states of those of these runs (none: of all) that have ended."""
     for folder in SCRATCH.glob("*"):
-        files = [RUNS / folder.name / name for name in RUN_FILES]
-        if all(file.is_file() for file in files) and taken_for_whole([*files, RUNS / folder.name / REPLICATES]):
-            yield folder.name
+        if (runs is None or folder.name in runs) and _ended(folder.name):
+            rmtree(folder, ignore_errors=True)
+
+
+def _ended(run: str) -> bool:
+    files = [RUNS / run / name for name in RUN_FILES]
+    return all(file.is_file() for file in files) and taken_for_whole([*files, RUNS / run / REPLICATES])
 
 
 def taken_for_whole(files: Iterable[Path | str]) -> bool:

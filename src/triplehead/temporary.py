@@ -28,6 +28,8 @@ def sweep(workflow: Any) -> None:
     kinds = {_kind(folder) for folder in own}
     for notes in NOTES.glob(f"{socket.gethostname()}.*"):
         with suppress(OSError, ValueError):  # a file of another's, or one that cannot be read
+            if notes.stem != socket.gethostname():  # HOST.DOMAIN's
+                continue
             if psutil.pid_exists(int(notes.suffix[1:])):
                 continue
             folders = set(notes.read_text().splitlines()) - set(own)

@@ -103,8 +103,10 @@ def test_every_colour_mode_becomes_rgb(tiny, mode):
 
 def test_deeper_pixels_are_refused(tiny):
     Image.fromarray(np.full((30, 40), 40_000, np.uint16)).save(tiny.images / "a.png")
-    with pytest.raises(InputError, match=r"a\.png.*8 bits"):
-        tiny.open()[0]
+    dataset = tiny.open()
+    for read in (lambda: dataset[0], dataset.check_images):
+        with pytest.raises(InputError, match=r"a\.png.*8 bits"):
+            read()
 
 
 def test_missing_image(tiny):

@@ -68,6 +68,17 @@ def problem(folder: Path, **config) -> str:
     return text.replace(f"{folder}/", "")
 
 
+def test_a_row_that_is_only_cited_may_be_taken_from_a_figure(folder, experiments):
+    """Whose rows are another exhibit's."""
+    figure = experiments / "fig_ap_by_size.yaml"
+    figure.write_text(figure.read_text().replace("rows_of: table5", "rows_of: table9"))
+    row = next(row.label for row in load_plan({"scale": "smoke"}, experiments).exhibits["table9"].rows if not row.spec)
+    table = TABLE.replace("[table5, JLA]", f"[fig_ap_by_size, '{row}']")
+    (folder / "mine.yaml").write_text(table)
+    plan = load_plan({"scale": "smoke", "extra": str(folder)}, experiments)
+    assert plan.exhibits["mine"].rows[0].label == row and plan.exhibits["mine"].rows[0].spec is None
+
+
 def test_the_papers_plan_is_what_it_was_and_its_runs_are_shared(folder):
     paper, plan = load_plan({"scale": "smoke"}), plan_of(folder)
     assert {name: exhibit for name, exhibit in plan.exhibits.items() if name in paper.exhibits} == paper.exhibits

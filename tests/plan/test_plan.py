@@ -116,7 +116,7 @@ def change(file, *path, to):
         ("table5.yaml", ("protocol",), "voc", "rows.0.spec.dataset: coco, but the protocol is voc"),
         ("table9.yaml", ("protocol",), "voc", "APL is not a metric"),
         ("table5.yaml", ("rows", 2, "label"), "FCOS", "'FCOS' is used twice"),
-        ("table5.yaml", ("rows", 2, "label"), "", "table5.yaml: rows.2.label: string should have at least 1 character"),
+        ("table5.yaml", ("rows", 2, "label"), " ", "table5.yaml: rows.2.label: string should have at least 1 character"),
         ("table5.yaml", ("rows", 2, "spec"), None, "table5.yaml: rows.2.spec: expected what is trained; leave the key out"),
         ("table5.yaml", ("metrics",), ["AP", "AP50", "AP"], "table5.yaml: metrics: 'AP' is used twice"),
         ("table5.yaml", ("columns",), ["JLA", "JLA"], "table5.yaml: columns: 'JLA' is used twice"),
@@ -233,6 +233,12 @@ def test_a_file_that_nothing_reads(experiments, name):
     shutil.copy(experiments / "table5.yaml", experiments / name)
     with pytest.raises(InputError, match=f"{name}: is read by nothing"):
         load_plan(folder=experiments)
+
+
+@pytest.mark.parametrize("name", [".#table5.yaml", "._table5.yaml"])
+def test_what_an_editor_or_system_puts_beside_a_file_is_no_matter(experiments, name):
+    (experiments / name).symlink_to("user@host.1:2")
+    assert load_plan(folder=experiments).exhibits.keys() == load_plan().exhibits.keys()
 
 
 def test_unknown_configuration_key():

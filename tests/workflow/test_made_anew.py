@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from snakemake.persistence.file import FilePersistence
 from tests.helpers import write_speed_record
 from tests.workflow.test_workflow import clone, copy_project, snakemake  # noqa: F401  clone is a fixture
 
 from triplehead.paths import RUN_FILES
 from triplehead.plan.plan import load_plan
+from triplehead.scratch import let_go, taken_for_whole
 
 
 @pytest.mark.parametrize("trained", [False, True])
@@ -127,6 +129,50 @@ def without_data(whole: Path, folder: Path) -> Path:
     return folder
 
 
+def unfinished(folder: Path, *files: str) -> None:
+    """As a kill leaves them."""
+    marks = folder / ".snakemake" / "incomplete"
+    marks.mkdir(exist_ok=True)
+    for file in files:
+        (marks / base64.urlsafe_b64encode(file.encode()).decode()).write_text("{}")
+
+
+def test_resamples_that_were_killed_train_nothing(whole, tmp_path):
+    folder = without_data(whole, tmp_path / "study")
+    run = next(name for name, run in load_plan({"scale": "smoke"}).runs.items() if run.spec.pretrained_id)
+    rules = folder / "workflow" / "rules" / "common.smk"
+    text, changes = re.subn("if False", f"if run == '{run}'", rules.read_text())  # resampled after it was trained
+    assert changes == 1
+    rules.write_text(text)
+    resamples = f"results/runs/{run}/replicates.npz"
+    (folder / resamples).unlink()
+    unfinished(folder, resamples)
+    found = rules_of(folder, "reproduce_all", *SMOKE)
+    assert {"resample", "table"} <= found and not found & {"train", "train_without_resamples", "pretrain"}
+
+
+@pytest.mark.parametrize("other", ["data", "tracking_store", "pretrain"])
+@pytest.mark.parametrize(
+    ("rule", "target"),
+    [("train", "reproduce_all"), ("train", "results/table5.csv"), ("speed", "results/table3.csv")],
+)
+def test_what_is_asked_for_is_done_though_its_inputs_are_made_anew(whole, other, rule, target):
+    """Snakemake forgets a job behind an `ancient` input that it makes."""
+    found = rules_of(whole, target, "-R", other, rule, *SMOKE)
+    assert {rule, other, "table"} <= found | ({other} if rule == "speed" else set())
+
+
+@pytest.mark.parametrize("other", ["data", "store"])
+def test_a_killed_training_is_done_again_though_its_inputs_were_killed_too(whole, tmp_path, other):
+    folder = tmp_path / "study"
+    shutil.copytree(whole, folder, symlinks=True)
+    plan = load_plan({"scale": "smoke"})
+    name, run = next((name, run) for name, run in plan.runs.items() if run.spec.pretrained_id)
+    inputs = {"data": f"results/data/{run.spec.data_id}/manifest.json", "store": "results/mlflow.ready"}
+    unfinished(folder, f"results/runs/{name}/model.pt", inputs[other])
+    assert {"train", "table"} <= rules_of(folder, "reproduce_all", *SMOKE)
+
+
 @pytest.mark.parametrize("way", ["one", "its rule", "all", "killed at the end"])
 def test_a_training_that_runs_again_gets_what_it_needs(whole, tmp_path, way):
     """Snakemake deletes a job's files before it runs it: nothing may be missing then."""
@@ -140,9 +186,7 @@ def test_a_training_that_runs_again_gets_what_it_needs(whole, tmp_path, way):
         "killed at the end": (target,),
     }
     if way == "killed at the end":
-        marks = folder / ".snakemake" / "incomplete"
-        marks.mkdir(exist_ok=True)
-        (marks / base64.urlsafe_b64encode(target.encode()).decode()).write_text("{}")
+        unfinished(folder, target)
     found = rules_of(folder, *call[way], *SMOKE)
     assert found & {"train", "train_without_resamples"} and {"data", "pretrain", "tracking_store"} <= found
 
@@ -155,11 +199,35 @@ def test_states_go_once_their_run_was_taken_for_whole(whole, tmp_path):
     for run in (done, killed, begun):
         (folder / "results" / "scratch" / run).mkdir(parents=True)
     (folder / "results" / "runs" / begun / "scores.json").unlink()
-    marks = folder / ".snakemake" / "incomplete"
-    marks.mkdir(exist_ok=True)
-    (marks / base64.urlsafe_b64encode(f"results/runs/{killed}/model.pt".encode()).decode()).write_text("{}")
+    unfinished(folder, f"results/runs/{killed}/model.pt")
     rules_of(folder, "results/table5.csv", *SMOKE)
     assert {path.name for path in (folder / "results" / "scratch").iterdir()} == {killed, begun}
+
+
+def test_what_is_made_by_hand_of_a_run_that_has_not_ended_leaves_its_state(tmp_path, monkeypatch):
+    """Its history is there before its scores."""
+    monkeypatch.chdir(tmp_path)
+    done, killed, begun = (Path("results/runs") / name for name in ("done", "killed", "begun"))
+    for run in (done, killed, begun):
+        run.mkdir(parents=True)
+        for name in RUN_FILES if run != begun else ["history.csv"]:
+            (run / name).touch()
+        Path("results/scratch", run.name).mkdir(parents=True)
+    Path(".snakemake").mkdir()
+    unfinished(Path(), str(killed / "model.pt"))
+    let_go(["done", "killed", "begun", "none"])
+    assert {path.name for path in Path("results/scratch").iterdir()} == {"killed", "begun"}
+
+
+def test_marks_of_long_names(tmp_path, monkeypatch):
+    """Snakemake puts them into folders, as no file system has longer names."""
+    monkeypatch.chdir(tmp_path)
+    output = f"results/runs/{'x' * 180}/scores.json"
+    assert taken_for_whole([output])
+    record = Path(FilePersistence(nolock=True)._record_path(".snakemake/incomplete", output))
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.touch()
+    assert not taken_for_whole([output])
 
 
 @pytest.mark.parametrize("again", ["protocol", "weights", "asked for"])

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from tests.torture.disks import NOT_ROOT, Tmpfs
 from tests.workflow.test_workflow import clone, snakemake  # noqa: F401
 
 from triplehead.errors import InputError
@@ -107,6 +108,19 @@ def test_beside_a_living_one_nothing_is_put_right(clone):  # noqa: F811
         assert (results / "mlflow.tables").stat().st_mtime == tomorrow
     assert snakemake(clone, *look).returncode == 0
     assert (results / "data" / "b" / "manifest.json").exists() and not (results / "mlflow.tables").exists()
+
+
+def test_a_manifest_that_cannot_be_put_back_is_no_traceback(clone):  # noqa: F811
+    folder = clone / "results" / "data" / "b"
+    folder.mkdir(parents=True)
+    with Tmpfs(folder, "size=1m") as mounted:
+        if not mounted:
+            pytest.skip(NOT_ROOT)
+        for name in ("looking", "kept.json"):
+            (folder / name).write_text("{}")
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        look = snakemake(clone, "-n", "results/table4.csv", "--config", "scale=smoke")
+    assert look.returncode == 0, look.stderr
 
 
 def test_nothing_to_release(tmp_path):

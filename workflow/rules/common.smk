@@ -30,7 +30,7 @@ from triplehead.plan.guard import check_scale, remember
 from triplehead.plan.datasets import read_dataset
 from triplehead.plan.options import LAYOUTS
 from triplehead.plan.plan import load_plan, paper_specs
-from triplehead.scratch import finished, let_go, taken_for_whole
+from triplehead.scratch import let_go, taken_for_whole
 from triplehead.temporary import sweep
 from triplehead.termination import end_when_terminated
 from triplehead.tracking.store import uri as check_uri
@@ -79,12 +79,12 @@ if workflow.is_main_process:  # not a job on another node
     ALONE = release_stale(Path.cwd())
 if ALONE:
     sweep(workflow)
-    let_go(finished())
-    with suppress(OSError):  # likewise below
+    let_go()
+    with suppress(OSError, InputError):  # who cannot write there is told so by a job
         put_back()
     mark_if_gone(check_uri(PLAN.config))
     if unlogged():
-        with suppress(OSError):  # who cannot write there is told so by a job
+        with suppress(OSError):
             Path(TRACKED).unlink(missing_ok=True)
 
 # Not workflow.cores, which raises on a cluster: there it is none.

@@ -14,13 +14,14 @@ def check_triggers():
         )
 
 
-def runs_again(rules, files):
-    """Whether Snakemake runs one of these rules although all these files of its are there."""
+def is_done(name, files):
+    """Whether all files of a job of rule `name` are there, and Snakemake does not run it nonetheless."""
     forced = {os.path.relpath(file) for file in workflow.dag.forcefiles}
     return (
-        any(rule.name in rules for rule in workflow.dag.forcerules)
-        or not forced.isdisjoint(files)
-        or not taken_for_whole(files)
+        all(map(os.path.isfile, files))
+        and name not in {each.name for each in workflow.dag.forcerules}
+        and forced.isdisjoint(files)
+        and taken_for_whole(files)
     )
 
 
@@ -95,23 +96,19 @@ def pretrained_of(wildcards):
 
 def unless_trained(file_of):
     """An input that counts until the run has been trained. From then on it is none: where a data set, a backbone or the
-    store is made anew, nothing is trained again, and what was made of the run is looked at by itself. To Snakemake
-    `ancient` is less: it trains again where such a file is gone, and looks at nothing behind one that it makes.
+    store is made anew, nothing is trained again, and what was made of the run is looked at by itself. Snakemake's
+    `ancient` will not do: it trains again where such a file is gone, and looks at nothing behind one that it makes.
 
     So that another set of inputs is no reason to run: where it is one, a parameter (`reads`) says which files these are.
     """
 
     def of(wildcards):
         check_triggers()
-        files = [f"results/runs/{wildcards.run}/{name}" for name in RUN_FILES]
-        there = [os.path.isfile(file) for file in files]
-        rules = "train", "train_without_resamples"
-        if all(there) and not runs_again(
-            rules, [*files, f"results/runs/{wildcards.run}/{paths.REPLICATES}"]
-        ):
-            return []
-        file = file_of(wildcards)
-        return ancient(file) if file and any(there) else file
+        within = wildcards.run not in RESAMPLED_AFTER
+        names = (*RUN_FILES, paths.REPLICATES) if within else RUN_FILES
+        files = [f"results/runs/{wildcards.run}/{name}" for name in names]
+        name = "train" if within else "train_without_resamples"
+        return [] if is_done(name, files) else file_of(wildcards)
 
     return of
 
@@ -206,11 +203,10 @@ def speed_data(wildcards):
     """None once it was measured as the scale has it, as for trainings (`unless_trained`)."""
     record = f"results/speed/{wildcards.exhibit}.json"
     measured = is_measured(PLAN, wildcards.exhibit, paths.RESULTS)
-    if measured and not runs_again(["speed"], [record]):
+    if measured and is_done("speed", [record]):
         return []
     runs = map(PLAN.run, PLAN.run_ids(wildcards.exhibit))
-    files = sorted({f"results/data/{run.data_id}/manifest.json" for run in runs})
-    return ancient(files) if os.path.isfile(record) else files
+    return sorted({f"results/data/{run.data_id}/manifest.json" for run in runs})
 
 
 def speed_rows(wildcards):

@@ -37,8 +37,6 @@ def decode(path: Path) -> torch.Tensor:
     Raises InputError where the file is missing, truncated, no image or deeper than 8 bits.
     """
     with _opened(path) as image:
-        if image.mode.startswith(("I", "F")):
-            raise InputError(path, f"pixels of mode {image.mode}, expected 8 bits per channel")
         pixels = np.array(image.convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
@@ -65,7 +63,7 @@ def whole_size_of(path: Path) -> tuple[int, int]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The header, read; nothing is decoded yet. Raises InputError for what is no file or no image, what promises too
-    many pixels (for Pillow from 89 million on), and where reading it further fails."""
+    many pixels (for Pillow from 89 million on) or deeper ones, and where reading it further fails."""
     try:
         status(path)
         with warnings.catch_warnings():
@@ -75,6 +73,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             if max(image.size) > LARGEST_SIDE:
                 problem = f"{image.width} x {image.height} pixels, a longer side than {LARGEST_SIDE:,}"
                 raise InputError(path, f"says to have {problem}: a decompression bomb?")
+            if image.mode.startswith(("I", "F")):
+                raise InputError(path, f"pixels of mode {image.mode}, expected 8 bits per channel")
             yield image
     except FileNotFoundError:
         raise InputError(path, "no such file, expected an image") from None

@@ -76,8 +76,11 @@ def open_split(folder: Path, split: Split, cache: bool = False) -> DetectionData
     data = validate(Data, Layer(folder / MANIFEST, "options", manifest["options"]))
     dataset = _open(data, (folder / ROOT if isinstance(data, Folder) else folder).resolve(), split, cache)
     if dataset.digest() != manifest["splits"][split].get("digest"):
-        problem = f"they or images in {dataset.images} changed since {folder / MANIFEST} was made"
-        raise InputError(dataset.annotations, f"{problem}; delete that to prepare the data anew")
+        raise InputError(
+            dataset.annotations,
+            f"they or images in {dataset.images} changed since {folder / MANIFEST} "
+            "was made; delete that to prepare the data anew",
+        )
     return dataset
 
 

@@ -93,7 +93,8 @@ class Experiments:
         patterns = (("table", "table*.yaml"), ("figure", "fig*.yaml"))
         found = {name_of(path, kind): path for kind, each in patterns for path in sorted(self.folder.glob(each))}
         known = {*found.values(), *(self.folder / f"{name}.yaml" for name in ("audit", "claims", "config", SILENCE))}
-        if unknown := sorted({*self.folder.glob("*.yaml"), *self.folder.glob("*.yml")} - known):
+        there = {path for ending in ("yaml", "yml") for path in self.folder.glob(f"[!.]*.{ending}")}  # not an editor's
+        if unknown := sorted(there - known):
             raise InputError(unknown[0], "is read by nothing; a table is table*.yaml, a figure fig*.yaml")
         return found
 

@@ -129,4 +129,6 @@ def _row(row: dict[str, Any], at: str, file: Path, find: References, document: d
     for part, allowed in (("published", document.get("metrics")), ("ticks", document.get("columns"))):
         kept = {key: value for key, value in original.get(part, {}).items() if key in (allowed or ())}
         original[part] = kept
+    if original.get("spec") is None:  # a row that is only cited
+        original.pop("spec", None)
     return original | {key: value for key, value in row.items() if key != "same_as"}

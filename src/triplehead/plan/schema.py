@@ -8,6 +8,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     PositiveInt,
+    StringConstraints,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -247,7 +248,7 @@ class Band(Options):
 class Row(Options):
     """One line of a table, or one curve of a figure."""
 
-    label: Annotated[str, Field(min_length=1)]
+    label: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     ticks: dict[str, bool | int | float | str] = {}  # the columns left of the numbers, as printed
     spec: Spec | None = None  # none: a number that the paper only cites
     published: dict[str, float | int] = {}
