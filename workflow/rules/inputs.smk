@@ -16,11 +16,10 @@ def check_triggers():
 
 def is_done(name, files):
     """Whether all files of a job of rule `name` are there, and Snakemake does not run it nonetheless."""
-    forced = {os.path.relpath(file) for file in workflow.dag.forcefiles}
     return (
         all(map(os.path.isfile, files))
         and name not in {each.name for each in workflow.dag.forcerules}
-        and forced.isdisjoint(files)
+        and not set(map(os.path.relpath, workflow.dag.forcefiles)) & set(files)
         and taken_for_whole(files)
     )
 
