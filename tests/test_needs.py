@@ -5,7 +5,9 @@ import pytest
 from triplehead.errors import InputError
 from triplehead.needs import check_folders, left_to_cpu
 from triplehead.plan.datasets import read_dataset
-from triplehead.plan.options import CocoFolder
+from triplehead.plan.options import CocoFolder, VisDroneFolder, VocFolder
+
+FOLDERS = {"coco": CocoFolder, "voc": VocFolder, "visdrone": VisDroneFolder}
 
 
 @pytest.fixture
@@ -26,6 +28,21 @@ def test_a_set_that_must_be_complete_is_counted(images):
     (images / "coco" / "annotations" / "instances_val2017.json").unlink()
     with pytest.raises(InputError, match=r"instances_val2017\.json: no such file or folder; .* gets it"):
         check_folders(declared, data, images, complete=False)
+
+
+@pytest.mark.parametrize(
+    ("layout", "place"),
+    [("coco", "coco/val2017"), ("voc", "voc/VOCdevkit/VOC2007/JPEGImages"),
+     ("visdrone", "visdrone/VisDrone2019-DET-train/images")],
+)  # fmt: skip
+def test_images_that_are_not_there_at_all(tmp_path, layout, place):
+    declared, data = read_dataset(layout), FOLDERS[layout](source="folder")
+    for name in (*data.annotations, *data.images):
+        (tmp_path / name).mkdir(parents=True)
+    check_folders(declared, data, tmp_path, complete=False)
+    (tmp_path / place).rmdir()
+    with pytest.raises(InputError, match=f"{place}: no such file or folder"):
+        check_folders(declared, data, tmp_path, complete=False)
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,9 @@ def declared(rules: Iterable[Any], values: Mapping[str, Sequence[str]] | None = 
 
 def resampled_after(run: Path, resampling: Resampling, remove: bool = False) -> bool:
     """Whether replicates.npz in a run's folder is the rule `resample`'s, and not `train`'s: a trained run has none, or
-    one of other resamples, or one that this rule made. Snakemake would take the latter for a change, and train anew.
-    Training writes scores.json last: what is younger is not its own.
+    one of other resamples, or one that this rule made. Snakemake would take the latter for a change, and train anew:
+    its record says whose it is, and where that was not written any more, the file is younger than scores.json, by more
+    than Snakemake takes to touch a job's files one after the other.
 
     One that is broken is as good as none, and is removed if asked to: Snakemake makes it again."""
     if not (scores := run / "scores.json").exists():
@@ -111,7 +112,16 @@ def resampled_after(run: Path, resampling: Resampling, remove: bool = False) -> 
             if remove:
                 file.unlink()
         return True
-    return drawn != [resampling.replicates, resampling.seed] or file.stat().st_mtime_ns > scores.stat().st_mtime_ns
+    younger = file.stat().st_mtime - scores.stat().st_mtime
+    return drawn != [resampling.replicates, resampling.seed] or younger > 1 or _rule_of(file) == "resample"
+
+
+def _rule_of(output: Path) -> str | None:
+    """The rule whose job made it, where Snakemake knows."""
+    try:
+        return json.loads(snakemakes_record("metadata", output).read_text())["rule"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def snakemakes_record(kind: Literal["metadata", "incomplete"], output: Path | str) -> Path:

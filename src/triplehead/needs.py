@@ -49,7 +49,7 @@ def check_folders(declared: DatasetFile, data: Folder, root: Path, complete: boo
     """Raise InputError where a place of a data set is not there or, if it must be `complete`, holds fewer files than
     official. Files are counted, not read; what they hold is the business of the jobs."""
     hint = download_hint(declared, data.layout, root)
-    for name in data.annotations:
+    for name in (*data.annotations, *data.images):
         if not (root / name).exists():
             raise InputError(root / name, f"no such file or folder; {hint}")
     needed = [archive for archive in declared.archives if not archive.optional]

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from triplehead.data import layouts, scenes
+from triplehead.data.kept import looked_at
 from triplehead.data.prepare import open_split, prepare, read_manifest
 from triplehead.data.voc import CLASSES
 from triplehead.errors import InputError
@@ -285,6 +286,16 @@ def test_data_that_changed_since_are_not_opened(tmp_path, place):
         InputError, match=r"instances_val2017\.json: they or images in .* changed since .*manifest\.json was made"
     ):
         open_split(tmp_path, "val")
+
+
+def test_a_look_that_fails_is_marked_where_there_is_a_manifest_to_put_back(tmp_path):
+    for first in (True, False):
+        with pytest.raises(InputError), looked_at(tmp_path):
+            raise InputError("image", "is cut short")
+        assert [path.name for path in tmp_path.iterdir() if path.name == "looking"] == ([] if first else ["looking"])
+        with looked_at(tmp_path):
+            (tmp_path / "manifest.json").write_text("{}")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.json", "manifest.json"]
 
 
 def test_open_without_prepare(tmp_path):

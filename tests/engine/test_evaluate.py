@@ -3,7 +3,9 @@
 import gzip
 import json
 import math
+import os
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -22,7 +24,7 @@ from triplehead.engine.resample import resample
 from triplehead.engine.visdrone_scores import visdrone_scores
 from triplehead.engine.voc_scores import voc_scores
 from triplehead.errors import InputError
-from triplehead.jobs import resampled_after
+from triplehead.jobs import resampled_after, snakemakes_record
 from triplehead.paths import MATCHES
 from triplehead.plan.options import Evaluation
 from triplehead.plan.schema import Resampling
@@ -53,7 +55,27 @@ def test_a_run_ends_with_its_resamples(small_spec, small_data, trained, tmp_path
     (run / "replicates.npz").unlink()
     assert resampled_after(run, resampling)
     resample(small_spec, run, resampling)
-    assert resampled_after(run, resampling) and (run / "replicates.npz").read_bytes() == before
+    assert (run / "replicates.npz").read_bytes() == before
+
+
+def test_whose_resamples_these_are(small_spec, trained, tmp_path, monkeypatch):
+    """Snakemake touches a job's files one after the other as it ends: which is younger by that says nothing."""
+    monkeypatch.chdir(tmp_path)
+    run, resampling = Path("results/runs/run"), Resampling(replicates=100)
+    shutil.copytree(trained, run)
+    scores, resamples = run / "scores.json", run / "replicates.npz"
+    scores.write_text("{}")
+    resample(small_spec, run, resampling)
+    for later, after in ((-60, False), (0, False), (0.004, False), (2, True)):
+        os.utime(scores, (1000, 1000))
+        os.utime(resamples, (1000 + later, 1000 + later))
+        assert resampled_after(run, resampling) == after
+    os.utime(resamples, (1000, 1000))
+    record = snakemakes_record("metadata", resamples)
+    record.parent.mkdir(parents=True)
+    for made, after in (('{"rule": "train"}', False), ('{"rule": "resample"}', True), ("{", False), ("[]", False)):
+        record.write_text(made)
+        assert resampled_after(run, resampling) == after
 
 
 def same(one: dict, other: dict) -> bool:

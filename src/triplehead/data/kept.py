@@ -15,11 +15,12 @@ MANIFEST, KEPT, LOOKING = "manifest.json", "kept.json", "looking"  # in a data s
 def looked_at(folder: Path) -> Iterator[None]:
     """Around the job that makes the manifest in `folder`; keeps a copy once that is made."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / LOOKING).touch()
+    if (folder / KEPT).is_file():
+        (folder / LOOKING).touch()
     yield
     with atomic(folder / KEPT) as file:
         shutil.copy(folder / MANIFEST, file)
-    (folder / LOOKING).unlink()
+    (folder / LOOKING).unlink(missing_ok=True)
 
 
 def put_back(data: Path = DATA) -> None:

@@ -33,7 +33,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
         for row in plan.exhibits[exhibit].rows
         if row.spec
     }
-    figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.45), layout="constrained")
     left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": (1.55, 1)})
     for index, (label, runs) in enumerate(curves.items()):
         look = series(index)
@@ -49,7 +49,8 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     left.set_ylabel("predictions at or above it (%)")
     left.set_xticks([step / 100 for step in range(50, 100, 5)])
     left.set_ylim(bottom=0)
-    left.legend(handlelength=3.5)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, handlelength=2.6,
+                  columnspacing=1.4)  # fmt: skip
     right.set_yticks(range(len(curves)), [plain(label) for label in curves])
     right.set_ylim(len(curves) - 0.5, -0.5)
     right.set_xlabel(f"predictions at or above IoU {STRICT} (%)")

@@ -86,8 +86,8 @@ LAYOUTS = {"coco": "COCO", "voc": "VOC", "visdrone": "VisDrone"}  # as their aut
 class Folder(Options):
     """Images that the user has, in a data set's official layout below `data_root`.
 
-    `annotations`: files and folders below it whose change makes other data. `parts(split)`: the official lists of
-    images that a split is, by their names in experiments/datasets/.
+    `annotations`: files and folders below it whose change makes other data. `images`: folders. `parts(split)`: the
+    official lists of images that a split is, by their names in experiments/datasets/.
     """
 
     source: Literal["folder"]
@@ -96,6 +96,10 @@ class Folder(Options):
     @property
     @abstractmethod
     def annotations(self) -> tuple[str, ...]: ...
+
+    @property
+    @abstractmethod
+    def images(self) -> tuple[str, ...]: ...
 
     @abstractmethod
     def parts(self, split: str) -> tuple[str, ...]: ...
@@ -114,6 +118,10 @@ class CocoFolder(Folder):
     @property
     def annotations(self) -> tuple[str, ...]:
         return self.train_annotations, self.val_annotations
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        return self.train_images, self.val_images
 
     def parts(self, split: str) -> tuple[str, ...]:
         return (PurePosixPath(getattr(self, f"{split}_annotations")).stem,)
@@ -139,6 +147,11 @@ class VocFolder(Folder):
         parts += dict.fromkeys(f"{year}/Annotations" for year, _ in sets)
         return tuple(f"{self.devkit}/{part}" for part in parts)
 
+    @property
+    def images(self) -> tuple[str, ...]:
+        years = dict.fromkeys(each.split("/")[0] for each in (*self.train, *self.val))
+        return tuple(f"{self.devkit}/{year}/JPEGImages" for year in years)
+
     def parts(self, split: str) -> tuple[str, ...]:
         return getattr(self, split)
 
@@ -157,6 +170,10 @@ class VisDroneFolder(Folder):
     @property
     def annotations(self) -> tuple[str, ...]:
         return f"{self.train}/annotations", f"{self.val}/annotations"
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        return f"{self.train}/images", f"{self.val}/images"
 
     def parts(self, split: str) -> tuple[str, ...]:
         return (PurePosixPath(getattr(self, split)).name,)
