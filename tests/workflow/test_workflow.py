@@ -295,7 +295,8 @@ def test_an_annotation_changed_in_place_is_other_data(clone, tmp_path):
     """VOC's and VisDrone's annotations are too many files to be inputs of the rule."""
     root = tmp_path / "root" / "visdrone"
     for split in ("train", "val"):
-        (root / f"VisDrone2019-DET-{split}" / "annotations").mkdir(parents=True)
+        for name in ("images", "annotations"):
+            (root / f"VisDrone2019-DET-{split}" / name).mkdir(parents=True)
         (root / f"VisDrone2019-DET-{split}" / "annotations" / "a.txt").write_text("1,1,5,5,1,1,0,0\n")
     data = f"results/data/{load_plan({'scale': 'mini'}).specs['table7', 'FCOS'][0].data_id}"
     rules = clone / "workflow" / "rules" / "data.smk"
