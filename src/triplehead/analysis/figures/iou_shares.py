@@ -49,7 +49,7 @@ def draw(plan: Plan, exhibit: str, results: Path) -> Figure:
     left.set_ylabel("predictions at or above it (%)")
     left.set_xticks([step / 100 for step in range(50, 100, 5)])
     left.set_ylim(bottom=0)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, handlelength=2.6,
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=5, handlelength=2.6,
                   columnspacing=1.4)  # fmt: skip
     right.set_yticks(range(len(curves)), [plain(label) for label in curves])
     right.set_ylim(len(curves) - 0.5, -0.5)
